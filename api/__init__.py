@@ -1,0 +1,1 @@
+"""The view: violations and rules over HTTP."""

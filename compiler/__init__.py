@@ -1,0 +1,1 @@
+"""The meaning: rule text to verdicts. Pure; imports none of ours."""

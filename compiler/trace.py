@@ -1,0 +1,153 @@
+"""What a rule may see of a trace: the shape of a span (a protocol: the compiler knows no transport) and the view a rule is judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Protocol, TypeAlias
+
+# Text that is no UTF-8 comes as `surrogateescape`. Bytes and maps only exist.
+AttributeValue: TypeAlias = "bool | int | float | str | bytes | Sequence[AttributeValue | None] | Mapping[str, AttributeValue | None]"
+Attributes: TypeAlias = Mapping[str, AttributeValue]
+
+INT64_MAX = 2**63 - 1
+
+
+class Resource(Protocol):
+    """What produced a span."""
+
+    @property
+    def attributes(self) -> Attributes: ...
+
+
+class Scope(Protocol):
+    """The instrumentation scope."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def attributes(self) -> Attributes: ...
+
+
+class Event(Protocol):
+    """A timed event of a span; times are unix nanoseconds, 0: none."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def time_ns(self) -> int: ...
+    @property
+    def attributes(self) -> Attributes: ...
+
+
+class Link(Protocol):
+    """A link to another span."""
+
+    @property
+    def trace_id(self) -> str: ...
+    @property
+    def span_id(self) -> str: ...
+    @property
+    def attributes(self) -> Attributes: ...
+
+
+class Span(Protocol):
+    """One finished operation: ids in lower-case hex, `parent_id` empty for none, times as received (unsigned 64 bits)."""
+
+    @property
+    def trace_id(self) -> str: ...
+    @property
+    def span_id(self) -> str: ...
+    @property
+    def parent_id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> int: ...
+    @property
+    def status(self) -> int: ...
+    @property
+    def status_message(self) -> str: ...
+    @property
+    def start_ns(self) -> int: ...
+    @property
+    def end_ns(self) -> int: ...
+    @property
+    def attributes(self) -> Attributes: ...
+    @property
+    def events(self) -> Sequence[Event]: ...
+    @property
+    def links(self) -> Sequence[Link]: ...
+    @property
+    def resource(self) -> Resource: ...
+    @property
+    def scope(self) -> Scope: ...
+
+
+def has_times(span: Span) -> bool:
+    """Say whether the span's times can be used (rule-language.md section 6: start 0, end < start or beyond int64 cannot)."""
+    return 0 < span.start_ns <= span.end_ns <= INT64_MAX
+
+
+class TraceView:
+    """The spans of one trace as a rule sees them: of one span id the first to arrive stands (rule-language.md section 6).
+
+    Built from the spans in order of arrival, redelivered ones included; never changed afterwards.
+    """
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        self.by_id: dict[str, Span] = {}
+        for span in spans:
+            self.by_id.setdefault(span.span_id, span)
+
+    @cached_property
+    def spans(self) -> list[Span]:
+        """All spans in order of (start, id)."""
+        return sorted(self.by_id.values(), key=lambda span: (span.start_ns, span.span_id))
+
+    @cached_property
+    def by_name(self) -> dict[str, list[Span]]:
+        """The spans of each name, in order of (start, id)."""
+        names: dict[str, list[Span]] = {}
+        for span in self.spans:
+            names.setdefault(span.name, []).append(span)
+        return names
+
+    @cached_property
+    def roots(self) -> list[Span]:
+        """The spans without a parent id, in order of (start, id)."""
+        return [span for span in self.spans if not span.parent_id]
+
+    @cached_property
+    def orphan_count(self) -> int:
+        """The number of spans whose parent is absent or themselves."""
+        return sum(1 for span in self.spans if self.is_orphan(span))
+
+    def is_orphan(self, span: Span) -> bool:
+        """Say whether the span has a parent id that names no other span of the trace."""
+        return bool(span.parent_id) and (span.parent_id == span.span_id or span.parent_id not in self.by_id)
+
+    @cached_property
+    def first_start_ns(self) -> int | None:
+        """The earliest usable start, unix nanoseconds; None where no span has times."""
+        return min((span.start_ns for span in self.spans if has_times(span)), default=None)
+
+    @cached_property
+    def last_end_ns(self) -> int | None:
+        """The latest usable end, unix nanoseconds; None where no span has times."""
+        return max((span.end_ns for span in self.spans if has_times(span)), default=None)
+
+    @cached_property
+    def duration_ns(self) -> int | None:
+        """Last end minus first start; None where no span has times."""
+        if self.first_start_ns is None or self.last_end_ns is None:
+            return None
+        return self.last_end_ns - self.first_start_ns
+
+    @cached_property
+    def services(self) -> list[str]:
+        """The distinct service names, sorted."""
+        names = {span.resource.attributes.get("service.name") for span in self.spans}
+        return sorted(name for name in names if isinstance(name, str))

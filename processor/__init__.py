@@ -1,0 +1,1 @@
+"""The flow: records to verdicts to records."""

@@ -1,0 +1,1 @@
+"""The nouns: what travels on Kafka. Imports none of ours."""
