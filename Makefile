@@ -1,0 +1,46 @@
+# Everything runs from .venv, which each target makes when it is absent. PYTHON names the interpreter it is made with (3.11 or newer).
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format reference lock
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | expand -t 12
+
+setup: $(READY) ## Make .venv with the locked packages and the betrace command
+
+demo: $(READY) ## Judge recorded traces on an embedded broker until Ctrl-C, or for SECONDS_MAX=N seconds
+	$(BIN)/betrace demo $(if $(SECONDS_MAX),--seconds $(SECONDS_MAX))
+
+test: $(READY) ## Run every test; ARGS="…" goes to pytest
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY) ## What CI runs: lint, format, types, import contracts, reference pages, tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m docs.reference_pages --check
+	@$(MAKE) --no-print-directory test
+
+format: $(READY) ## Rewrite the code in the house format and mend what can be mended
+	$(BIN)/ruff check --fix-only --exit-zero .
+	$(BIN)/ruff format .
+
+reference: $(READY) ## Write the generated pages of docs/reference anew
+	$(BIN)/python -m docs.reference_pages
+
+COMPILE := $(BIN)/pip-compile --quiet --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+lock: $(READY) ## Pin the newest packages that pyproject.toml allows
+	$(COMPILE) --upgrade --output-file requirements.lock pyproject.toml
+	$(COMPILE) --upgrade --unsafe-package pip --constraint requirements.lock --extra dev --output-file requirements-dev.lock pyproject.toml
+
+$(READY): requirements-dev.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
