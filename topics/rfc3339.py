@@ -6,9 +6,10 @@ import re
 from datetime import UTC, datetime, timedelta
 
 _SECOND_NS = 1_000_000_000
+_LEAP_SECOND = 60
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TEXT = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,18}))?(?:([Zz])|([+-])(\d\d):(\d\d))",
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,18}))?(?:([Zz])|([+-])([01]\d|2[0-3]):([0-5]\d))",
     re.ASCII,
 )
 SHOWN_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{9}Z$"
@@ -37,13 +38,17 @@ def parse_ns(text: str) -> int:
         raise ValueError(f"not an RFC 3339 time: {text[:64]!r}")
     *numbers, fraction, _zulu, sign, hours, minutes = match.groups()
     year, month, day, hour, minute, second = map(int, numbers)
-    leap = timedelta(seconds=1 if second == 60 else 0)
-    offset = timedelta(hours=int(hours), minutes=int(minutes)) if sign else timedelta()
-    if sign and (int(hours) > 23 or int(minutes) > 59):
-        raise ValueError(f"not an RFC 3339 offset: {text[:64]!r}")
+    leap = timedelta(seconds=1 if second == _LEAP_SECOND else 0)
     moment = datetime(year, month, day, hour, minute, second - bool(leap), tzinfo=UTC)
-    whole = moment - _EPOCH + leap + (offset if sign == "-" else -offset)
+    whole = moment - _EPOCH + leap - _offset(sign, hours, minutes)
     time_ns = (whole.days * 86_400 + whole.seconds) * _SECOND_NS + int((fraction or "0")[:9].ljust(9, "0"))
     if not 0 <= time_ns <= TIME_NS_MAX:
         raise ValueError(f"time out of range: {text[:64]!r}")
     return time_ns
+
+
+def _offset(sign: str | None, hours: str, minutes: str) -> timedelta:
+    if not sign:
+        return timedelta()
+    ahead = timedelta(hours=int(hours), minutes=int(minutes))
+    return ahead if sign == "+" else -ahead

@@ -207,7 +207,10 @@ class Violation(_Part):
     input: InputRange
     signature: Annotated[
         str | None,
-        Field(description="HMAC-SHA-256 in hex over the canonical JSON without this field; absent without a key.", exclude_if=lambda it: it is None),
+        Field(
+            description="HMAC-SHA-256 in hex over the canonical JSON without this field; absent without a key.",
+            exclude_if=lambda it: it is None,
+        ),
     ] = None
 
     @model_validator(mode="after")
