@@ -1,0 +1,153 @@
+"""Writes the reference pages that follow from code: `python -m docs.reference_pages`, with `--check` only compares.
+
+A page written here begins with a comment that says so. What a table of the code says is said once, in the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+import click
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from api.app import openapi_document
+from api.metrics import METRICS as API_METRICS
+from api.settings import ApiSettings
+from cli.main import main as command
+from compiler.diagnostics import Code, Severity
+from processor.metrics import METRICS
+from processor.settings import Settings
+from topics.names import topic_page
+from topics.settings import TopicSettings
+
+REFERENCE: Final = Path(__file__).resolve().parent / "reference"
+NOTE: Final = "<!-- Written by `make reference` from the code: change it there. -->"
+
+
+def diagnostics_page() -> str:
+    """Return the index of the diagnostics: code, severity, and the first sentence of its page."""
+    parts = [
+        "# Diagnostics",
+        "What the compiler says of rule text. Each has a code, a place, a sentence, and a page with a wrong and a right example.",
+    ]
+    for severity in Severity:
+        rows = [(f"[`{code}`]({code}.md)", _promise(code)) for code in Code if code.severity == severity]
+        parts += [f"## {severity.value.capitalize()}s", severity_sentence(severity), table(("code", "what it means"), rows)]
+    return "\n\n".join(parts)
+
+
+def severity_sentence(severity: Severity) -> str:
+    """Say what a severity does to the rule set."""
+    return "The whole rule set is refused." if severity is Severity.ERROR else "The rule set is accepted."
+
+
+def _promise(code: Code) -> str:
+    page = (REFERENCE / "diagnostics" / f"{code}.md").read_text(encoding="utf-8")
+    return page.split("\n\n")[1].replace("\n", " ")
+
+
+def settings_page() -> str:
+    """Return every setting: its variable, default and meaning."""
+    parts = ["# Settings", "Each is read from the environment variable; a command's own flag goes before it."]
+    for title, settings in (("betrace worker", Settings), ("betrace topics", TopicSettings), ("betrace api", ApiSettings)):
+        prefix = str(settings.model_config.get("env_prefix", ""))
+        rows = [_setting(prefix, name, field) for name, field in settings.model_fields.items()]
+        parts += [f"## `{title}`", table(("variable", "default", "meaning"), rows)]
+    return "\n\n".join(parts)
+
+
+def _setting(prefix: str, name: str, field: FieldInfo) -> tuple[str, str, str]:
+    default = field.get_default(call_default_factory=True, validated_data={})
+    shown = "required" if default is PydanticUndefined else f"`{default if default not in ('', None) else ' '}`"
+    return (f"`{(prefix + name).upper()}`", "none" if shown == "` `" else shown, field.description or "")
+
+
+def metrics_page() -> str:
+    """Return every metric: name, kind, unit, labels and meaning."""
+    parts = ["# Metrics", "Served at `/metrics` in the Prometheus text format."]
+    for title, metrics in (("betrace worker", METRICS), ("betrace api", API_METRICS)):
+        rows = [(f"`{m.name}`", m.kind.value, m.unit, ", ".join(f"`{label}`" for label in m.labels), m.sentence) for m in metrics]
+        parts += [f"## `{title}`", table(("name", "kind", "unit", "labels", "meaning"), rows)]
+    return "\n\n".join(parts)
+
+
+def command_page() -> str:
+    """Return every command with its arguments, options and help."""
+    parts = ["# Command line", "Exit status everywhere: 0 fine; 1 violations or failed tests; 2 usage or input error."]
+    return "\n\n".join([*parts, *_commands(command, click.Context(command, info_name="betrace"))])
+
+
+def _commands(shown: click.Command, context: click.Context) -> Iterable[str]:
+    with context.scope(cleanup=False):
+        yield f"## `{context.command_path}`\n\n```text\n{shown.get_help(context).rstrip()}\n```"
+    if isinstance(shown, click.Group):
+        for name in sorted(shown.list_commands(context)):
+            child = shown.get_command(context, name)
+            if child is not None and not child.hidden:
+                yield from _commands(child, click.Context(child, info_name=name, parent=context, terminal_width=100, max_content_width=100))
+
+
+def http_page() -> str:
+    """Return every route of the API with its parameters and answers."""
+    document = openapi_document()
+    parts = ["# HTTP API", "The OpenAPI document itself is served at `/openapi.json`."]
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            parts.append(_route(method, path, operation))
+    return "\n\n".join(parts)
+
+
+def _route(method: str, path: str, operation: Mapping[str, object]) -> str:
+    parts = [f"## `{method.upper()} {path}`", str(operation.get("description") or operation.get("summary", ""))]
+    parameters = operation.get("parameters")
+    if isinstance(parameters, list):
+        rows = [(f"`{p['name']}`", p["in"], "yes" if p.get("required") else "no", p.get("description", "")) for p in parameters]
+        parts.append(table(("parameter", "in", "required", "meaning"), rows))
+    answers = operation.get("responses")
+    if isinstance(answers, dict):
+        parts.append(table(("status", "answer"), [(status, answer["description"]) for status, answer in answers.items()]))
+    return "\n\n".join(parts)
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Return a Markdown table; a bar inside a cell is escaped."""
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join("| " + " | ".join(re.sub(r"\s+", " ", cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "command-line.md": command_page,
+    "diagnostics/index.md": diagnostics_page,
+    "http-api.md": http_page,
+    "metrics.md": metrics_page,
+    "settings.md": settings_page,
+    "topics.md": topic_page,
+}
+
+
+def run(*, is_check: bool) -> int:
+    """Write the pages, or compare them; return the exit status."""
+    stale = []
+    for name, page in PAGES.items():
+        wanted = f"{NOTE}\n\n{page().rstrip()}\n"
+        target = REFERENCE / name
+        if target.exists() and target.read_text(encoding="utf-8") == wanted:
+            continue
+        stale.append(name)
+        if not is_check:
+            target.write_text(wanted, encoding="utf-8")
+    for name in stale:
+        sys.stdout.write(f"{name} {'is not what the code says: run `make reference`' if is_check else 'written'}\n")
+    return 1 if is_check and stale else 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Write the reference pages that follow from code.")
+    parser.add_argument("--check", action="store_true", help="only compare; exit status 1 when a page is stale")
+    sys.exit(run(is_check=parser.parse_args().check))
