@@ -40,7 +40,8 @@ lock: $(READY) ## Pin the newest packages that pyproject.toml allows
 	$(COMPILE) --upgrade --unsafe-package pip --constraint requirements.lock --extra dev --output-file requirements-dev.lock pyproject.toml
 
 $(READY): requirements-dev.lock pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	touch $@
+	@echo "making .venv: the first time takes about a minute"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
