@@ -1,1 +1,48 @@
-"""The meaning: rule text to verdicts. Pure; imports none of ours."""
+"""The meaning: rule text to verdicts. Pure; imports none of ours.
+
+This module is the room's public face; the other rooms use only what it names.
+"""
+
+from compiler.compile import compile_sources
+from compiler.diagnostics import Code, Diagnostic, Severity
+from compiler.judge import ReferenceEngine, judge
+from compiler.notation import INSTANT_NS, TRACE_ID, SpanLine, TestTrace
+from compiler.render import DiagnosticRecord, diagnostic_json, render
+from compiler.report import RuleClass, RuleReport, StateReport
+from compiler.rule_set import Compilation, Rule, RuleException, RuleSet, RuleTest, RuleText
+from compiler.source import Region, SourceFile
+from compiler.trace import Span, TraceView
+from compiler.verdict import Closing, Comparison, Judgement, Verdict
+
+__all__ = [
+    "INSTANT_NS",
+    "TRACE_ID",
+    "Closing",
+    "Code",
+    "Comparison",
+    "Compilation",
+    "Diagnostic",
+    "DiagnosticRecord",
+    "Judgement",
+    "ReferenceEngine",
+    "Region",
+    "Rule",
+    "RuleClass",
+    "RuleException",
+    "RuleReport",
+    "RuleSet",
+    "RuleTest",
+    "RuleText",
+    "Severity",
+    "SourceFile",
+    "Span",
+    "SpanLine",
+    "StateReport",
+    "TestTrace",
+    "TraceView",
+    "Verdict",
+    "compile_sources",
+    "diagnostic_json",
+    "judge",
+    "render",
+]

@@ -91,6 +91,12 @@ def has_times(span: Span) -> bool:
     return 0 < span.start_ns <= span.end_ns <= INT64_MAX
 
 
+def place(span: Span) -> tuple[bool, int, str]:
+    """Return the key by which spans are ordered: (start, id), those without times last."""
+    timed = has_times(span)
+    return (not timed, span.start_ns if timed else 0, span.span_id)
+
+
 class TraceView:
     """The spans of one trace as a rule sees them: of one span id the first to arrive stands (rule-language.md section 6).
 
@@ -105,7 +111,7 @@ class TraceView:
     @cached_property
     def spans(self) -> list[Span]:
         """All spans in order of (start, id)."""
-        return sorted(self.by_id.values(), key=lambda span: (span.start_ns, span.span_id))
+        return sorted(self.by_id.values(), key=place)
 
     @cached_property
     def by_name(self) -> dict[str, list[Span]]:

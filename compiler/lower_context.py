@@ -1,0 +1,85 @@
+"""What lowering knows while it walks a rule: names in force, where text stands, what was found on the way."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from compiler import ir
+from compiler import syntax as s
+from compiler.diagnostics import Code, Diagnostic
+from compiler.source import Region
+
+Locate: TypeAlias = Callable[[int, int], Region]
+LetValue: TypeAlias = "ir.Selector | tuple[ir.Literal, ...]"
+
+
+@dataclass(slots=True)
+class Let:
+    """What a name stands for, and whether it was used; None where its own text was wrong."""
+
+    value: LetValue | None
+    region: Region
+    used: bool = False
+
+
+@dataclass(slots=True)
+class NameUses:
+    """How names were used in a rule, for warnings; each maps to the first place."""
+
+    as_string: dict[str, s.At] = field(default_factory=dict)
+    as_attribute: dict[str, s.At] = field(default_factory=dict)
+    as_truth: dict[str, s.At] = field(default_factory=dict)
+    as_span: dict[str, s.At] = field(default_factory=dict)
+    as_formula: dict[str, s.At] = field(default_factory=dict)
+    in_direct_comparison: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Context:
+    """The state of lowering one text.
+
+    `bound` is the name that `for each` bound where it can be used; `not_bound` the same name where it cannot (in its own head and in
+    `let`). `element` is `event` or `link` inside of one.
+    """
+
+    text: str
+    locate: Locate
+    lets: dict[str, Let]
+    diagnostics: list[Diagnostic]
+    bound: str | None = None
+    not_bound: str | None = None
+    element: str = ""
+    uses: NameUses = field(default_factory=NameUses)
+
+    def region(self, at: s.At) -> Region:
+        """Return the place of a range of offsets in the file."""
+        return self.locate(at[0], at[1] - at[0])
+
+    def report(self, code: Code, at: s.At, message: str, hint: str = "") -> None:
+        """Keep a diagnostic."""
+        self.diagnostics.append(Diagnostic(code, self.region(at), message, hint))
+
+    def written(self, at: s.At) -> str:
+        """Return what stands at a place, on one line."""
+        return " ".join(self.text[at[0] : at[1]].split())
+
+    def is_base(self, name: str) -> bool:
+        """Say whether a first segment names spans by itself, so that the rest is a path: `span`, `root`, a let, the bound name."""
+        return name in {"span", "root"} or name in self.lets or name == self.bound
+
+    def check_bound(self, name: str, at: s.At) -> bool:
+        """Refuse the bound name where it cannot be used."""
+        if name == self.not_bound:
+            self.report(
+                Code.NAME_NOT_BOUND, at, f"`{name}` is not bound here", "a bound name is known in `when`, `always` and `never` of its rule"
+            )
+        return name != self.not_bound
+
+
+def near(word: str, words: Iterable[str]) -> str:
+    """Return a hint that names the nearest of some words, empty where none is near."""
+    found = difflib.get_close_matches(word, list(words), n=1)
+    return f"did you mean `{found[0]}`?" if found else ""

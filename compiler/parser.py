@@ -1,0 +1,309 @@
+"""Rule text → syntax tree. The only file that knows lark.
+
+Spelling is rules.lark's; this file turns its tree into ours, refuses what a grammar cannot (reserved words, escapes, numbers beyond
+int64) and puts lark's complaints into words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path as FilePath
+from typing import Any, TypeVar
+
+from lark import Lark, Token, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark.tree import Meta
+from lark.visitors import Transformer_NonRecursive, v_args
+
+from compiler import syntax as s
+from compiler.diagnostics import Code
+from compiler.literals import Malformed, read_duration, read_number, read_string
+from compiler.nesting import NESTING_MAX, too_deep
+from compiler.spelling import RESERVED, describe, hint_for
+
+RULE_SIZE_MAX_BYTES = 64 * 1024
+
+Numeric = TypeVar("Numeric", s.Number, s.DurationText)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a rule's text: a diagnostic whose place is still a range of offsets."""
+
+    code: Code
+    at: s.At
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """The tree (None where there is none) and every problem."""
+
+    tree: s.Rule | s.BareCondition | None
+    problems: tuple[Problem, ...] = ()
+
+
+def parse_rule(text: str) -> Parsed:
+    """Parse the text of one rule; never raises."""
+    return _parse(text, "start")
+
+
+def parse_selector(text: str) -> tuple[s.Selector | s.Related | None, tuple[Problem, ...]]:
+    """Parse a selector that stands alone, as in the `let` of a rule file."""
+    return _parse_part(text, "selector")
+
+
+def parse_formula(text: str) -> tuple[s.Expr | None, tuple[Problem, ...]]:
+    """Parse a formula that stands alone, as in the `when` of an exception."""
+    return _parse_part(text, "expr")
+
+
+@cache
+def _lark() -> Lark:
+    grammar = FilePath(__file__).with_name("rules.lark").read_text(encoding="utf-8")
+    return Lark(grammar, parser="lalr", start=["start", "selector", "expr"], propagate_positions=True)
+
+
+def _parse_part(text: str, start: str) -> tuple[Any, tuple[Problem, ...]]:
+    parsed = _parse(text, start)
+    return parsed.tree, parsed.problems
+
+
+def _parse(text: str, start: str) -> Parsed:
+    if len(text.encode("utf-8", "surrogatepass")) > RULE_SIZE_MAX_BYTES:
+        message = f"a rule has at most {RULE_SIZE_MAX_BYTES} bytes"
+        return Parsed(None, (Problem(Code.TOO_LARGE, (0, 1), message, "split it into several rules"),))
+    offset = too_deep(text)
+    if offset is not None:
+        message = f"nested deeper than {NESTING_MAX} levels"
+        return Parsed(None, (Problem(Code.TOO_DEEP, (offset, offset + 1), message, "name parts with let"),))
+    builder = _Builder()
+    try:
+        tree = builder.transform(_lark().parse(text, start=start))
+    except UnexpectedInput as error:
+        return Parsed(None, (_syntax_problem(error, text),))
+    return Parsed(None if builder.problems else tree, tuple(builder.problems))
+
+
+def _syntax_problem(error: UnexpectedInput, text: str) -> Problem:
+    if isinstance(error, UnexpectedToken) and error.token.type != "$END":
+        start, end, found = error.token.start_pos or 0, error.token.end_pos or 1, f"`{error.token[:40]}`"
+        expected = error.expected
+    elif isinstance(error, UnexpectedCharacters):
+        start = error.pos_in_stream
+        end, found, expected = start + 1, f"`{text[start]}`", error.allowed
+    else:
+        start = len(text.rstrip()) and len(text.rstrip()) - 1
+        end, found = start + 1, "the end of the text"
+        expected = getattr(error, "accepts", None) or error.expected  # type: ignore[attr-defined]  # UnexpectedInput's subclasses have it
+    return Problem(Code.SYNTAX, (start, end), f"unexpected {found}; expected {describe(expected)}", hint_for(text, start))
+
+
+def _at(meta: Meta) -> s.At:
+    return (0, 0) if meta.empty else (meta.start_pos, meta.end_pos)
+
+
+@v_args(meta=True)
+class _Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # lark's own generic is of no use here
+    """One method per alternative of rules.lark, in its order."""
+
+    def __init__(self) -> None:
+        super().__init__(visit_tokens=False)
+        self.problems: list[Problem] = []
+
+    def _refuse(self, at: s.At, problem: Malformed) -> None:
+        start = at[0] + problem.offset
+        end = start + problem.length if problem.length else max(start + 1, at[1])
+        self.problems.append(Problem(problem.code, (start, end), problem.message, problem.hint))
+
+    # statements
+
+    def rule(self, meta: Meta, parts: list[Any]) -> s.Rule:
+        lets = tuple(part for part in parts if isinstance(part, s.Let))
+        heads = [part for part in parts if isinstance(part, s.When | s.ForEach)]
+        return s.Rule(_at(meta), lets, heads[0] if heads else None, tuple(part for part in parts if isinstance(part, s.Clause)))
+
+    def bare_condition(self, meta: Meta, parts: list[Any]) -> s.BareCondition:
+        return s.BareCondition(_at(meta), tuple(parts[:-1]), parts[-1])
+
+    def let(self, meta: Meta, parts: list[Any]) -> s.Let:
+        return s.Let(_at(meta), self._new_name(parts[0]), parts[1])
+
+    def when(self, meta: Meta, parts: list[Any]) -> s.When:
+        return s.When(_at(meta), parts[0])
+
+    def for_each(self, meta: Meta, parts: list[Any]) -> s.ForEach:
+        return s.ForEach(_at(meta), parts[0], self._new_name(parts[1]), parts[2] if parts[2:] else None)
+
+    def clause(self, meta: Meta, parts: list[Any]) -> s.Clause:
+        return s.Clause(_at(meta), str(parts[0]), parts[1])
+
+    def block(self, _meta: Meta, parts: list[Any]) -> s.Expr:
+        body: s.Expr = parts[0]
+        return body
+
+    # connectives and tests
+
+    def implies(self, meta: Meta, parts: list[Any]) -> s.Implies:
+        return s.Implies(_at(meta), *parts)
+
+    def or_(self, meta: Meta, parts: list[Any]) -> s.Or:
+        return s.Or(_at(meta), tuple(parts))
+
+    def and_(self, meta: Meta, parts: list[Any]) -> s.And:
+        return s.And(_at(meta), tuple(parts))
+
+    def not_(self, meta: Meta, parts: list[Any]) -> s.Not:
+        return s.Not(_at(meta), parts[0])
+
+    def compare(self, meta: Meta, parts: list[Any]) -> s.Compare:
+        return s.Compare(_at(meta), parts[0], str(parts[1]), parts[2])
+
+    def quantified(self, meta: Meta, parts: list[Any]) -> s.Compare:
+        return s.Compare(_at(meta), parts[1], str(parts[2]), parts[3], quantifier=str(parts[0]))
+
+    def in_(self, meta: Meta, parts: list[Any]) -> s.In:
+        return s.In(_at(meta), parts[0], parts[1], negated=False)
+
+    def not_in(self, meta: Meta, parts: list[Any]) -> s.In:
+        return s.In(_at(meta), parts[0], parts[1], negated=True)
+
+    def word(self, meta: Meta, parts: list[Any]) -> s.TextTest:
+        return s.TextTest(_at(meta), parts[0], str(parts[1]), parts[2], negated=False)
+
+    def not_word(self, meta: Meta, parts: list[Any]) -> s.TextTest:
+        return s.TextTest(_at(meta), parts[0], str(parts[1]), parts[2], negated=True)
+
+    def presence(self, meta: Meta, parts: list[Any]) -> s.Presence:
+        return s.Presence(_at(meta), parts[0], str(parts[1]))
+
+    # operands
+
+    def arithmetic(self, meta: Meta, parts: list[Any]) -> s.Arithmetic:
+        return s.Arithmetic(_at(meta), parts[0], tuple((str(parts[i]), parts[i + 1]) for i in range(1, len(parts), 2)))
+
+    def negate(self, meta: Meta, parts: list[Any]) -> s.Expr:
+        operand: s.Expr = parts[1]
+        # `-5` is a literal, kept exact; `--5` and `-(5)` are arithmetic.
+        if isinstance(operand, s.Number | s.DurationText) and not operand.text.startswith("-"):
+            self.problems = [problem for problem in self.problems if problem.at != operand.at]
+            return self._negative(meta, parts)
+        return s.Negate(_at(meta), operand)
+
+    def number(self, meta: Meta, parts: list[Any]) -> s.Number:
+        return self._checked(s.Number(_at(meta), str(parts[0])))
+
+    def duration(self, meta: Meta, parts: list[Any]) -> s.DurationText:
+        return self._checked(s.DurationText(_at(meta), str(parts[0])))
+
+    def _negative(self, meta: Meta, parts: list[Any]) -> s.Number | s.DurationText:
+        literal: s.Number | s.DurationText | Token = parts[1]
+        text = "-" + (str(literal) if isinstance(literal, Token) else literal.text)
+        return self._checked(s.DurationText(_at(meta), text)) if text[-1].isalpha() else self._checked(s.Number(_at(meta), text))
+
+    negative_number = negative_duration = _negative
+
+    def _checked(self, literal: Numeric) -> Numeric:
+        text = literal.text
+        value = read_duration(text) if text[-1].isalpha() else read_number(text)
+        if isinstance(value, Malformed):
+            self._refuse(literal.at, value)
+        return literal
+
+    def bool(self, meta: Meta, parts: list[Any]) -> s.Bool:
+        return s.Bool(_at(meta), parts[0] == "true")
+
+    def group(self, meta: Meta, parts: list[Any]) -> s.Group:
+        return s.Group(_at(meta), parts[0])
+
+    def aggregate(self, meta: Meta, parts: list[Any]) -> s.Aggregate:
+        return s.Aggregate(_at(meta), str(parts[0]), parts[1], tuple(parts[2:]))
+
+    def call(self, meta: Meta, parts: list[Any]) -> s.Call:
+        return s.Call(_at(meta), str(parts[0]), parts[1])
+
+    def element(self, meta: Meta, parts: list[Any]) -> s.Element:
+        return s.Element(_at(meta), str(parts[0]), parts[1])
+
+    # selections
+
+    def related(self, meta: Meta, parts: list[Any]) -> s.Related:
+        return s.Related(_at(meta), parts[0], tuple(parts[1:]))
+
+    def relation(self, meta: Meta, parts: list[Any]) -> s.Relation:
+        on = [part for part in parts[2:] if isinstance(part, tuple)]
+        within = [part for part in parts[2:] if isinstance(part, s.DurationText)]
+        word = " ".join(str(parts[0]).split())
+        return s.Relation(_at(meta), word, parts[1], on[0] if on else (), within[0] if within else None)
+
+    def on(self, _meta: Meta, parts: list[Any]) -> tuple[s.Path, ...]:
+        return tuple(parts)
+
+    def within(self, meta: Meta, parts: list[Any]) -> s.DurationText:
+        return self.duration(meta, parts)
+
+    def selector(self, meta: Meta, parts: list[Any]) -> s.Selector:
+        key = self._key(parts[-1]) if isinstance(parts[-1], Token) else None
+        return s.Selector(_at(meta), parts[0], tuple(part for part in parts[1:] if isinstance(part, s.Method)), key)
+
+    def method(self, meta: Meta, parts: list[Any]) -> s.Method:
+        token: Token = parts[0]
+        word = token.strip().lstrip(".").strip()
+        end = token.end_pos or 0
+        return s.Method((end - len(word), meta.end_pos), word, parts[1])
+
+    def path(self, meta: Meta, parts: list[Any]) -> s.Path:
+        return s.Path(_at(meta), parts[0], self._key(parts[1]) if len(parts) > 1 else None)
+
+    # names
+
+    def path_name(self, _meta: Meta, parts: list[Any]) -> s.Name:
+        return self._new_name(parts[0])
+
+    def list_name(self, _meta: Meta, parts: list[Any]) -> s.Name:
+        return self._new_name(parts[0])
+
+    def _new_name(self, token: Token) -> s.Name:
+        at = (token.start_pos or 0, token.end_pos or 0)
+        first = token.split(".")[0]
+        if first in RESERVED:
+            self._refuse(at, Malformed(Code.SYNTAX, f"`{first}` is a word of the language", f'quote it: "{token}"', length=len(first)))
+        return s.Name(at, str(token))
+
+    def intrinsic_name(self, _meta: Meta, parts: list[Any]) -> s.IntrinsicName:
+        token: Token = parts[0]
+        return _intrinsic(str(token), (token.start_pos or 0, token.end_pos or 0))
+
+    def string_name(self, _meta: Meta, parts: list[Any]) -> s.Quoted:
+        token: Token = parts[0]
+        return self._string(str(token), (token.start_pos or 0, token.end_pos or 0))
+
+    def _string(self, text: str, at: s.At) -> s.Quoted:
+        value = read_string(text)
+        if isinstance(value, Malformed):
+            self._refuse(at, value)
+            value = ""
+        return s.Quoted(at, value)
+
+    def _key(self, token: Token) -> s.Word:
+        text, at = token[1:], ((token.start_pos or 0) + 1, token.end_pos or 0)
+        if text[0] in '"`':
+            return self._string(text, at)
+        return _intrinsic(text, at) if ":" in text else s.Name(at, text)
+
+    # lists
+
+    def list(self, meta: Meta, parts: Sequence[Any]) -> s.ListText:
+        return s.ListText(_at(meta), tuple(parts))
+
+    def literal_name(self, _meta: Meta, parts: Sequence[Any]) -> s.Word:
+        word: s.Word = parts[0]
+        return word
+
+
+def _intrinsic(text: str, at: s.At) -> s.IntrinsicName:
+    colon = text.index(":")
+    dot = text.rfind(".", 0, colon)
+    return s.IntrinsicName(at, text[:dot] if dot >= 0 else "", text[dot + 1 :])

@@ -1,0 +1,160 @@
+"""What the compiler tells of a rule: its demand set, its class, the state it needs per trace (rule-language.md section 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from compiler import ir
+from compiler.ir_walk import mentions_bound, walk
+
+
+class RuleClass(StrEnum):
+    """When the earliest verdict of a rule can be decided."""
+
+    EARLY_VIOLATION = "early violation"
+    EARLY_SATISFACTION = "early satisfaction"
+    AT_CLOSE = "at close"
+
+
+@dataclass(frozen=True, slots=True)
+class StateReport:
+    """What a trace must remember for a rule: bits (some span was seen), counters (numbers), selectors whose spans are captured as rows."""
+
+    bits: int
+    counters: int
+    captured_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class RuleReport:
+    """`demand` names every field that the rule reads: the privacy statement."""
+
+    demand: tuple[str, ...]
+    rule_class: RuleClass
+    state: StateReport
+
+
+def report(program: ir.Rule, exceptions: tuple[ir.Formula, ...], evidence: tuple[str, ...]) -> RuleReport:
+    """Return the report of a rule with its exceptions and declared evidence."""
+    read = {field for part in (program, *exceptions) for node in walk(part) for field in _fields(node)}
+    shown = {f"attribute {key} (evidence)" for key in evidence}
+    return RuleReport(tuple(sorted(read | shown)), _rule_class(program), _state(program, exceptions))
+
+
+def _fields(node: object) -> Iterator[str]:
+    match node:
+        case ir.Attribute(scope=ir.AttributeScope.ANY, key=key):
+            yield f"attribute {key}"
+        case ir.Attribute(scope=ir.AttributeScope.ELEMENT, key=key):
+            yield f"event or link attribute {key}"
+        case ir.Attribute(scope=scope, key=key):
+            yield f"{scope.value} attribute {key}"
+        case ir.Intrinsic(name=name) | ir.TraceValue(name=name):
+            yield name
+        case ir.Named():
+            yield "span:name"
+        case ir.Root():
+            yield "span:parentID"
+        case ir.Link(relation=relation):
+            yield from (
+                ("span:id", "span:parentID") if relation in {"under", "child of", "sibling of"} else ("span:startTime", "span:endTime")
+            )
+
+
+# ---- class --------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Early:
+    """What can be decided of a formula while the trace may still grow."""
+
+    true: bool
+    false: bool
+
+
+_ALWAYS_TRUE = _Early(true=True, false=False)
+_ALWAYS_FALSE = _Early(true=False, false=True)
+
+
+def _early(node: ir.Formula) -> _Early:
+    match node:
+        case ir.And(sides=sides):
+            found = [_early(side) for side in sides]
+            return _Early(all(side.true for side in found), any(side.false for side in found))
+        case ir.Or(sides=sides):
+            found = [_early(side) for side in sides]
+            return _Early(any(side.true for side in found), all(side.false for side in found))
+        case ir.Not(body=body):
+            inner = _early(body)
+            return _Early(inner.false, inner.true)
+        case ir.Selected():
+            return _Early(true=True, false=False)
+        case ir.AllOf():
+            return _Early(true=False, false=True)
+        case ir.Comparison():
+            found_one = _early_comparison(node)
+            return _Early(found_one.true and node.quantifier != "every", found_one.false and node.quantifier != "some")
+
+
+_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+_GROWING = frozenset({"count", "distinct", "max", "trace:duration", "trace:spanCount", "trace:serviceCount"})
+
+
+def _early_comparison(node: ir.Comparison) -> _Early:
+    varying = [side for side in (node.left, node.right) if _varies(side)]
+    if not varying:
+        return _Early(true=True, false=True)
+    if len(varying) > 1:
+        return _Early(true=False, false=False)
+    side, word = varying[0], node.word if varying[0] is node.left else _MIRRORED.get(node.word, node.word)
+    name = side.word if isinstance(side, ir.Aggregate) else side.name if isinstance(side, ir.TraceValue) else ""
+    if name not in _GROWING | {"min"}:
+        return _Early(true=False, false=False)
+    grows = {">", ">=", "!="} if name in _GROWING else {"<", "<=", "!="}
+    return _Early(word in grows, word not in grows)
+
+
+def _varies(value: ir.Value) -> bool:
+    return any(isinstance(node, ir.Aggregate) or (isinstance(node, ir.TraceValue) and node.name != "trace:id") for node in walk(value))
+
+
+def _rule_class(program: ir.Rule) -> RuleClass:
+    head = _early(program.when) if program.when is not None else _ALWAYS_TRUE
+    always = _early(program.always) if program.always is not None else _ALWAYS_TRUE
+    never = _early(program.never) if program.never is not None else _ALWAYS_FALSE
+    if head.true and (always.false or never.true):
+        return RuleClass.EARLY_VIOLATION
+    if program.for_each is None and (head.false or (head.true and always.true and never.false)):
+        return RuleClass.EARLY_SATISFACTION
+    return RuleClass.AT_CLOSE
+
+
+# ---- state --------------------------------------------------------------------------------------------------------------------------
+
+
+def _state(program: ir.Rule, exceptions: tuple[ir.Formula, ...]) -> StateReport:
+    bits, counters, captured = set[object](), set[object](), set[ir.Selector]()
+    if program.for_each is not None:
+        captured.update(_selectors(program.for_each.related))
+    for part in (program.when, program.always, program.never, *exceptions):
+        for node in walk(part):
+            match node:
+                case ir.Selected(related=related) if related.links or mentions_bound(related):
+                    captured.update(_selectors(related))
+                case ir.Selected() | ir.AllOf():
+                    bits.add(node)
+                case ir.Aggregate(related=related, by=by, word=word) if (
+                    related.links or by or word == "distinct" or mentions_bound(related)
+                ):
+                    captured.update(_selectors(related))
+                case ir.Aggregate() | ir.TraceValue():
+                    counters.add(node)
+    return StateReport(len(bits), len(counters), len(captured))
+
+
+def _selectors(related: ir.Related) -> list[ir.Selector]:
+    return [
+        selector for selector in (related.selector, *(link.selector for link in related.links)) if not isinstance(selector.base, ir.Bound)
+    ]
