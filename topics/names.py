@@ -143,7 +143,7 @@ DEAD_LETTERS = Topic(
     retention_ms=14 * DAY_MS,
     # The original may be as large as its own topic allows, and here it has more headers.
     record_bytes_max=2 * 1024 * 1024,
-    writers=("betrace worker", "betrace api"),
+    writers=("betrace worker",),
     readers=("operators",),
     is_created=True,
 )
