@@ -1,0 +1,84 @@
+"""When a trace closes, and what its close says of it. Closing decides when a verdict is said; the spans decide what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from compiler.verdict import Closing
+from topics.violation import CloseReason
+
+if TYPE_CHECKING:
+    from processor.open_trace import OpenTrace
+
+SECOND_NS = 1_000_000_000
+_COMPLETE = frozenset({CloseReason.ROOT_ENDED, CloseReason.IDLE, CloseReason.DRAINED})
+
+
+@dataclass(frozen=True, slots=True)
+class ClosingPolicy:
+    """The limits of a trace's life, in nanoseconds of partition time; None: without limit.
+
+    `early_verdicts` says whether violations that are decided while the trace is open are said at once.
+    """
+
+    root_grace_ns: int | None = 5 * SECOND_NS
+    idle_timeout_ns: int | None = 30 * SECOND_NS
+    max_age_ns: int | None = 600 * SECOND_NS
+    closed_retention_ns: int | None = 300 * SECOND_NS
+    timestamp_skew_max_ns: int = 60 * SECOND_NS
+    span_count_max: int = 10_000
+    early_verdicts: bool = False
+
+    @property
+    def cut_age_ns(self) -> int | None:
+        """The age at which a trace is forgotten although records still come."""
+        if self.max_age_ns is None or self.closed_retention_ns is None:
+            return None
+        return self.max_age_ns + self.closed_retention_ns
+
+
+def finite_policy(span_count_max: int) -> ClosingPolicy:
+    """Return the policy of a finite input: nothing closes before its end but a trace with too many spans."""
+    return ClosingPolicy(None, None, None, None, 0, span_count_max)
+
+
+def due(trace: OpenTrace, policy: ClosingPolicy) -> tuple[int, CloseReason] | None:
+    """Return when an open trace must close and why: the earliest limit, in the order of `CloseReason` where several fall together."""
+    limits: list[tuple[int, CloseReason]] = []
+    if trace.root_seen and policy.root_grace_ns is not None:
+        limits.append((trace.last_new_span_ns + policy.root_grace_ns, CloseReason.ROOT_ENDED))
+    if policy.idle_timeout_ns is not None:
+        limits.append((trace.last_record_ns + policy.idle_timeout_ns, CloseReason.IDLE))
+    if policy.max_age_ns is not None:
+        limits.append((trace.first_record_ns + policy.max_age_ns, CloseReason.MAX_AGE))
+    if trace.over_limit_ns is not None:
+        limits.append((trace.over_limit_ns, CloseReason.SPAN_LIMIT))
+    return min(limits, key=lambda limit: limit[0], default=None)
+
+
+def forgotten(trace: OpenTrace, policy: ClosingPolicy) -> int | None:
+    """Return when a closed trace is no longer remembered; None: never."""
+    if policy.closed_retention_ns is None:
+        return None
+    by_silence = trace.last_record_ns + policy.closed_retention_ns + policy.timestamp_skew_max_ns
+    return by_silence if policy.cut_age_ns is None else min(by_silence, trace.first_record_ns + policy.cut_age_ns)
+
+
+def begins_anew(trace: OpenTrace, policy: ClosingPolicy, arrival_ns: int) -> bool:
+    """Say whether a record that arrives now begins a new trace of the id instead of belonging to this one."""
+    if policy.closed_retention_ns is None:
+        return False
+    if policy.cut_age_ns is not None and arrival_ns >= trace.first_record_ns + policy.cut_age_ns:
+        return True
+    return arrival_ns > trace.last_record_ns + policy.closed_retention_ns
+
+
+def completeness(trace: OpenTrace) -> Closing:
+    """Say which column judges the trace, by its close reason: open, incomplete, complete."""
+    if trace.close_reason is None:
+        return Closing.OPEN
+    if trace.scattered:
+        return Closing.INCOMPLETE
+    whole = trace.close_reason in _COMPLETE or (trace.close_reason is CloseReason.MAX_AGE and trace.root_seen)
+    return Closing.COMPLETE if whole else Closing.INCOMPLETE

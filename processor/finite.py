@@ -1,0 +1,146 @@
+"""Judges an input that ends: the worker's own handler, with nothing closing before the end but a trace with too many spans."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from compiler.verdict import Verdict
+from processor import metrics as m
+from processor.closing import finite_policy
+from processor.handler import Handler, Surroundings
+from processor.metrics import Tally
+from processor.record import PartitionKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from compiler.rule_set import RuleSet
+    from processor.judging import Engine, SaidVerdict
+    from processor.record import Record
+    from topics.dead_letter import DeadLetter
+    from topics.violation import Violation
+
+SPAN_COUNT_MAX = 10_000
+_CHUNK_RECORDS = 1_000
+_CHUNK_BYTES = 8 * 2**20
+# All inputs are one log here: a trace is assembled over all of them.
+_INPUT = PartitionKey("input", 0)
+
+
+@dataclass(slots=True)
+class RuleCounts:
+    """How one rule fared; `applicable` counts the traces on which it said anything but not_applicable."""
+
+    satisfied: int = 0
+    violated: int = 0
+    excused: int = 0
+    inconclusive: int = 0
+
+    @property
+    def applicable(self) -> int:
+        """The denominator."""
+        return self.satisfied + self.violated + self.excused + self.inconclusive
+
+
+@dataclass(frozen=True, slots=True)
+class FiniteOutcome:
+    """What was found: counts by rule id (every enabled rule is there), violations in order of their traces, what was refused by reason."""
+
+    counts: dict[str, RuleCounts]
+    violations: tuple[SaidVerdict, ...]
+    refused: dict[str, int]
+    record_count: int
+    span_count: int
+    trace_count: int
+    tally: Tally
+
+    @property
+    def records(self) -> list[Violation]:
+        """The violation records."""
+        return [said.record for said in self.violations if said.record is not None]
+
+
+@dataclass(slots=True)
+class FiniteRun:
+    """A run over inputs that come in batches: `take` any number of times, then `finish` once."""
+
+    engine: Engine
+    rule_set: RuleSet
+    span_count_max: int = SPAN_COUNT_MAX
+    tally: Tally = field(default_factory=Tally)
+    _position: int = 0
+    _violations: list[SaidVerdict] = field(default_factory=list)
+    _handler: Handler = field(init=False)
+
+    def __post_init__(self) -> None:
+        around = Surroundings(_Nowhere(), self.tally, listen=self._hear)
+        self._handler = Handler(self.engine, self.rule_set, finite_policy(self.span_count_max), around, is_keyed=False)
+        self._handler.assigned({_INPUT: None})
+
+    def take(self, records: Iterable[Record]) -> None:
+        """Work on some records, in the order in which their spans are taken to have arrived."""
+        for chunk in _chunks(records):
+            self._position += len(chunk)
+            self._handler.chunk(_INPUT, chunk, self._position)
+
+    def finish(self) -> FiniteOutcome:
+        """Close every trace as drained and return what was found."""
+        self._handler.drain()
+        refused = self.tally.by_label(m.ITEMS_REFUSED)
+        over_limit = self.tally.count(m.SPANS_OVER_LIMIT)
+        return FiniteOutcome(
+            counts={rule.id: self._counts(rule.id) for rule in self.rule_set.enabled},
+            violations=tuple(sorted(self._violations, key=lambda said: said.trace.number)),
+            refused=refused | ({"span_limit": over_limit} if over_limit else {}),
+            record_count=self.tally.count(m.RECORDS_READ),
+            span_count=self.tally.count(m.SPANS_READ),
+            trace_count=self.tally.count(m.TRACES_OPENED),
+            tally=self.tally,
+        )
+
+    def _counts(self, rule_id: str) -> RuleCounts:
+        return RuleCounts(
+            satisfied=self.tally.count(m.VERDICTS, rule_id, Verdict.SATISFIED),
+            violated=self.tally.count(m.VERDICTS, rule_id, Verdict.VIOLATED),
+            excused=self.tally.count(m.VERDICTS, rule_id, Verdict.EXCUSED),
+            inconclusive=self.tally.count(m.VERDICTS, rule_id, Verdict.INCONCLUSIVE),
+        )
+
+    def _hear(self, said: SaidVerdict) -> None:
+        if said.record is not None:
+            self._violations.append(said)
+
+
+def judge_finite(records: Iterable[Record], engine: Engine, rule_set: RuleSet, *, span_count_max: int = SPAN_COUNT_MAX) -> FiniteOutcome:
+    """Return what a rule set says of all traces of an input, assembled over all of its records."""
+    run = FiniteRun(engine, rule_set, span_count_max)
+    run.take(records)
+    return run.finish()
+
+
+def _chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Yield the records in chunks of bounded size; a single record may be larger."""
+    chunk: list[Record] = []
+    size = 0
+    for record in records:
+        chunk.append(record)
+        size += len(record.value)
+        if size >= _CHUNK_BYTES or len(chunk) >= _CHUNK_RECORDS:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+class _Nowhere:
+    """Publishes nothing: the run listens to what is said instead."""
+
+    def violation(self, record: Violation) -> None:
+        """Leave it."""
+
+    def dead_letter(self, letter: DeadLetter) -> None:
+        """Leave it; it was counted."""
+
+    def flush(self) -> None:
+        """Nothing waits."""

@@ -1,0 +1,144 @@
+"""Everything the processor counts: one table. Each metric has a name, a kind, a unit, labels and a sentence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class Kind(StrEnum):
+    """A counter only grows; a gauge is a state."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One row of the table; `unit` is what one of it is."""
+
+    name: str
+    kind: Kind
+    unit: str
+    labels: tuple[str, ...]
+    sentence: str
+
+
+METRICS: list[Metric] = []
+
+
+def _row(name: str, kind: Kind, unit: str, labels: str, sentence: str) -> Metric:
+    metric = Metric(name, kind, unit, tuple(labels.split()), sentence)
+    METRICS.append(metric)
+    return metric
+
+
+def _counter(name: str, unit: str, labels: str, sentence: str) -> Metric:
+    return _row(f"betrace_{name}_total", Kind.COUNTER, unit, labels, sentence)
+
+
+def _gauge(name: str, unit: str, labels: str, sentence: str) -> Metric:
+    return _row(f"betrace_{name}", Kind.GAUGE, unit, labels, sentence)
+
+
+RECORDS_READ = _counter("records_read", "records", "", "Input records read.")
+RECORDS_UNKEYED = _counter(
+    "records_unkeyed",
+    "records",
+    "",
+    "Records of a keyed topic whose key is not the id of the one trace they hold: their traces count as incomplete.",
+)
+RECORDS_REFUSED = _counter(
+    "records_refused", "records", "reason", "Records with at least one item refused for this reason; each is a dead letter."
+)
+DEAD_LETTERS_TOO_LARGE = _counter("dead_letters_too_large", "records", "", "Refused records too large for the dead-letter topic: not kept.")
+ITEMS_REFUSED = _counter("items_refused", "items", "reason", "Spans or whole records refused; what else the record holds is judged.")
+TIMESTAMPS_CLAMPED = _counter(
+    "timestamps_clamped",
+    "records",
+    "",
+    "Record timestamps further ahead of the wall clock than timestamp_skew_max_s, moved back to that limit.",
+)
+SPANS_READ = _counter("spans_read", "spans", "", "Spans read, redelivered ones included.")
+SPANS_REDELIVERED = _counter("spans_redelivered", "spans", "", "Spans that had come before with the same content: they change nothing.")
+SPANS_DIFFERING = _counter("spans_differing", "spans", "", "Spans that had come before with other content: the first to arrive stands.")
+SPANS_OVER_LIMIT = _counter(
+    "spans_over_limit", "spans", "", "Spans beyond span_count_max of their trace, not kept: the trace closes as span_limit."
+)
+TRACES_OPENED = _counter("traces_opened", "traces", "", "Traces that began.")
+TRACES_CLOSED = _counter("traces_closed", "traces", "reason", "Traces that closed, by close reason.")
+TRACES_REVISED = _counter("traces_revised", "traces", "", "Closed traces judged again because spans came late.")
+TRACES_CUT = _counter(
+    "traces_cut", "traces", "", "Traces forgotten by age while records still came; the next record of that id begins a new trace."
+)
+VERDICTS = _counter("verdicts", "verdicts", "rule verdict", "Verdicts said when traces closed.")
+VERDICTS_MOVED = _counter("verdicts_moved", "verdicts", "rule before verdict", "Verdicts that late spans changed.")
+VIOLATIONS = _counter("violations", "records", "rule change", "Violation records written.")
+REPLAYS_CUT_SHORT = _counter(
+    "replays_cut_short",
+    "partitions",
+    "",
+    "Partitions whose log ended before the position of the last commit: the topic was truncated or made anew.",
+)
+COMMITS_REFUSED = _counter("commits_refused", "commits", "", "Offset commits the broker refused; the records are read again.")
+TRACES_REMEMBERED = _gauge(
+    "traces_remembered", "traces", "", "Traces in memory, open ones and closed ones that late spans may still revise."
+)
+PARTITIONS_OWNED = _gauge("partitions_owned", "partitions", "", "Partitions this worker judges now.")
+POSITION = _gauge("position", "offset", "topic partition", "Offset of the next record to read.")
+PARTITION_TIME = _gauge("partition_time_seconds", "seconds", "topic partition", "Partition time: what closes traces.")
+LAG_RECORDS = _gauge(
+    "lag_records",
+    "records",
+    "topic partition",
+    "Records of the partition not yet read, as of the last mark of a quiet partition or checkpoint.",
+)
+RULES_IN_FORCE = _gauge("rules_in_force", "rules", "fingerprint", "Rules that judge, of the rule set with this fingerprint.")
+
+
+class Metrics(Protocol):
+    """Where the flow counts."""
+
+    def add(self, metric: Metric, amount: int = 1, *labels: str) -> None:
+        """Let a counter grow; `labels` are the values in the order of the table."""
+
+    def set(self, metric: Metric, value: float, *labels: str) -> None:
+        """Set a gauge."""
+
+
+class Tally:
+    """Metrics kept in memory, for finite runs and tests."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, ...]] = Counter()
+        self.gauges: dict[tuple[str, ...], float] = {}
+
+    def add(self, metric: Metric, amount: int = 1, *labels: str) -> None:
+        """Let a counter grow."""
+        self.counts[(metric.name, *labels)] += amount
+
+    def set(self, metric: Metric, value: float, *labels: str) -> None:
+        """Set a gauge."""
+        self.gauges[(metric.name, *labels)] = value
+
+    def count(self, metric: Metric, *labels: str) -> int:
+        """Return a counter's value; without labels the sum over all of them."""
+        if labels or not metric.labels:
+            return self.counts[(metric.name, *labels)]
+        return sum(amount for key, amount in self.counts.items() if key[0] == metric.name)
+
+    def by_label(self, metric: Metric) -> dict[str, int]:
+        """Return a counter with one label as a table, sorted by the label."""
+        return {key[1]: amount for key, amount in sorted(self.counts.items()) if key[0] == metric.name}
+
+
+class Silent:
+    """Counts nothing: for records that were counted before a restart."""
+
+    def add(self, metric: Metric, amount: int = 1, *labels: str) -> None:
+        """Count nothing."""
+
+    def set(self, metric: Metric, value: float, *labels: str) -> None:
+        """Set nothing."""

@@ -1,0 +1,28 @@
+"""Rules from the file system: a file, or a directory of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from compiler.source import SourceFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SUFFIXES = frozenset({".yaml", ".yml"})
+
+
+def read_sources(path: Path) -> list[SourceFile]:
+    """Return the rule files of a path: itself, or each .yaml and .yml file below a directory, in order of their names.
+
+    Hidden files and directories are left out (mounted Kubernetes volumes keep old versions there). Raises OSError where the path or a
+    file cannot be read.
+    """
+    if not path.is_dir():
+        return [SourceFile(str(path), path.read_bytes())]
+    files = sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES and file.is_file())
+    return [SourceFile(str(file), file.read_bytes()) for file in files if not _is_hidden(file.relative_to(path))]
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)

@@ -1,0 +1,136 @@
+"""Runs the tests of rule files on the flow's own core (rule-language.md section 10).
+
+A plain test: all spans arrive, then the trace closes as the test says. A timed test: spans arrive at their moments under default settings,
+early verdicts on; a mark is made after the arrivals of each moment, at each moment the test names, and whenever a trace falls due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from compiler.judge import judge
+from compiler.notation import INSTANT_NS
+from compiler.rule_set import RuleSet
+from compiler.verdict import Verdict
+from processor.closing import ClosingPolicy
+from processor.judging import Judging
+from processor.metrics import Silent
+from processor.notation_spans import spans_of
+from processor.open_trace import Arrival
+from processor.partition import Partition
+from topics.violation import CloseReason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from compiler.rule_set import Rule, RuleTest
+    from compiler.trace import TraceView
+    from compiler.verdict import Closing, Judgement
+    from processor.judging import SaidVerdict
+    from topics.span import Span
+
+_TIMED = ClosingPolicy(early_verdicts=True)
+_OFFENDER_COUNT_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTestOutcome:
+    """What a test expected and what it got.
+
+    `actual` has the form of the test's `expect`: a verdict's word, or words by moment. `offenders` are the span names of the violation or
+    the excuse said last, in order of (start, id); `judgement` is the last one said, None where none was.
+    """
+
+    rule: Rule
+    test: RuleTest
+    actual: str | Mapping[int, str]
+    offenders: tuple[str, ...]
+    judgement: Judgement | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether verdicts and, where the test names them, offenders are as expected."""
+        return self.actual == self.test.expect and self.offenders_as_expected
+
+    @property
+    def offenders_as_expected(self) -> bool:
+        """Whether the offenders are those the test names, in their order; True where it names none."""
+        return self.test.offenders is None or self.offenders == self.test.offenders
+
+
+def run_rule_test(rule: Rule, test: RuleTest) -> RuleTestOutcome:
+    """Run one test of a rule, enabled or not; exceptions are in force whatever their last day."""
+    play = _Play(rule, test)
+    actual = play.timed() if test.is_timed else play.plain()
+    said = play.judgement
+    offenders = () if said is None else tuple(span.name for span in said.offenders)
+    return RuleTestOutcome(rule, test, actual, offenders, said)
+
+
+class _Play:
+    """One run of one test."""
+
+    def __init__(self, rule: Rule, test: RuleTest) -> None:
+        self.test = test
+        self.judgement: Judgement | None = None
+        self.spans = spans_of(test.trace.lines)
+        rule_set = RuleSet((replace(rule, text=replace(rule.text, enabled=True)),), "test")
+        judging = Judging(_OneRule(rule), rule_set, self._hear, Silent(), exceptions_expire=False)
+        self.partition = Partition(_TIMED, judging, Silent())
+        self._offset = 0
+
+    @property
+    def word(self) -> str:
+        """The verdict said last."""
+        return str(Verdict.UNKNOWN if self.judgement is None else self.judgement.verdict)
+
+    def plain(self) -> str:
+        self.partition.policy = ClosingPolicy(None, None, None, None, 0, len(self.spans) + 1)
+        self._arrive(INSTANT_NS, self.spans)
+        self.partition.drain(CloseReason(self.test.close), INSTANT_NS)
+        return self.word
+
+    def timed(self) -> str | Mapping[int, str]:
+        moments = self.test.expect if isinstance(self.test.expect, Mapping) else {}
+        arrivals: dict[int, list[Span]] = {moment: [] for moment in moments}
+        for line, span in zip(self.test.trace.lines, self.spans, strict=True):
+            arrivals.setdefault(line.arrives_ns, []).append(span)
+        words: dict[int, str] = {}
+        for moment in sorted(arrivals):
+            self._fall_due_before(INSTANT_NS + moment)
+            self._arrive(INSTANT_NS + moment, arrivals[moment])
+            self.partition.mark(INSTANT_NS + moment)
+            words[moment] = self.word
+        if moments:
+            return {moment: words[moment] for moment in moments}
+        self.partition.drain(CloseReason(self.test.close), INSTANT_NS + max(arrivals))
+        return self.word
+
+    def _fall_due_before(self, moment_ns: int) -> None:
+        while (due_ns := self.partition.next_due_ns) is not None and due_ns < moment_ns:
+            self.partition.mark(due_ns)
+
+    def _arrive(self, moment_ns: int, spans: Iterable[Span]) -> None:
+        for span in spans:
+            self.partition.arrive(Arrival("test", 0, self._offset, moment_ns), [span])
+            self._offset += 1
+
+    def _hear(self, said: SaidVerdict) -> None:
+        self.judgement = said.judgement
+
+
+class _OneRule:
+    """The reference engine for a single rule, be it enabled or not."""
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+
+    def judge(self, view: TraceView, closing: Closing, opened_ns: int | None) -> list[Judgement]:
+        return [judge(self._rule, view, closing, opened_ns=opened_ns, offender_count_max=_OFFENDER_COUNT_MAX)]
+
+
+def run_rule_tests(rules: Sequence[Rule]) -> Iterable[RuleTestOutcome]:
+    """Run all tests of some rules, in order, one when it is asked for."""
+    return (run_rule_test(rule, test) for rule in rules for test in rule.tests)

@@ -1,0 +1,161 @@
+"""Every setting of the worker, typed, with its unit in its name. Each is read from the environment as BETRACE_ and its name."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from processor.closing import SECOND_NS, ClosingPolicy
+from topics import names
+from topics.settings import TopicName
+
+Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+
+
+class GroupProtocol(StrEnum):
+    """How workers share partitions: `classic` works on any broker; `consumer` (KIP-848) needs Kafka 4 and is the more robust one."""
+
+    CLASSIC = "classic"
+    CONSUMER = "consumer"
+
+
+class InputFormat(StrEnum):
+    """How values are read: `auto` goes by the record's content-type header and takes protobuf where there is none."""
+
+    AUTO = "auto"
+    PROTOBUF = "protobuf"
+    JSON = "json"
+
+
+class Settings(BaseSettings):
+    """What `betrace worker` needs to know."""
+
+    model_config = SettingsConfigDict(env_prefix="BETRACE_", frozen=True, extra="forbid")
+
+    rules: Annotated[Path, Field(description="A rule file, or a directory whose .yaml and .yml files are read, subdirectories too.")] = (
+        Path("rules")
+    )
+    bootstrap_servers: Annotated[str, Field(min_length=1, description="Kafka brokers, host:port, separated by commas.")] = "127.0.0.1:9092"
+    client_properties: Annotated[
+        dict[str, str],
+        Field(
+            description="Further librdkafka properties as a JSON object, for consumer and producer: security.protocol and the like.",
+            repr=False,
+        ),
+    ] = {}
+    group_id: Annotated[
+        str, Field(min_length=1, max_length=255, description="Consumer group; the workers of one group share the partitions.")
+    ] = "betrace"
+    group_protocol: Annotated[
+        GroupProtocol,
+        Field(
+            description="classic: any broker. consumer: KIP-848, Kafka 4; elsewhere no partition is ever assigned, and readiness says so."
+        ),
+    ] = GroupProtocol.CLASSIC
+    group_session_timeout_s: Annotated[
+        Positive,
+        Field(description="A worker silent for so long has lost its partitions. Classic groups only; with KIP-848 the broker decides."),
+    ] = 6.0
+    spans_topic: Annotated[TopicName, Field(description="The topic the Collectors write.")] = names.SPANS.name
+    violations_topic: Annotated[TopicName, Field(description="The topic of violation records.")] = names.VIOLATIONS.name
+    dead_letters_topic: Annotated[TopicName, Field(description="The topic of records that could not be used.")] = names.DEAD_LETTERS.name
+    source: Annotated[
+        str, Field(min_length=1, description="CloudEvents source of the violation records; the same on every worker of a group.")
+    ] = "betrace"
+    input_format: Annotated[
+        InputFormat, Field(description="protobuf, json, or auto: by the record's content-type header, else protobuf.")
+    ] = InputFormat.AUTO
+    is_input_keyed: Annotated[
+        bool,
+        Field(
+            description="Records are keyed by trace id and hold one trace each. Others are counted, readiness says so, their traces are "
+            "judged as incomplete. False: trust that all records of a trace come in one partition."
+        ),
+    ] = True
+
+    root_grace_s: Annotated[Seconds, Field(description="A trace whose root was seen closes after so long without a new span.")] = 5.0
+    idle_timeout_s: Annotated[Seconds, Field(description="A trace closes after so long without a record.")] = 30.0
+    max_age_s: Annotated[Seconds, Field(description="A trace closes at this age, complete only if its root was seen.")] = 600.0
+    span_count_max: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=1_000_000,
+            description="Spans kept of a trace; the first one beyond closes it as incomplete, and further ones are counted.",
+        ),
+    ] = 10_000
+    closed_retention_s: Annotated[
+        Seconds,
+        Field(description="A closed trace is remembered so long, and timestamp_skew_max_s, after its last record."),
+    ] = 300.0
+    timestamp_skew_max_s: Annotated[
+        Seconds, Field(description="Record timestamps further ahead of the wall clock than this are moved back to it, and counted.")
+    ] = 60.0
+    skew_tolerance_ns: Annotated[
+        int,
+        Field(ge=0, le=SECOND_NS * 60, description="How far the clocks of services may differ before an order of spans counts as broken."),
+    ] = 0
+    offender_count_max: Annotated[
+        int, Field(ge=1, le=10_000, description="Offenders named in a violation; the full number is always given.")
+    ] = 16
+    is_early: Annotated[
+        bool,
+        Field(
+            description="Say a violation as soon as it is decided, while its trace is open. Costs a judgement of every trace at every mark."
+        ),
+    ] = False
+    drains_on_stop: Annotated[
+        bool, Field(description="When stopped, close every open trace as drained and say the verdicts: for inputs that end, as in a demo.")
+    ] = False
+
+    records_per_chunk_max: Annotated[int, Field(ge=1, le=100_000, description="Records worked on between two marks at most.")] = 2_000
+    poll_timeout_s: Annotated[Positive, Field(description="How long a poll waits for records.")] = 0.05
+    checkpoint_interval_s: Annotated[Positive, Field(description="How often what was said is made durable and offsets are committed.")] = (
+        1.0
+    )
+    delivery_timeout_s: Annotated[
+        Positive, Field(description="A record not delivered within this time stops the worker; it starts again at the last commit.")
+    ] = 30.0
+    queued_kbytes_max: Annotated[
+        int, Field(ge=64, le=2_097_151, description="Records fetched ahead, in kilobytes, over all partitions.")
+    ] = 65_536
+
+    http_host: Annotated[str, Field(description="Address of the health, readiness and metrics pages.")] = "127.0.0.1"
+    http_port: Annotated[
+        int, Field(ge=0, le=65_535, description="Port of these pages; 0: a free one, named in the log and on standard output.")
+    ] = 8078
+    assignment_timeout_s: Annotated[Positive, Field(description="Without any partition for so long, readiness says why that may be.")] = (
+        30.0
+    )
+    progress_timeout_s: Annotated[Positive, Field(description="Not alive when the work has not gone round for so long.")] = 60.0
+    log_level: Annotated[str, Field(pattern="^(?i:debug|info|warning|error|critical)$", description="Least severe message to log.")] = (
+        "info"
+    )
+
+    @model_validator(mode="after")
+    def _limits_fit(self) -> Self:
+        if max(self.root_grace_s, self.idle_timeout_s) > self.closed_retention_s:
+            raise ValueError("closed_retention_s must be at least idle_timeout_s and root_grace_s: a record after it begins a new trace")
+        return self
+
+    def closing_policy(self) -> ClosingPolicy:
+        """Return the limits of a trace's life."""
+        return ClosingPolicy(
+            root_grace_ns=nanoseconds(self.root_grace_s),
+            idle_timeout_ns=nanoseconds(self.idle_timeout_s),
+            max_age_ns=nanoseconds(self.max_age_s),
+            closed_retention_ns=nanoseconds(self.closed_retention_s),
+            timestamp_skew_max_ns=nanoseconds(self.timestamp_skew_max_s),
+            span_count_max=self.span_count_max,
+            early_verdicts=self.is_early,
+        )
+
+
+def nanoseconds(seconds: float) -> int:
+    """Return a duration in whole nanoseconds."""
+    return round(seconds * SECOND_NS)
