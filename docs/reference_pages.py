@@ -8,18 +8,21 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
 import click
+from fastapi import FastAPI
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from api.app import openapi_document
-from api.metrics import METRICS as API_METRICS
+from api.app import Parts, create_app
+from api.metrics import ApiMetrics
 from api.settings import ApiSettings
-from cli.main import main as command
+from api.view import View
+from cli.main import betrace
 from compiler.diagnostics import Code, Severity
 from processor.metrics import METRICS
 from processor.settings import Settings
@@ -70,32 +73,50 @@ def _setting(prefix: str, name: str, field: FieldInfo) -> tuple[str, str, str]:
 
 def metrics_page() -> str:
     """Return every metric: name, kind, unit, labels and meaning."""
-    parts = ["# Metrics", "Served at `/metrics` in the Prometheus text format."]
-    for title, metrics in (("betrace worker", METRICS), ("betrace api", API_METRICS)):
-        rows = [(f"`{m.name}`", m.kind.value, m.unit, ", ".join(f"`{label}`" for label in m.labels), m.sentence) for m in metrics]
-        parts += [f"## `{title}`", table(("name", "kind", "unit", "labels", "meaning"), rows)]
-    return "\n\n".join(parts)
+    rows = [(f"`{m.name}`", m.kind.value, m.unit, ", ".join(f"`{label}`" for label in m.labels), m.sentence) for m in METRICS]
+    with _api() as (_, metrics):
+        families = sorted(metrics.registry.collect(), key=lambda family: family.name)
+    served = [(f"`{f.name}{'_total' if f.type == 'counter' else ''}`", f.type, f.documentation) for f in families]
+    return "\n\n".join(
+        (
+            "# Metrics",
+            "Served at `/metrics` in the Prometheus text format.",
+            "## `betrace worker`",
+            table(("name", "kind", "unit", "labels", "meaning"), rows),
+            "## `betrace api`",
+            table(("name", "kind", "meaning"), served),
+        )
+    )
+
+
+@contextmanager
+def _api() -> Iterator[tuple[FastAPI, ApiMetrics]]:
+    """The API over an empty view: what it serves is known without a topic."""
+    metrics = ApiMetrics()
+    with closing(View(None)) as view:
+        yield create_app(ApiSettings(), Parts(view, feed=None, rules=None, metrics=metrics)), metrics
 
 
 def command_page() -> str:
     """Return every command with its arguments, options and help."""
     parts = ["# Command line", "Exit status everywhere: 0 fine; 1 violations or failed tests; 2 usage or input error."]
-    return "\n\n".join([*parts, *_commands(command, click.Context(command, info_name="betrace"))])
+    return "\n\n".join([*parts, *_commands(betrace, None, "betrace")])
 
 
-def _commands(shown: click.Command, context: click.Context) -> Iterable[str]:
-    with context.scope(cleanup=False):
-        yield f"## `{context.command_path}`\n\n```text\n{shown.get_help(context).rstrip()}\n```"
+def _commands(shown: click.Command, parent: click.Context | None, name: str) -> Iterator[str]:
+    context = click.Context(shown, parent=parent, info_name=name, max_content_width=100, terminal_width=100)
+    yield f"## `{context.command_path}`\n\n```text\n{shown.get_help(context).rstrip()}\n```"
     if isinstance(shown, click.Group):
-        for name in sorted(shown.list_commands(context)):
-            child = shown.get_command(context, name)
+        for child_name in sorted(shown.list_commands(context)):
+            child = shown.get_command(context, child_name)
             if child is not None and not child.hidden:
-                yield from _commands(child, click.Context(child, info_name=name, parent=context, terminal_width=100, max_content_width=100))
+                yield from _commands(child, context, child_name)
 
 
 def http_page() -> str:
     """Return every route of the API with its parameters and answers."""
-    document = openapi_document()
+    with _api() as (app, _):
+        document = app.openapi()
     parts = ["# HTTP API", "The OpenAPI document itself is served at `/openapi.json`."]
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
