@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from api.feed import Feed, FeedSource
     from api.projection import Projected
-    from api.rule_files import RuleFiles
+    from api.rule_files import LoadedRules, RuleFiles
     from api.view import View
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -87,44 +87,42 @@ class States:
     rules: RuleFiles | None
 
     def collect(self) -> Iterable[Metric]:
-        """Return what is so now."""
+        """Return what is so now; a state that nobody knows has no value."""
         yield from self._view()
-        if self.feed is not None:
-            yield from _feed(self.feed.feed())
-        if self.rules is not None:
-            yield from self._rules(self.rules)
+        yield from _feed(None if self.feed is None else self.feed.feed())
+        yield from _rules(None if self.rules is None else self.rules.loaded())
 
     def _view(self) -> Iterable[Metric]:
         violations = GaugeMetricFamily("betrace_api_view_violations", "Violations in the view, by verdict.", labels=["verdict"])
-        works = GaugeMetricFamily("betrace_api_view_up", "1 where the view can be read.")
         try:
-            for verdict, count in self.view.verdict_counts().items():
-                violations.add_metric([verdict], count)
-            works.add_metric([], 1)
+            counts = self.view.verdict_counts()
         except ViewError:
-            works.add_metric([], 0)
-        return violations, works
-
-    @staticmethod
-    def _rules(rules: RuleFiles) -> Iterable[Metric]:
-        loaded = rules.loaded()
-        found = loaded.diagnostics
-        diagnostics = GaugeMetricFamily(
-            "betrace_api_rule_diagnostics", "Diagnostics of the rule files as they are now.", labels=["severity", "code"]
-        )
-        for (severity, code), count in Counter((it.severity.value, it.code.value) for it in found).items():
-            diagnostics.add_metric([severity, code], count)
-        yield diagnostics
-        yield GaugeMetricFamily("betrace_api_rules", "Rules of the last set that compiled.", value=len(loaded.rules))
-        yield GaugeMetricFamily(
-            "betrace_api_rules_compiled", "1 where the rule files as they are now compile.", value=int(loaded.is_compiled)
-        )
+            counts = None
+        for verdict, count in (counts or {}).items():
+            violations.add_metric([verdict], count)
+        return violations, GaugeMetricFamily("betrace_api_view_up", "1 where the view can be read.", value=int(counts is not None))
 
 
-def _feed(feed: Feed) -> Iterable[Metric]:
+def _rules(loaded: LoadedRules | None) -> Iterable[Metric]:
+    diagnostics = GaugeMetricFamily(
+        "betrace_api_rule_diagnostics", "Diagnostics of the rule files as they are now.", labels=["severity", "code"]
+    )
+    found = Counter((it.severity.value, it.code.value) for it in loaded.diagnostics) if loaded else Counter[tuple[str, str]]()
+    for labels, count in found.items():
+        diagnostics.add_metric(list(labels), count)
+    yield diagnostics
+    yield _gauge("betrace_api_rules", "Rules of the last set that compiled.", len(loaded.rules) if loaded else None)
+    yield _gauge("betrace_api_rules_compiled", "1 where the rule files as they are now compile.", loaded.is_compiled if loaded else None)
+
+
+def _feed(feed: Feed | None) -> Iterable[Metric]:
     lag = GaugeMetricFamily("betrace_api_lag_records", "Records of the violations topic not yet in the view.", labels=["partition"])
-    for partition, count in sorted(feed.lag_records.items()):
+    for partition, count in sorted(feed.lag_records.items() if feed else ()):
         lag.add_metric([str(partition)], count)
     yield lag
-    yield GaugeMetricFamily("betrace_api_caught_up", "1 once the end of every partition was reached.", value=int(feed.is_caught_up))
-    yield GaugeMetricFamily("betrace_api_topic_up", "1 while the violations topic is read.", value=int(not feed.problem))
+    yield _gauge("betrace_api_caught_up", "1 once the end of every partition was reached.", feed.is_caught_up if feed else None)
+    yield _gauge("betrace_api_topic_up", "1 while the violations topic is read.", not feed.problem if feed else None)
+
+
+def _gauge(name: str, sentence: str, value: int | None) -> Metric:
+    return GaugeMetricFamily(name, sentence, value=None if value is None else int(value))
