@@ -61,6 +61,8 @@ def _compile_file(read: RuleFile, diagnostics: list[Diagnostic], today_ns: int |
     diagnostics += read.diagnostics
     file = _read_lets(read.lets, diagnostics)
     rules = [rule for entry in read.rules if (rule := _compile_rule(entry, file, diagnostics, today_ns)) is not None]
+    if any(one.severity is Severity.ERROR for one in diagnostics):
+        return rules  # where a rule is wrong, what it would have used is not known
     diagnostics += [
         Diagnostic(Code.UNUSED_LET, let.region, f"`{name}` is not used by any rule of the file")
         for name, let in file.lets.items()

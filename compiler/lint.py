@@ -143,7 +143,11 @@ def _names_of_other_sorts(context: Context) -> None:
                 "speak of the other span in the formula, outside of .where( )",
             )
     for name, at in uses.as_formula.items():
-        if name in uses.as_attribute or name in uses.in_direct_comparison or (name in _KNOWN_ATTRIBUTES and name in uses.as_span):
+        if (
+            (name in uses.as_attribute and name not in uses.as_truth)
+            or name in uses.in_direct_comparison
+            or (name in _KNOWN_ATTRIBUTES and name in uses.as_span)
+        ):
             context.report(
                 Code.NAME_LOOKS_LIKE_ATTRIBUTE,
                 at,

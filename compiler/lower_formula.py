@@ -77,9 +77,9 @@ class _Split:
 
 def _lower_direct(node: s.Compare | s.In | s.TextTest | s.Presence, context: Context) -> ir.Formula | None:
     left = node.operand if isinstance(node, s.Presence) else node.left
-    if not isinstance(left, s.Selector):
+    if not isinstance(left, s.Selector) or _is_trace_value(left):
         context.report(
-            Code.WRONG_SORT, node.at, f"`{context.written(left.at)}` is no attribute of a span", "inside .where( ) any value can be tested"
+            Code.WRONG_SORT, node.at, f"`{context.written(left.at)}` is no attribute of a span", "a value of the trace can only be compared"
         )
         return None
     split = split_key(left, context)

@@ -35,9 +35,9 @@ def lower_rule(text: str, locate: Locate, file_lets: dict[str, Let], *, requires
     if not isinstance(parsed.tree, s.Rule):
         return Lowered(None, None, tuple(context.diagnostics), context)
     program = _lower(parsed.tree, context, requires_complete)
-    _report_unused(parsed.tree, context)
     failed = any(found.severity is Severity.ERROR for found in context.diagnostics)
     if program is not None and not failed:
+        _report_unused(parsed.tree, context)
         lint_rule(parsed.tree, program, context)
     return Lowered(parsed.tree, None if failed else program, tuple(context.diagnostics), context)
 

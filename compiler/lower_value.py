@@ -121,7 +121,8 @@ def lower_path(name: s.Word, key: s.Word | None, at: s.At, context: Context) -> 
 
 
 def _unkeyed(at: s.At, context: Context) -> None:
-    context.report(Code.WRONG_SORT, at, f"`{context.written(at)}` is no attribute", "quote the whole key")
+    message = f"`{context.written(at)}`: before a quoted key stands `span`, `resource`, `scope` or a bound name"
+    context.report(Code.NAME_NOT_BOUND, at, message, "quote the whole key of an attribute")
 
 
 def _keyed(first: str, key: s.Word, context: Context) -> ir.Path | None:

@@ -157,9 +157,7 @@ class Cursor:
         return self._scalar("]")
 
     def duration(self, written: str, offset: int) -> int:
-        """Return the nanoseconds of a duration that was taken from `offset`; `0` needs no unit."""
-        if written in {"0", "-0"}:
-            return 0
+        """Return the nanoseconds of a duration that was taken from `offset`."""
         value = read_duration(written)
         if isinstance(value, Malformed):
             raise BadNotation(offset, len(written), value.message, value.hint or "a number and ns us ms s m h: 31ms")

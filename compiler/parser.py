@@ -6,11 +6,11 @@ int64) and puts lark's complaints into words.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path as FilePath
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from lark import Lark, Token, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from lark.tree import Meta
@@ -20,9 +20,10 @@ from compiler import syntax as s
 from compiler.diagnostics import Code
 from compiler.literals import Malformed, read_duration, read_number, read_string
 from compiler.nesting import NESTING_MAX, too_deep
-from compiler.spelling import RESERVED, describe, hint_for
+from compiler.spelling import describe, hint_for, reserved_at
 
 RULE_SIZE_MAX_BYTES = 64 * 1024
+_SHOWN_MAX = 40
 
 Numeric = TypeVar("Numeric", s.Number, s.DurationText)
 
@@ -88,17 +89,22 @@ def _parse(text: str, start: str) -> Parsed:
 
 
 def _syntax_problem(error: UnexpectedInput, text: str) -> Problem:
-    if isinstance(error, UnexpectedToken) and error.token.type != "$END":
-        start, end, found = error.token.start_pos or 0, error.token.end_pos or 1, f"`{error.token[:40]}`"
-        expected = error.expected
-    elif isinstance(error, UnexpectedCharacters):
-        start = error.pos_in_stream
-        end, found, expected = start + 1, f"`{text[start]}`", error.allowed
-    else:
-        start = len(text.rstrip()) and len(text.rstrip()) - 1
-        end, found = start + 1, "the end of the text"
-        expected = getattr(error, "accepts", None) or error.expected  # type: ignore[attr-defined]  # UnexpectedInput's subclasses have it
-    return Problem(Code.SYNTAX, (start, end), f"unexpected {found}; expected {describe(expected)}", hint_for(text, start))
+    at, found, expected = _unexpected(error, text)
+    return Problem(Code.SYNTAX, at, f"unexpected {found}; expected {describe(expected)}", hint_for(text, at[0]))
+
+
+def _unexpected(error: UnexpectedInput, text: str) -> tuple[s.At, str, Iterable[str]]:
+    """Return where the parser stopped, at what, and what it would have taken."""
+    if isinstance(error, UnexpectedCharacters):
+        offset = cast("int", error.pos_in_stream)
+        found = reserved_at(text, offset) or text[offset]
+        return (offset, offset + len(found)), f"`{found}`", error.allowed
+    assert isinstance(error, UnexpectedToken)  # LALR(1) stops at a character or at a token, also at the end
+    token = error.token
+    if token.type != "$END":
+        return (token.start_pos or 0, token.end_pos or 1), f"`{token[:_SHOWN_MAX]}`", error.expected
+    last = max(0, len(text.rstrip()) - 1)
+    return (last, last + 1), "the end of the text", error.expected
 
 
 def _at(meta: Meta) -> s.At:
@@ -129,13 +135,13 @@ class _Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # lark's ow
         return s.BareCondition(_at(meta), tuple(parts[:-1]), parts[-1])
 
     def let(self, meta: Meta, parts: list[Any]) -> s.Let:
-        return s.Let(_at(meta), self._new_name(parts[0]), parts[1])
+        return s.Let(_at(meta), _name(parts[0]), parts[1])
 
     def when(self, meta: Meta, parts: list[Any]) -> s.When:
         return s.When(_at(meta), parts[0])
 
     def for_each(self, meta: Meta, parts: list[Any]) -> s.ForEach:
-        return s.ForEach(_at(meta), parts[0], self._new_name(parts[1]), parts[2] if parts[2:] else None)
+        return s.ForEach(_at(meta), parts[0], _name(parts[1]), parts[2] if parts[2:] else None)
 
     def clause(self, meta: Meta, parts: list[Any]) -> s.Clause:
         return s.Clause(_at(meta), str(parts[0]), parts[1])
@@ -260,17 +266,9 @@ class _Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # lark's ow
     # names
 
     def path_name(self, _meta: Meta, parts: list[Any]) -> s.Name:
-        return self._new_name(parts[0])
+        return _name(parts[0])
 
-    def list_name(self, _meta: Meta, parts: list[Any]) -> s.Name:
-        return self._new_name(parts[0])
-
-    def _new_name(self, token: Token) -> s.Name:
-        at = (token.start_pos or 0, token.end_pos or 0)
-        first = token.split(".")[0]
-        if first in RESERVED:
-            self._refuse(at, Malformed(Code.SYNTAX, f"`{first}` is a word of the language", f'quote it: "{token}"', length=len(first)))
-        return s.Name(at, str(token))
+    list_name = path_name
 
     def intrinsic_name(self, _meta: Meta, parts: list[Any]) -> s.IntrinsicName:
         token: Token = parts[0]
@@ -301,6 +299,10 @@ class _Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # lark's ow
     def literal_name(self, _meta: Meta, parts: Sequence[Any]) -> s.Word:
         word: s.Word = parts[0]
         return word
+
+
+def _name(token: Token) -> s.Name:
+    return s.Name((token.start_pos or 0, token.end_pos or 0), str(token))
 
 
 def _intrinsic(text: str, at: s.At) -> s.IntrinsicName:

@@ -83,16 +83,15 @@ def _read_expect(fields: Fields) -> str | dict[int, str] | None:
 
 def _read_moment(key: Scalar, word: Node, findings: Findings) -> tuple[int, str] | None:
     """Return a moment in nanoseconds from the fixed instant and the verdict expected then."""
-    moment = read_duration(key.text) if key.text != "0" else 0
+    moment = read_duration(key.text)
     verdict = findings.choice(word, "the verdict at a moment", (*VERDICTS, "unknown"))
     if isinstance(moment, Malformed):
         findings.bad(key, f"`{shown(key.text)}` is no moment", "a duration from the fixed instant: 31s")
         return None
-    ns = moment if isinstance(moment, int) else moment.ns
-    if ns < 0:
+    if moment.ns < 0:
         findings.bad(key, "a moment lies at or after the fixed instant")
         return None
-    return None if verdict is None else (ns, verdict)
+    return None if verdict is None else (moment.ns, verdict)
 
 
 def _check_moments(node: Mapping, moments: list[tuple[int, str] | None], findings: Findings) -> None:

@@ -59,7 +59,7 @@ class Places:
 def scalar_places(document: Lines, start: int, end: int, style: str, text: str) -> Places:
     """Return the places of a scalar that stands from index `start` to `end` of the file."""
     places = Places(text, start)
-    if style == "|":
+    if style == "|" or (style == ">" and not text.strip("\n")):
         _literal(places, document, start)
     elif style == ">":
         _folded(places, document, start)
@@ -73,7 +73,7 @@ def _literal(places: Places, document: Lines, start: int) -> None:
     """Each line of the text is the tail of a line of the file."""
     offset = 0
     number = bisect_right(document.line_starts, start)
-    for line in places.text.split("\n"):
+    for line in places.text.split("\n") if places.text else []:
         if number >= len(document.line_starts):
             return
         written = document.line(number)
@@ -84,7 +84,9 @@ def _literal(places: Places, document: Lines, start: int) -> None:
 
 def _folded(places: Places, document: Lines, start: int) -> None:
     """A break between two lines that are not indented further is a space, or the blank lines that follow it; else it stands."""
-    offset = breaks = fold = 0
+    offset = breaks = 0
+    header = bisect_right(document.line_starts, start)
+    fold = document.line_starts[header] if header < len(document.line_starts) else start
     visible = len(places.text.rstrip("\n"))
     was_deeper = True
     for begin, content in _folded_lines(places.text, document, start):
@@ -96,7 +98,7 @@ def _folded(places: Places, document: Lines, start: int) -> None:
         deeper = content[0] in " \t"
         kept = breaks if deeper or was_deeper else breaks - 1
         for _ in range(kept or (1 if breaks else 0)):
-            places.add(offset, fold or begin)
+            places.add(offset, fold)
             offset += 1
         places.add(offset, begin)
         offset += len(content)

@@ -90,6 +90,8 @@ _HABITS = (
     (re.compile(r"}"), "a block needs a condition"),
 )
 _NAMED_MAX = 4
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 
 
 def describe(expected: Iterable[str]) -> str:
@@ -101,8 +103,16 @@ def describe(expected: Iterable[str]) -> str:
     return ", ".join(words[:_NAMED_MAX]) + (" or other" if len(words) > _NAMED_MAX else "") if words else "nothing"
 
 
+def reserved_at(text: str, offset: int) -> str:
+    """Return the reserved word that stands at an offset, or nothing."""
+    found = _WORD.match(text, offset)
+    return found[0] if found and found[0] in RESERVED else ""
+
+
 def hint_for(text: str, offset: int) -> str:
     """Return what to write instead of the text at `offset`, where it is a known habit."""
+    if reserved_at(text, offset):
+        return f'a word of the language: quote it where it is a name, "{_DOTTED.match(text, offset)[0]}"'  # type: ignore[index]  # it matches
     # The lexer may stop inside a number or name: look from its start.
     start = offset
     while start and (text[start - 1].isalnum() or text[start - 1] in "_."):
