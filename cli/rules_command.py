@@ -1,0 +1,119 @@
+"""`betrace rules`: check rule files, run their tests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from cli.rule_files import USAGE, compile_files, count_of, load_sources, rule_set_or_exit, show_diagnostics
+from cli.rule_test_text import outcome_json, outcome_text
+from compiler import Compilation, Rule, Severity, diagnostic_json
+from processor.rule_tests import run_rule_tests
+
+_PATHS = click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+_OUTPUT = click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the answer.")
+
+
+@click.group()
+def rules() -> None:
+    """Check rule files and run their tests."""
+
+
+@rules.command("check")
+@_PATHS
+@_OUTPUT
+@click.option("--report", is_flag=True, help="Also say of each rule what it reads, when it decides and what state it needs.")
+def check(paths: Sequence[Path], output: str, report: bool) -> None:  # noqa: FBT001  # a flag of the command line
+    """Check the rule files of PATH (files or directories).
+
+    Exit status: 0 no error, 1 an error, 2 nothing to read.
+    """
+    sources = load_sources(paths)
+    compilation = compile_files(sources)
+    if output == "json":
+        click.echo(json.dumps(_check_json(compilation), indent=2, ensure_ascii=False))
+    else:
+        show_diagnostics(compilation.diagnostics, sources, err=False)
+        if report and compilation.rule_set is not None:
+            for rule in compilation.rule_set.rules:
+                click.echo(_report_text(rule))
+        click.echo(_summary(compilation))
+    raise SystemExit(1 if compilation.errors else 0)
+
+
+def _summary(compilation: Compilation) -> str:
+    errors = len(compilation.errors)
+    warnings = sum(found.severity is Severity.WARNING for found in compilation.diagnostics)
+    counted = f"{count_of(errors, 'error')}, {count_of(warnings, 'warning')}"
+    if compilation.rule_set is None:
+        return f"refused: {counted}"
+    return f"{count_of(len(compilation.rule_set.rules), 'rule')} checked, {counted}"
+
+
+def _report_text(rule: Rule) -> str:
+    state = rule.report.state
+    bits, counters = count_of(state.bits, "bit"), count_of(state.counters, "counter")
+    captured = count_of(state.captured_rows, "selector")
+    return "\n".join(
+        (
+            f"{rule.id} (version {rule.version})",
+            f"  class: {rule.report.rule_class}",
+            f"  reads: {', '.join(rule.report.demand) or 'nothing but that spans exist'}",
+            f"  state: {bits}, {counters}, {captured} captured as rows",
+        )
+    )
+
+
+def _check_json(compilation: Compilation) -> dict[str, object]:
+    rule_set = compilation.rule_set
+    return {
+        "accepted": rule_set is not None,
+        "fingerprint": None if rule_set is None else rule_set.fingerprint,
+        "rules": [] if rule_set is None else [_rule_json(rule) for rule in rule_set.rules],
+        "diagnostics": [diagnostic_json(found) for found in compilation.diagnostics],
+    }
+
+
+def _rule_json(rule: Rule) -> dict[str, object]:
+    state = rule.report.state
+    return {
+        "id": rule.id,
+        "version": rule.version,
+        "class": rule.report.rule_class.value,
+        "demand": list(rule.report.demand),
+        "state": {"bits": state.bits, "counters": state.counters, "captured_rows": state.captured_rows},
+    }
+
+
+@rules.command("test")
+@_PATHS
+@_OUTPUT
+def test(paths: Sequence[Path], output: str) -> None:
+    """Run the tests in the rule files of PATH (files or directories).
+
+    Exit status: 0 all passed, 1 one failed, 2 the rules are refused or there is nothing to read.
+    """
+    if output == "json":
+        _refuse_as_json(paths)
+    rule_set = rule_set_or_exit(paths)
+    outcomes = list(run_rule_tests(rule_set.rules))
+    failed = [outcome for outcome in outcomes if not outcome.passed]
+    summary = {"passed": len(outcomes) - len(failed), "failed": len(failed)}
+    if output == "json":
+        click.echo(json.dumps({**summary, "tests": [outcome_json(outcome) for outcome in outcomes]}, indent=2, ensure_ascii=False))
+    else:
+        for outcome in failed:
+            click.echo(outcome_text(outcome))
+        click.echo(f"{summary['passed']} passed, {summary['failed']} failed")
+    raise SystemExit(1 if failed else 0)
+
+
+def _refuse_as_json(paths: Sequence[Path]) -> None:
+    compilation = compile_files(load_sources(paths))
+    if compilation.rule_set is None:
+        refused = {"passed": 0, "failed": 0, "tests": [], "diagnostics": [diagnostic_json(found) for found in compilation.errors]}
+        click.echo(json.dumps(refused, indent=2, ensure_ascii=False))
+        raise SystemExit(USAGE)

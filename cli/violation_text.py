@@ -1,0 +1,76 @@
+"""A violation as a person reads it: which clause failed, by which spans, by how much, and where in the trace."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from rich.text import Text
+
+from cli.waterfall import waterfall
+from compiler import Rule, TraceView
+from topics.violation import ComparedValues, Offender, Violation
+
+_SEVERITY_STYLES = {"critical": "bold white on red", "high": "bold red", "medium": "yellow", "low": "cyan", "info": "dim"}
+
+
+def violation_text(record: Violation, rule: Rule, view: TraceView | None) -> Text:
+    """Return a violation in some lines: heading, clause, comparisons with their margin, offenders, and the trace where it is at hand."""
+    lines = [_heading(record, rule), *_clauses(record, rule), *map(_comparison, record.comparisons)]
+    if view is not None:
+        blamed = [view.by_id[offender.span_id] for offender in record.offenders if offender.span_id in view.by_id]
+        lines += [_offenders(record), *waterfall(view, blamed)]
+    else:
+        lines += [_offenders(record), *map(_offender, record.offenders)]
+    return Text("\n").join(lines)
+
+
+def _heading(record: Violation, rule: Rule) -> Text:
+    severity = record.rule.severity.value
+    heading = Text("✗ ", style="bold red")
+    heading.append(record.rule.id, style="bold")
+    heading.append(f"  {severity}", style=_SEVERITY_STYLES[severity])
+    if record.rule.mode.value == "shadow":
+        heading.append("  shadow", style="dim")
+    heading.append(f"  trace {record.trace.id}", style="dim")
+    if record.trace.root_name:
+        heading.append(f"  {record.trace.root_name}", style="dim")
+    if rule.text.name:
+        heading.append(f"\n  {rule.text.name}", style="italic")
+    return heading
+
+
+def _clauses(record: Violation, rule: Rule) -> list[Text]:
+    outcomes = {"always": "did not hold", "never": "came true"}
+    return [Text(f"  {outcomes[word]}: {_written(word, rule.text.rule)}") for word in record.clauses]
+
+
+def _written(word: str, text: str) -> str:
+    """Return a clause as its author wrote it, on one line."""
+    found = re.search(rf"\b{word}\s*\{{([^{{}}]*)\}}", text)
+    return f"{word} {{ {' '.join(found[1].split())} }}" if found else word
+
+
+def _comparison(compared: ComparedValues) -> Text:
+    line = Text(f"  {compared.text}: ")
+    line.append(f"{_value(compared.left)} against {_value(compared.right)}", style="bold")
+    if compared.margin is not None:
+        line.append(f"  (margin {compared.margin:+g})" if isinstance(compared.margin, float) else f"  (margin {compared.margin:+d})")
+    return line
+
+
+def _value(value: bool | float | str | None) -> str:  # noqa: FBT001  # a value of a trace
+    return "no value" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _offenders(record: Violation) -> Text:
+    shown, count = len(record.offenders), record.offender_count
+    if not count:
+        return Text(f"  no span to blame: what was required never came  ({record.trace.span_count} spans)", style="dim")
+    named = f"  {count} offender{'s' if count > 1 else ''}" + (f", the first {shown} marked" if shown < count else "")
+    return Text(f"{named} of {record.trace.span_count} spans", style="dim")
+
+
+def _offender(offender: Offender) -> Text:
+    attributes = "".join(f" {key}={json.dumps(value, ensure_ascii=False)}" for key, value in offender.attributes.items())
+    return Text(f"  » {offender.service}  {offender.name}  {offender.span_id}{attributes}", style="red")

@@ -1,0 +1,119 @@
+"""A trace as a small waterfall: the offenders, their chain of parents, and what fits beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from cli.amounts import duration_text
+from compiler import Span, TraceView
+
+LINE_COUNT_MAX = 16
+BAR_WIDTH = 24
+_NAME_WIDTH_MAX = 44
+_SERVICE_WIDTH_MAX = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A span and how deep it stands in the tree."""
+
+    span: Span
+    depth: int
+
+
+def waterfall(view: TraceView, offenders: Sequence[Span]) -> list[Text]:
+    """Return the lines of a trace, offenders marked; of a large trace those nearest to the offenders."""
+    rows = _tree(view)
+    blamed = {span.span_id for span in offenders}
+    shown = _chosen(rows, view, blamed)
+    name_width = min(_NAME_WIDTH_MAX, max((2 * row.depth + len(row.span.name) for row in shown), default=0))
+    service_width = min(_SERVICE_WIDTH_MAX, max((len(_service(row.span)) for row in shown), default=0))
+    lines = [_line(row, view, row.span.span_id in blamed, name_width, service_width) for row in shown]
+    left_out = len(rows) - len(shown)
+    if left_out:
+        lines.append(Text(f"    … {left_out} more span{'s' if left_out > 1 else ''}", style="dim"))
+    return lines
+
+
+def _tree(view: TraceView) -> list[_Row]:
+    """Return all spans, children below their parents; what hangs on no root (orphans, cycles) comes after."""
+    children: dict[str, list[Span]] = {}
+    for span in view.spans:
+        children.setdefault("" if view.is_orphan(span) else span.parent_id, []).append(span)
+    rows: list[_Row] = []
+    placed: set[str] = set()
+    # A span in a cycle of parents is reached from no root: every span starts a tree of its own if none has held it.
+    for top in [*children.get("", []), *view.spans]:
+        pending = [_Row(top, 0)]
+        while pending:
+            row = pending.pop()
+            if row.span.span_id not in placed:
+                placed.add(row.span.span_id)
+                rows.append(row)
+                pending.extend(_Row(child, row.depth + 1) for child in reversed(children.get(row.span.span_id, [])))
+    return rows
+
+
+def _chosen(rows: list[_Row], view: TraceView, blamed: set[str]) -> list[_Row]:
+    """Return the rows to show, in order: offenders first in rank, then their parents, then what lies nearest to them."""
+    if len(rows) <= LINE_COUNT_MAX:
+        return rows
+    wanted = [index for index, row in enumerate(rows) if row.span.span_id in blamed][: LINE_COUNT_MAX // 2]
+    parents = {parent for index in wanted for parent in _parents(rows[index].span, view)}
+    ranked = sorted(range(len(rows)), key=lambda index: _rank(index, rows, wanted, parents))
+    return [rows[index] for index in sorted(ranked[:LINE_COUNT_MAX])]
+
+
+def _rank(index: int, rows: list[_Row], wanted: list[int], parents: set[str]) -> tuple[int, int]:
+    if index in wanted:
+        return (0, index)
+    if rows[index].span.span_id in parents:
+        return (1, rows[index].depth)
+    return (2, min((abs(index - one) for one in wanted), default=index))
+
+
+def _parents(span: Span, view: TraceView) -> list[str]:
+    found: list[str] = []
+    parent = span.parent_id
+    while parent in view.by_id and parent not in found:
+        found.append(parent)
+        parent = view.by_id[parent].parent_id
+    return found
+
+
+def _service(span: Span) -> str:
+    name = span.resource.attributes.get("service.name")
+    return name if isinstance(name, str) else ""
+
+
+def _line(row: _Row, view: TraceView, is_offender: bool, name_width: int, service_width: int) -> Text:  # noqa: FBT001  # one caller
+    name = _cut("  " * row.depth + row.span.name, name_width)
+    line = Text("  » " if is_offender else "    ", style="bold red" if is_offender else "")
+    line.append(f"{_cut(_service(row.span), service_width):<{service_width}}  ", style="cyan")
+    line.append(f"{name:<{name_width}}  ", style="bold red" if is_offender else "")
+    line.append(_bar(row.span, view), style="red" if is_offender else "blue")
+    line.append(f"  {_times(row.span, view)}", style="dim")
+    return line
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: max(0, width - 1)] + "…"
+
+
+def _bar(span: Span, view: TraceView) -> str:
+    start, duration = view.first_start_ns, view.duration_ns
+    if start is None or duration is None or not 0 < span.start_ns <= span.end_ns:
+        return " " * BAR_WIDTH
+    scale = BAR_WIDTH / max(1, duration)
+    left = min(BAR_WIDTH - 1, int((span.start_ns - start) * scale))
+    width = max(1, min(BAR_WIDTH - left, round((span.end_ns - span.start_ns) * scale)))
+    return " " * left + "━" * width + " " * (BAR_WIDTH - left - width)
+
+
+def _times(span: Span, view: TraceView) -> str:
+    if view.first_start_ns is None or not 0 < span.start_ns <= span.end_ns:
+        return "no times"
+    return f"{duration_text(span.start_ns - view.first_start_ns)} +{duration_text(span.end_ns - span.start_ns)}"
