@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator, Mapping  # noqa: TC003 - pydantic reads the annotations
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
@@ -72,9 +72,7 @@ class _Case(_Strict):
     corpus: ClassVar[str]
 
     name: str = Field(min_length=8)
-    proves: Annotated[
-        tuple[Annotated[str, AfterValidator(_known_form)], ...], BeforeValidator(_labels), Field(min_length=1, strict=False)
-    ]
+    proves: Annotated[tuple[Annotated[str, AfterValidator(_known_form)], ...], BeforeValidator(_labels), Field(min_length=1, strict=False)]
     feature: str = ""
 
     @property
