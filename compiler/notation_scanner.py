@@ -154,7 +154,9 @@ class Cursor:
             raise BadNotation(self.at, 1, "an item of the array is missing", 'an empty string is ""')
         if self.peek() == "[":
             raise BadNotation(self.at, 1, "an array does not hold arrays", 'a string stands in quotes: "…"')
-        return self._scalar("]")
+        value = self._scalar("]")
+        self.skip_spaces()
+        return value
 
     def duration(self, written: str, offset: int) -> int:
         """Return the nanoseconds of a duration that was taken from `offset`."""

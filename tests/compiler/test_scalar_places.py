@@ -12,7 +12,7 @@ from tests.compiler.written import at, scalar_of, source
 
 
 @pytest.mark.parametrize(
-    "text,piece",
+    ("text", "piece"),
     [
         ("k: |\n  always { x }\n  never { y }\n", "never"),
         ("a: 1\nk: |4-\n      always { x }\n    never { y }\n", "never"),
@@ -42,7 +42,7 @@ def test_a_word_of_a_scalar_is_found_where_it_is_written(text: str, piece: str) 
 
 
 @pytest.mark.parametrize(
-    "text,offset,length,expected",
+    ("text", "offset", "length", "expected"),
     [
         ("k: |\n  ab\n  cd\n", 1, 3, (2, 4, 1)),
         ("k: |\n  ab\n  cd\n", 5, 1, (3, 5, 1)),

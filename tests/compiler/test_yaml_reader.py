@@ -18,7 +18,7 @@ SECONDS_MAX = 5.0
 
 
 @pytest.mark.parametrize(
-    "written,value",
+    ("written", "value"),
     [
         ("NO", "NO"),
         ("yes", "yes"),
@@ -88,7 +88,7 @@ def test_nodes_say_where_they_stand() -> None:
 
 
 @pytest.mark.parametrize(
-    "text,expected",
+    ("text", "expected"),
     [
         ("a: &x 1", ["syntax 1:4+4"]),
         ("a: *x", ["syntax 1:4+2"]),
