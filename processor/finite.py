@@ -9,6 +9,7 @@ from compiler.verdict import Verdict
 from processor import metrics as m
 from processor.closing import finite_policy
 from processor.handler import Handler, Surroundings
+from processor.inputs import RefusedInput
 from processor.metrics import Tally
 from processor.record import PartitionKey
 
@@ -78,11 +79,18 @@ class FiniteRun:
         self._handler = Handler(self.engine, self.rule_set, finite_policy(self.span_count_max), around, is_keyed=False)
         self._handler.assigned({_INPUT: None})
 
-    def take(self, records: Iterable[Record]) -> None:
-        """Work on some records, in the order in which their spans are taken to have arrived."""
-        for chunk in _chunks(records):
+    def take(self, inputs: Iterable[Record | RefusedInput]) -> None:
+        """Work on some records, in the order in which their spans are taken to have arrived; count items that are no records."""
+        for chunk in _chunks(self._usable(inputs)):
             self._position += len(chunk)
             self._handler.chunk(_INPUT, chunk, self._position)
+
+    def _usable(self, inputs: Iterable[Record | RefusedInput]) -> Iterator[Record]:
+        for item in inputs:
+            if isinstance(item, RefusedInput):
+                self.tally.add(m.ITEMS_REFUSED, 1, item.reason)
+            else:
+                yield item
 
     def finish(self) -> FiniteOutcome:
         """Close every trace as drained and return what was found."""
@@ -112,10 +120,12 @@ class FiniteRun:
             self._violations.append(said)
 
 
-def judge_finite(records: Iterable[Record], engine: Engine, rule_set: RuleSet, *, span_count_max: int = SPAN_COUNT_MAX) -> FiniteOutcome:
+def judge_finite(
+    inputs: Iterable[Record | RefusedInput], engine: Engine, rule_set: RuleSet, *, span_count_max: int = SPAN_COUNT_MAX
+) -> FiniteOutcome:
     """Return what a rule set says of all traces of an input, assembled over all of its records."""
     run = FiniteRun(engine, rule_set, span_count_max)
-    run.take(records)
+    run.take(inputs)
     return run.finish()
 
 

@@ -22,6 +22,7 @@ from processor.metrics import COMMITS_REFUSED
 from processor.record import PartitionKey
 from processor.resume import Commit
 from processor.settings import GroupProtocol, InputFormat, Settings
+from topics.otlp import format_of
 
 if TYPE_CHECKING:
     from processor.metrics import Metrics
@@ -34,6 +35,7 @@ _WAKE_TIMEOUT_S = 0.5
 _DRAIN_TIMEOUT_S = 30.0
 _NS_PER_MS = 1_000_000
 _NO_TIMESTAMP = 0
+_FORMATS: dict[InputFormat, RecordFormat] = {InputFormat.PROTOBUF: "protobuf", InputFormat.JSON: "json"}
 
 Answer = TypeVar("Answer")
 
@@ -209,17 +211,18 @@ class PartitionGroup(threading.Thread):
         self._handler.chunk(key, records, position)
 
     def _record(self, key: PartitionKey, message: Message) -> KafkaRecord:
+        given = self._settings.input_format
         kind, timestamp_ms = message.timestamp()
-        headers = message.headers() or ()
+        headers = _headers(message)
         return KafkaRecord(
             topic=key.topic,
             partition=key.partition,
             offset=message.offset() or 0,
             timestamp_ns=None if kind == _NO_TIMESTAMP or timestamp_ms < 0 else timestamp_ms * _NS_PER_MS,
             key=message.key(),
-            headers=tuple(headers.items()) if isinstance(headers, Mapping) else tuple(headers),
+            headers=headers,
             value=message.value() or b"",
-            format=_format(self._settings.input_format, headers),
+            format=format_of(headers, "protobuf") if given is InputFormat.AUTO else _FORMATS[given],
         )
 
     def _drain(self) -> None:
@@ -327,13 +330,9 @@ class PartitionGroup(threading.Thread):
             log.warning(text)
 
 
-def _format(given: InputFormat, headers: Iterable[tuple[str, object]] | Mapping[str, object]) -> RecordFormat:
-    if given is not InputFormat.AUTO:
-        return "json" if given is InputFormat.JSON else "protobuf"
-    for name, value in headers.items() if isinstance(headers, Mapping) else headers:
-        if name.lower() == "content-type" and b"json" in (value if isinstance(value, bytes) else str(value).encode()):
-            return "json"
-    return "protobuf"
+def _headers(message: Message) -> tuple[tuple[str, bytes | str | None], ...]:
+    headers = message.headers() or ()
+    return tuple(headers.items()) if isinstance(headers, Mapping) else tuple(headers)
 
 
 def _note(metadata: object) -> str:

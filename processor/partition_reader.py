@@ -13,7 +13,7 @@ from processor.partition import Partition
 from processor.partition_time import PartitionTime
 from processor.resume import Commit, Resume
 from topics.dead_letter import DeadLetter
-from topics.otlp import decode_json, decode_protobuf
+from topics.otlp import decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -111,7 +111,7 @@ class PartitionReader:
             self._record(record, arrived_ns)
 
     def _record(self, record: Record, arrived_ns: int) -> None:
-        decoded = decode_json(record.value) if record.format == "json" else decode_protobuf(record.value)
+        decoded = decode(record.value, record.format)
         scattered = self._is_keyed and not _is_keyed_by_trace(record, decoded)
         if self._replay_to is None:
             self._count(record, decoded, scattered=scattered)

@@ -1,0 +1,45 @@
+"""The table of metrics as Prometheus reads it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, Counter, Gauge, generate_latest
+
+from processor.metrics import METRICS, Kind
+
+if TYPE_CHECKING:
+    from processor.metrics import Metric
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+
+
+class PrometheusMetrics:
+    """Metrics of one worker; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._counters = {
+            it.name: Counter(it.name, it.sentence, it.labels, registry=self._registry) for it in METRICS if it.kind is Kind.COUNTER
+        }
+        self._gauges = {it.name: Gauge(it.name, it.sentence, it.labels, registry=self._registry) for it in METRICS if it.kind is Kind.GAUGE}
+        self._totals: dict[str, int] = {}
+
+    def add(self, metric: Metric, amount: int = 1, *labels: str) -> None:
+        """Let a counter grow."""
+        counter = self._counters[metric.name]
+        (counter.labels(*labels) if labels else counter).inc(amount)
+        self._totals[metric.name] = self._totals.get(metric.name, 0) + amount
+
+    def set(self, metric: Metric, value: float, *labels: str) -> None:
+        """Set a gauge."""
+        gauge = self._gauges[metric.name]
+        (gauge.labels(*labels) if labels else gauge).set(value)
+
+    def total(self, metric: Metric) -> int:
+        """Return a counter's sum over its labels."""
+        return self._totals.get(metric.name, 0)
+
+    def page(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
+        return generate_latest(self._registry)

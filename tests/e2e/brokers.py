@@ -1,0 +1,165 @@
+"""Brokers for the tests: the embedded one, and Apache Kafka from wherever it can be had. Each ends with the tests that started it."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import socket
+import subprocess
+import time
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli.embedded_broker import embedded_broker, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+VERSION = "4.1.0"
+CACHE = Path.home() / ".cache" / "betrace" / f"kafka-{VERSION}"
+GIVEN = "BETRACE_TEST_KAFKA"
+_UP_TIMEOUT_S = 60.0
+_POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>t</groupId><artifactId>kafka-dist</artifactId><version>1</version>
+  <dependencies>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{VERSION}</version></dependency>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>{VERSION}</version></dependency>
+    <dependency><groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId><version>2.24.3</version></dependency>
+  </dependencies>
+</project>
+"""
+_PROPERTIES = """process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={data}
+offsets.topic.num.partitions=4
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+group.consumer.min.session.timeout.ms=3000
+group.consumer.session.timeout.ms=6000
+group.consumer.min.heartbeat.interval.ms=300
+group.consumer.heartbeat.interval.ms=500
+auto.create.topics.enable=false
+"""
+
+
+class NoKafka(Exception):  # noqa: N818 - it says what is so
+    """Apache Kafka cannot be had here; the text says what was tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """A broker that is up. `how` says where it came from, `is_kafka` whether it is Apache Kafka."""
+
+    servers: str
+    how: str
+    is_kafka: bool
+
+
+@contextmanager
+def tansu(folder: Path) -> Iterator[Broker]:
+    """The embedded broker of the demo."""
+    with embedded_broker(folder / "tansu.log") as servers:
+        yield Broker(servers, "embedded broker (Tansu)", is_kafka=False)
+
+
+@contextmanager
+def apache_kafka(folder: Path) -> Iterator[Broker]:
+    """Apache Kafka: the one named by $BETRACE_TEST_KAFKA, else from Maven's archive with Java, else in a container."""
+    given = os.environ.get(GIVEN)
+    if given:
+        yield Broker(given, f"Apache Kafka at ${GIVEN}", is_kafka=True)
+    elif shutil.which("java") and (_is_cached() or shutil.which("mvn")):
+        with _with_java(folder) as servers:
+            yield Broker(servers, f"Apache Kafka {VERSION} (Java, {CACHE})", is_kafka=True)
+    elif shutil.which("docker") and _runs(["docker", "info"]):
+        with _in_container() as servers:
+            yield Broker(servers, f"Apache Kafka {VERSION} (container)", is_kafka=True)
+    else:
+        raise NoKafka(f"Apache Kafka needs ${GIVEN}, or Java and Maven, or docker")
+
+
+@contextmanager
+def _with_java(folder: Path) -> Iterator[str]:
+    _fetch()
+    port, controller = free_port(), free_port()
+    properties = folder / "server.properties"
+    properties.write_text(_PROPERTIES.format(port=port, controller=controller, data=folder / "data"))
+    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    java = ["java", "-cp", f"{CACHE}/libs/*"]
+    with (folder / "kafka.log").open("wb") as log:
+        subprocess.run(
+            [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)], check=True, stdout=log, stderr=log
+        )
+        process = subprocess.Popen([*java, "-Xmx512m", "kafka.Kafka", str(properties)], stdout=log, stderr=log, start_new_session=True)
+    try:
+        _wait_until_up(port, process, folder / "kafka.log")
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _is_cached() -> bool:
+    return (CACHE / "complete").exists()
+
+
+def _fetch() -> None:
+    """Fetch the jars once; several test processes may want to, and each ends with a whole folder."""
+    if _is_cached():
+        return
+    CACHE.mkdir(parents=True, exist_ok=True)
+    partial = CACHE / f"partial-{os.getpid()}"
+    partial.mkdir()
+    (partial / "pom.xml").write_text(_POM)
+    command = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=libs", "-DincludeScope=runtime"]
+    try:
+        subprocess.run(command, cwd=partial, check=True, capture_output=True, timeout=600)
+        if not _is_cached():
+            shutil.rmtree(CACHE / "libs", ignore_errors=True)
+            (partial / "libs").rename(CACHE / "libs")
+            (CACHE / "complete").touch()
+    except (subprocess.SubprocessError, OSError) as error:
+        if not _is_cached():
+            raise NoKafka(f"Maven could not fetch Apache Kafka: {error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def _in_container() -> Iterator[str]:
+    from testcontainers.kafka import KafkaContainer  # noqa: PLC0415 - needs docker, which few machines of ours have
+
+    with KafkaContainer("confluentinc/cp-kafka:8.0.0").with_kraft() as container:
+        yield container.get_bootstrap_server()
+
+
+def _wait_until_up(port: int, process: subprocess.Popen[bytes], log_file: Path) -> None:
+    until = time.monotonic() + _UP_TIMEOUT_S
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            raise NoKafka(f"Kafka ended at once:\n{log_file.read_text()[-2000:]}")
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise NoKafka(f"Kafka did not come up:\n{log_file.read_text()[-2000:]}")
+
+
+def _runs(command: list[str]) -> bool:
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0

@@ -1,0 +1,54 @@
+"""Brokers, topics and workers for the end-to-end tests."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.brokers import Broker, NoKafka, apache_kafka, tansu
+from tests.e2e.stage import Stage, make_topics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+_USED: set[str] = set()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which brokers the tests ran on."""
+    for how in sorted(_USED):
+        terminalreporter.write_line(f"end-to-end tests ran on: {how}")
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """Apache Kafka, one for the whole run; skipped, with the reason, where it cannot be had."""
+    try:
+        with apache_kafka(tmp_path_factory.mktemp("kafka")) as broker:
+            yield broker
+    except NoKafka as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
+def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """Each broker in turn; the embedded one is fresh for every test."""
+    if request.param == "kafka":
+        yield request.getfixturevalue("kafka")
+        return
+    with tansu(tmp_path_factory.mktemp("tansu")) as started:
+        yield started
+
+
+@pytest.fixture
+def stage(broker: Broker, tmp_path: Path) -> Iterator[Stage]:
+    """Fresh topics on a broker, and room for workers that end with the test."""
+    _USED.add(broker.how)
+    stage = Stage(broker, tmp_path, uuid.uuid4().hex[:8])
+    make_topics(stage)
+    yield stage
+    stage.end()
