@@ -1,0 +1,59 @@
+"""What `betrace check` found, for a person: each violation explained, then the rules with their denominators, then what was refused."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cli.violation_text import violation_text
+from compiler import RuleSet
+from processor.finite import FiniteOutcome
+from topics.refusal import RefusalReason
+
+PIPE_WIDTH = 140
+
+
+def stdout_console() -> Console:
+    """Return a console for standard output: as wide as the terminal, or PIPE_WIDTH where there is none."""
+    console = Console(highlight=False, soft_wrap=True)
+    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+
+
+def print_outcome(outcome: FiniteOutcome, rule_set: RuleSet) -> None:
+    """Print what was found."""
+    console = stdout_console()
+    for said in outcome.violations:
+        if said.record is not None:
+            console.print(violation_text(said.record, said.rule, said.view), soft_wrap=True)
+            console.print()
+    console.print(rule_table(outcome, rule_set))
+    console.print(_summary(outcome))
+    for reason, count in sorted(outcome.refused.items()):
+        console.print(Text(f"refused: {count} {reason}: {_meaning(reason)}", style="yellow"))
+
+
+def rule_table(outcome: FiniteOutcome, rule_set: RuleSet) -> Table:
+    """Return the verdicts per rule, with the number of traces it applied to."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("rule", overflow="fold")
+    for column in ("applicable", "satisfied", "violated", "excused", "inconclusive"):
+        table.add_column(column, justify="right")
+    for rule in rule_set.enabled:
+        counts = outcome.counts[rule.id]
+        violated = Text(str(counts.violated), style="bold red" if counts.violated else "")
+        name = rule.id if rule.text.mode == "enforce" else f"{rule.id} ({rule.text.mode})"
+        table.add_row(name, str(counts.applicable), str(counts.satisfied), violated, str(counts.excused), str(counts.inconclusive))
+    return table
+
+
+def _summary(outcome: FiniteOutcome) -> Text:
+    found = len(outcome.records)
+    text = Text(f"\n{outcome.record_count} records, {outcome.span_count} spans, {outcome.trace_count} traces: ")
+    return text.append(f"{found} violation{'' if found == 1 else 's'}", style="bold red" if found else "bold green")
+
+
+def _meaning(reason: str) -> str:
+    if reason in set(RefusalReason):
+        return RefusalReason(reason).meaning
+    return "Spans beyond the limit of their trace: they are not judged, the trace is incomplete."

@@ -1,0 +1,144 @@
+"""`betrace demo`: broker, worker and API in one command, fed with traces that a real Collector recorded."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+import click
+
+from cli.demo_player import Player, PlayError, played_length_s
+from cli.demo_processes import PartError, Worker, running_api, running_worker
+from cli.demo_watch import Watch, show_summary
+from cli.embedded_broker import BrokerStartError, embedded_broker
+from cli.rule_files import fail, rule_set_or_exit
+from compiler import ReferenceEngine, RuleSet
+from processor.finite import FiniteOutcome, judge_finite
+from processor.inputs import InputRecord, read_inputs
+from topics import names
+from topics.admin import BrokerError
+from topics.admin import apply as apply_topics
+from topics.settings import TopicSettings
+
+_RECORDS = Path(str(files("topics"))) / "recordings" / "shop-proto-keyed.ndjson.gz"
+_RULES = Path(str(files("cli"))) / "demo_data" / "rules"
+# What is kept of `--seconds` for the worker to drain, the view to catch up and the parts to end.
+_ENDING_S = 6.0
+_LEAST_PLAY_S = 0.5
+
+
+@click.command()
+@click.option("--seconds", type=click.FloatRange(min=1), help="End by itself after about so long; without it, Ctrl-C ends the demo.")
+@click.option(
+    "--rules",
+    "rule_path",
+    type=click.Path(exists=True, path_type=Path),
+    default=_RULES,
+    help="Rule file or directory.  [default: rules for the recorded shop]",
+)
+@click.option(
+    "--records",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=_RECORDS,
+    help="Keyed capture to play.  [default: the recorded shop]",
+)
+def demo(seconds: float | None, rule_path: Path, records: Path) -> None:
+    """Play recorded traces onto a broker, judge them in a worker, serve the violations, and show each of them.
+
+    Everything runs here, on loopback and free ports, and is gone afterwards. At the end the input is drained and the verdicts are compared
+    with those of `betrace check` on the same records.
+
+    Exit status: 0 the same verdicts, or ended by Ctrl-C; 1 they differ or a part failed; 2 the rules or the records cannot be used.
+    """
+    began = time.monotonic()
+    rule_set = rule_set_or_exit([rule_path])
+    captured = [item for item in read_inputs([str(records)]) if isinstance(item, InputRecord)]
+    if not captured:
+        fail(f"{records}: no records")
+    ended = threading.Event()
+    with _interrupts(ended), tempfile.TemporaryDirectory(prefix="betrace-demo-") as folder:
+        demonstration = _Demo(rule_set, rule_path, captured, Path(folder), ended)
+        try:
+            status = demonstration.run(None if seconds is None else began + seconds)
+        except (BrokerStartError, BrokerError, PartError, PlayError) as error:
+            click.echo(f"betrace demo: {error}", err=True)
+            status = 1
+    raise SystemExit(status)
+
+
+@contextmanager
+def _interrupts(ended: threading.Event) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the demo in order."""
+    before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Demo:
+    """One run: `expected` is what `betrace check` says of the same records."""
+
+    def __init__(self, rule_set: RuleSet, rule_path: Path, records: list[InputRecord], folder: Path, ended: threading.Event) -> None:
+        self.rule_set = rule_set
+        self.rule_path = rule_path
+        self.records = records
+        self.folder = folder
+        self.ended = ended
+        self.expected: FiniteOutcome = judge_finite(records, ReferenceEngine(rule_set), rule_set)
+
+    def run(self, until: float | None) -> int:
+        """Start the parts, play, watch, drain, compare; return the exit status."""
+        with embedded_broker(self.folder / "broker.log") as broker:
+            partitions = 1 + max(record.partition for record in self.records)
+            apply_topics(TopicSettings(bootstrap_servers=broker, partition_count=partitions))
+            with (
+                running_worker(broker, self.rule_path, self.folder / "worker.log") as worker,
+                running_api(broker, self.rule_path) as address,
+            ):
+                self._introduce(broker, address, worker)
+                watch = Watch(address, self.rule_set, self.expected)
+                is_whole = self._play(Player(broker, names.SPANS.name), watch, worker, until)
+                worker.stop()
+                if not is_whole:
+                    click.echo("ended before all records were played; nothing to compare")
+                    return 0
+                watch.catch_up()
+                return show_summary(self.expected, self.rule_set, watch)
+
+    def _introduce(self, broker: str, address: str, worker: Worker) -> None:
+        click.echo("embedded broker: clock check off")
+        click.echo(f"broker      {broker}  (spans: {names.SPANS.name}, violations: {names.VIOLATIONS.name})")
+        click.echo(f"worker      {worker.address}/readyz")
+        click.echo(f"api         {address}/v1/violations  {address}/docs")
+        click.echo(f"rules       {len(self.rule_set.enabled)} from {self.rule_path}")
+        click.echo(f"playing     {len(self.records)} records of {self.expected.trace_count} traces\n")
+
+    def _play(self, player: Player, watch: Watch, worker: Worker, until: float | None) -> bool:
+        """Play and show what is found until it is time to end; return whether all records were played and read."""
+        watching = threading.Thread(target=watch.follow, args=(self.ended,), name="watch", daemon=True)
+        watching.start()
+        length_s = played_length_s(self.records)
+        if until is not None:
+            length_s = max(_LEAST_PLAY_S, min(length_s, until - time.monotonic() - _ENDING_S))
+        player.play(self.records, length_s, heard=watch.played, stopped=self.ended.is_set)
+        self._wait_until_read(worker, watch.played_count)
+        if until is None:
+            click.echo("all records are played; Ctrl-C ends the demo\n")
+            self.ended.wait()
+        else:
+            self.ended.wait(max(0.0, until - time.monotonic() - _ENDING_S))
+        self.ended.set()
+        watching.join()
+        return watch.played_count == len(self.records)
+
+    def _wait_until_read(self, worker: Worker, count: int) -> None:
+        while worker.records_read() < count and worker.process.poll() is None:
+            time.sleep(0.1)

@@ -1,0 +1,78 @@
+"""Plays captured records onto a topic at the pace at which they were recorded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from confluent_kafka import KafkaError, Message, Producer
+
+from processor.inputs import InputRecord
+
+_NS_PER_MS = 1_000_000
+_NS_PER_S = 1_000_000_000
+_FLUSH_TIMEOUT_S = 30.0
+
+
+class PlayError(Exception):
+    """A record did not reach the topic; the text says why."""
+
+
+class Player:
+    """Produces records to the partitions they were captured from, in their order, stamped with the time they are played at."""
+
+    def __init__(self, bootstrap_servers: str, topic: str) -> None:
+        self._topic = topic
+        self._failed: str = ""
+        self._producer = Producer({"bootstrap.servers": bootstrap_servers, "linger.ms": 5, "enable.idempotence": True})
+
+    def play(self, records: Sequence[InputRecord], duration_s: float, *, heard: Callable[[int], None], stopped: Callable[[], bool]) -> None:
+        """Play all records within `duration_s`, each at its share of it; `heard` is told how many were played. Raises PlayError.
+
+        Ends early, with nothing lost of what was played, once `stopped` says so.
+        """
+        times = [record.timestamp_ns or 0 for record in records]
+        first, length = min(times, default=0), max(1, max(times, default=0) - min(times, default=0))
+        began = time.monotonic()
+        for number, record in enumerate(records, start=1):
+            due = began + duration_s * ((record.timestamp_ns or 0) - first) / length
+            while (wait := due - time.monotonic()) > 0 and not stopped():
+                self._producer.poll(min(wait, 0.05))
+            if stopped():
+                break
+            self._send(record)
+            heard(number)
+        self._flush()
+
+    def _send(self, record: InputRecord) -> None:
+        headers: list[tuple[str, str | bytes | None]] = list(record.headers)
+        self._producer.produce(
+            self._topic,
+            record.value,
+            record.key,
+            partition=record.partition,
+            timestamp=time.time_ns() // _NS_PER_MS,
+            headers=headers,
+            on_delivery=self._delivered,
+        )
+        self._producer.poll(0)
+        self._check()
+
+    def _delivered(self, error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            self._failed = error.str()
+
+    def _flush(self) -> None:
+        if self._producer.flush(_FLUSH_TIMEOUT_S):
+            raise PlayError("the broker did not take all records in time")
+        self._check()
+
+    def _check(self) -> None:
+        if self._failed:
+            raise PlayError(self._failed)
+
+
+def played_length_s(records: Sequence[InputRecord]) -> float:
+    """Return how long the recording of some records took, in seconds."""
+    times = [record.timestamp_ns for record in records if record.timestamp_ns is not None]
+    return (max(times) - min(times)) / _NS_PER_S if times else 0.0
