@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.health import Check, CheckState
-from compiler import DiagnosticRecord, diagnostic_json
+from compiler import diagnostic_json
 from topics.rfc3339 import format_ns
-from topics.violation import RuleMode, RuleSeverity, Violation
+from topics.violation import RuleMode, RuleSeverity, Text, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +27,8 @@ class _Answer(BaseModel):
 class Fault(_Answer):
     """One thing that is wrong with a request, and where."""
 
-    place: Annotated[str, Field(description="The parameter, as `query.limit`.")]
-    detail: str
+    place: Annotated[Text, Field(description="The parameter, as `query.limit`.")]
+    detail: Text
 
 
 class Problem(_Answer):
@@ -37,8 +37,8 @@ class Problem(_Answer):
     type: Annotated[str, Field(description="Names the kind of problem; `about:blank`: the status says it all.")] = "about:blank"
     title: str
     status: int
-    detail: str
-    instance: Annotated[str, Field(description="The path that was asked for.")]
+    detail: Text
+    instance: Annotated[Text, Field(description="The path that was asked for.")]
     errors: Annotated[tuple[Fault, ...] | None, Field(description="What is wrong with the request.")] = None
     checks: Annotated[tuple[Check, ...] | None, Field(description="For readiness: every check.")] = None
 
@@ -95,10 +95,28 @@ class ShownReport(_Answer):
     state: TraceState
 
 
+class ShownDiagnostic(_Answer):
+    """Something the compiler says of a place in a rule file."""
+
+    code: str
+    severity: Annotated[str, Field(description="`error` or `warning`.")]
+    file: Text
+    line: Annotated[int, Field(description="Counts from 1.")]
+    column: Annotated[int, Field(description="Counts from 1, in code points.")]
+    length: int
+    message: Text
+    hint: Text
+
+    @classmethod
+    def of(cls, it: Diagnostic) -> Self:
+        """Return the diagnostic as it is shown."""
+        return cls(**diagnostic_json(it))
+
+
 class RuleSource(_Answer):
     """Where the rule is written; counted from 1."""
 
-    file: str
+    file: Text
     line: int
     column: int
 
@@ -126,7 +144,7 @@ class ShownRule(_Answer):
     test_count: int
     report: ShownReport
     source: RuleSource
-    diagnostics: tuple[DiagnosticRecord, ...]
+    diagnostics: tuple[ShownDiagnostic, ...]
 
     @classmethod
     def of(cls, rule: Rule, diagnostics: Sequence[Diagnostic]) -> Self:
@@ -157,7 +175,7 @@ class ShownRule(_Answer):
                 state=TraceState(bits=report.state.bits, counters=report.state.counters, captured_rows=report.state.captured_rows),
             ),
             source=RuleSource(file=region.file, line=region.line, column=region.column),
-            diagnostics=tuple(map(diagnostic_json, diagnostics)),
+            diagnostics=tuple(map(ShownDiagnostic.of, diagnostics)),
         )
 
 
@@ -166,9 +184,9 @@ class RuleList(_Answer):
 
     state: Annotated[str, Field(description="`compiled`, or `refused`: then `items` are the set before.", pattern="^(compiled|refused)$")]
     fingerprint: Annotated[str | None, Field(description="Names the set shown; null where none has compiled yet.")]
-    problem: Annotated[str | None, Field(description="Why the files cannot be read; null where they can.")]
+    problem: Annotated[Text | None, Field(description="Why the files cannot be read; null where they can.")]
     items: tuple[ShownRule, ...]
-    diagnostics: tuple[DiagnosticRecord, ...]
+    diagnostics: tuple[ShownDiagnostic, ...]
 
     @classmethod
     def of(cls, loaded: LoadedRules) -> Self:
@@ -179,7 +197,7 @@ class RuleList(_Answer):
             fingerprint=loaded.rule_set.fingerprint if loaded.rule_set else None,
             problem=loaded.problem or None,
             items=tuple(ShownRule.of(rule, found.get(rule.id, ())) for rule in loaded.rules),
-            diagnostics=tuple(map(diagnostic_json, loaded.diagnostics)),
+            diagnostics=tuple(map(ShownDiagnostic.of, loaded.diagnostics)),
         )
 
 

@@ -57,15 +57,28 @@ def create_app(settings: ApiSettings, parts: Parts) -> FastAPI:
         docs_url="/docs",
         redoc_url=None,
         redirect_slashes=False,
-        responses={"default": {"model": Problem, "description": "A problem", "content": {PROBLEM_JSON: {}}}},
+        # 422 by name, for the framework would describe its own shape there.
+        responses={"default": {"model": Problem, "description": "A problem"}, 422: {"model": Problem, "description": "A wrong request"}},
     )
     parts.metrics.watch(States(parts.view, parts.feed, parts.rules))
-    app.include_router(_violation_routes(parts), prefix="/v1")
-    app.include_router(_rule_routes(parts), prefix="/v1")
+    app.include_router(_violation_routes(parts))
+    app.include_router(_rule_routes(parts))
     app.include_router(_state_routes(settings, parts))
     _say_problems(app)
     app.add_middleware(_Edge, metrics=parts.metrics)
+    document = _described(app.openapi())
+    app.openapi = lambda: document  # type: ignore[method-assign]  # the framework's own way to change the document
     return app
+
+
+def _described(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the OpenAPI document with the media type that problems have."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for code, answer in operation["responses"].items():
+                if code != "200":
+                    answer["content"] = {PROBLEM_JSON: answer["content"][JSON]}
+    return document
 
 
 # ---- routes -------------------------------------------------------------------------------------------------------------------------
@@ -74,13 +87,13 @@ def create_app(settings: ApiSettings, parts: Parts) -> FastAPI:
 def _violation_routes(parts: Parts) -> APIRouter:
     router = APIRouter(tags=["violations"])
 
-    @router.get("/violations", response_model=ViolationPage, summary="List violations, newest first")
+    @router.get("/v1/violations", response_model=ViolationPage, summary="List violations, newest first")
     def list_violations(query: Annotated[ViolationQuery, Query()]) -> Response:
         page = parts.view.page(query, query.limit, _place(query))
         following = b"null" if page.next is None else canonical_json(write_cursor(page.next, query))
         return Response(b'{"items":[' + b",".join(page.bodies) + b'],"next":' + following + b"}", media_type=JSON)
 
-    @router.get("/violations/{violation_id}", response_model=Violation, summary="Get a violation, withdrawn ones too")
+    @router.get("/v1/violations/{violation_id}", response_model=Violation, summary="Get a violation, withdrawn ones too")
     def get_violation(violation_id: Annotated[str, Path(description="Id of the violation: 32 hex digits.")]) -> Response:
         body = parts.view.get(violation_id)
         if body is None:
@@ -93,11 +106,11 @@ def _violation_routes(parts: Parts) -> APIRouter:
 def _rule_routes(parts: Parts) -> APIRouter:
     router = APIRouter(tags=["rules"])
 
-    @router.get("/rules", summary="List the rules with their text and diagnostics")
+    @router.get("/v1/rules", summary="List the rules with their text and diagnostics")
     def list_rules() -> RuleList:
         return RuleList.of(_rules(parts))
 
-    @router.get("/rules/{rule_id}", summary="Get a rule")
+    @router.get("/v1/rules/{rule_id}", summary="Get a rule")
     def get_rule(rule_id: str) -> ShownRule:
         loaded = _rules(parts)
         rule = loaded.find(rule_id)

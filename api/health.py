@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from api.view import ViewError
+from topics.violation import Text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,7 @@ class Check:
 
     name: str
     state: CheckState
-    reason: str
+    reason: Text
 
 
 def is_ready(checks: Sequence[Check]) -> bool:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from topics import names
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from topics.settings import TopicName
+from topics.settings import TopicName
 
 LOOPBACK_NAME = "localhost"
 
