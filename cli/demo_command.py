@@ -130,11 +130,9 @@ class _Demo:
             length_s = max(_LEAST_PLAY_S, min(length_s, until - time.monotonic() - _ENDING_S))
         player.play(self.records, length_s, heard=watch.played, stopped=self.ended.is_set)
         self._wait_until_read(worker, watch.played_count)
-        if until is None:
+        if until is None and not self.ended.is_set():
             click.echo("all records are played; Ctrl-C ends the demo\n")
-            self.ended.wait()
-        else:
-            self.ended.wait(max(0.0, until - time.monotonic() - _ENDING_S))
+        self.ended.wait(None if until is None else max(0.0, until - time.monotonic() - _ENDING_S))
         self.ended.set()
         watching.join()
         return watch.played_count == len(self.records)

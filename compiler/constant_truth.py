@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -12,6 +12,7 @@ from compiler.values import Duration, Truth, compare_plain, is_number
 
 _ENUMERATED = {"span:kind": KIND_NAMES, "span:status": STATUS_NAMES}
 _COUNTED = frozenset({"trace:spanCount", "trace:serviceCount"})
+_PAIRED_MAX = 64
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
@@ -34,7 +35,8 @@ def constant_truth(node: ir.Predicate | ir.Formula) -> Truth:
             flat = list(_flat(tuple[Side, ...](sides)))
             return False if _contradict(flat) else None
         case ir.Or(sides=sides):
-            return True if any(_is_two_valued(side) and ir.Not(side) in sides for side in sides) else None
+            negated = _negated(sides)
+            return True if any(_is_two_valued(side) and side in negated for side in sides) else None
         case ir.In(items=()):
             return False
         case ir.Compare(word=word, left=left, right=right) | ir.Comparison(word=word, left=left, right=right):
@@ -107,13 +109,18 @@ def _flat(sides: Sequence[Side]) -> Iterator[Side]:
             yield side
 
 
+def _negated(sides: Iterable[object]) -> set[object]:
+    return {side.body for side in sides if isinstance(side, ir.Not)}
+
+
 def _is_two_valued(side: object) -> bool:
     """Whether a side is never unknown, so that it or its negation is true."""
     return isinstance(side, ir.Exists | ir.SomeElement)
 
 
 def _contradict(sides: list[Side]) -> bool:
-    if any(ir.Not(side) in sides for side in sides):
+    negated = _negated(sides)
+    if any(side in negated for side in sides):
         return True
     missing = [side.body.value for side in sides if isinstance(side, ir.Not) and isinstance(side.body, ir.Exists)]
     if any(isinstance(side, ir.Compare) and (side.left in missing or side.right in missing) for side in sides):
@@ -121,7 +128,10 @@ def _contradict(sides: list[Side]) -> bool:
     constraints = [
         found for side in sides if isinstance(side, ir.Compare | ir.Comparison) and (found := _constraint(side.word, side.left, side.right))
     ]
-    return any(_is_empty([other for other in constraints if other.subject == one.subject]) for one in constraints)
+    by_subject: dict[ir.Value, list[_Constraint]] = {}
+    for one in constraints:
+        by_subject.setdefault(one.subject, []).append(one)
+    return any(_is_empty(list(dict.fromkeys(some))) for some in by_subject.values())
 
 
 def _is_empty(constraints: list[_Constraint]) -> bool:
@@ -132,7 +142,8 @@ def _is_empty(constraints: list[_Constraint]) -> bool:
     plain = [one for one in constraints if one.word != "!="]
     if not any(one.word in {"<", "<=", ">", ">="} for one in plain) and not isinstance(constraints[0].subject, ir.Intrinsic):
         return False
-    return any(_exclude(one, other) for one in plain for other in plain)
+    # The tightest of each side decide; a handful of pairs is all that hand-written rules have.
+    return any(_exclude(one, other) for one in plain[:_PAIRED_MAX] for other in plain[:_PAIRED_MAX])
 
 
 def _exclude(one: _Constraint, other: _Constraint) -> bool:

@@ -252,9 +252,5 @@ def _repeated(atom: list[Instruction], low: int, high: int | None) -> list[Instr
         if low:
             return [*(atom * low), again]
         return [(Op.SPLIT, 1, length + 2), *atom, (Op.JUMP, -length - 1, 0)]
-    fragment = atom * low
-    optional = high - low
-    for index in range(optional):
-        fragment.append((Op.SPLIT, 1, (optional - index) * (length + 1)))
-        fragment += atom
-    return fragment
+    optional: list[Instruction] = [(Op.SPLIT, 1, length + 1), *atom]
+    return atom * low + optional * (high - low)

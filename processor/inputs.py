@@ -160,8 +160,8 @@ def _item(topic: str, index: int, cut: Cut, position: int) -> Input:
     try:
         record = read_capture(cut.value)
     except RefusedError as refused:
-        # OTLP whose first member is another one: for the decoder.
-        if refused.reason is RefusalReason.NOT_TRACES and b'"resourceSpans"' in cut.value:
+        # OTLP whose first member is another one, or that has no member: for the decoder.
+        if refused.reason is RefusalReason.NOT_TRACES and (b'"resourceSpans"' in cut.value or b'"' not in cut.value):
             return _document(topic, index, cut, position)
         return RefusedInput(topic, 0, index, refused.reason, position)
     return InputRecord(

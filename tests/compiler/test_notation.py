@@ -333,9 +333,9 @@ def test_the_fixed_instant_is_the_first_of_january_2026() -> None:
     ids=lambda text: repr(text[:24]),
 )
 def test_a_megabyte_of_anything_is_read_in_seconds(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     parse_trace(PlainText(text) if text.count("\n") < 2 else Unplaced(text))
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 class Unplaced(PlainText):

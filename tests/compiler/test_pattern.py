@@ -198,9 +198,9 @@ def test_patterns_of_one_text_are_equal() -> None:
     ],
 )
 def test_no_pattern_is_slow_on_any_text(text: str, matched: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert not pattern(text).matches(matched)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(
@@ -219,9 +219,9 @@ def test_no_pattern_is_slow_on_any_text(text: str, matched: str) -> None:
     ids=lambda text: text[:8],
 )
 def test_no_pattern_is_slow_to_read(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     parse_pattern(text)
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
 
 
 def test_the_cache_of_states_is_bounded_and_the_answer_stays_right() -> None:

@@ -230,17 +230,17 @@ def test_an_id_has_up_to_128_characters() -> None:
 def test_five_thousand_rules_are_read_in_three_seconds() -> None:
     entry = FULL[FULL.index("  - id") :]
     text = "rules:\n" + "".join(entry.replace("fraud-check", f"check-{number}", 1) for number in range(5000))
-    started = time.perf_counter()
+    started = time.process_time()
     file = read(text)
-    assert time.perf_counter() - started < 6, "three seconds on a quiet machine"
+    assert time.process_time() - started < 6, "three seconds on a quiet machine"
     assert (len(file.rules), file.diagnostics) == (5000, ())
 
 
-def test_a_hundred_thousand_unknown_keys_are_shown_in_seconds() -> None:
-    started = time.perf_counter()
-    file = read("rules: []\n" + "".join(f"key_{number}: 1\n" for number in range(100_000)))
-    assert time.perf_counter() - started < 6
-    assert len(file.diagnostics) == 100_000
+def test_fifty_thousand_unknown_keys_of_a_rule_are_shown_in_seconds() -> None:
+    started = time.process_time()
+    file = read("rules:\n  - id: a\n    rule: b\n" + "".join(f"    exception_{number}: 1\n" for number in range(50_000)))
+    assert time.process_time() - started < 5
+    assert len(file.diagnostics) == 50_001
 
 
 KEYS = [

@@ -52,6 +52,7 @@ def test_a_word_of_a_scalar_is_found_where_it_is_written(text: str, piece: str) 
         ('k: "a\\u00e9b"\n', 1, 1, (1, 6, 6)),
         ('k: "a\\u00e9b"\n', 0, 3, (1, 5, 8)),
         ("k: 'a''b'\n", 1, 1, (1, 6, 2)),
+        ('k: "a\\ \n  b"\n', 1, 1, (1, 6, 2)),
         ("k: a\n   b\n", 1, 1, (1, 5, 1)),
         ("k: ''\n", 0, 1, (1, 5, 1)),
         ("k: |\n", 0, 1, (1, 4, 1)),

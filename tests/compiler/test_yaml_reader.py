@@ -176,9 +176,9 @@ def test_nesting_up_to_the_limit_is_read() -> None:
     ids=lambda text: repr(text[:12]),
 )
 def test_a_megabyte_of_anything_is_read_in_seconds(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     read_yaml(source(text))
-    assert time.perf_counter() - started < SECONDS_MAX
+    assert time.process_time() - started < SECONDS_MAX
 
 
 YAML_PIECES = st.sampled_from(
