@@ -99,6 +99,11 @@ def test_one_id_may_stand_twice_for_a_redelivered_span() -> None:
     assert [span.span_id for span in lines("a 0ms..1ms id=1\na 0ms..1ms id=1")] == ["0000000000000001"] * 2
 
 
+def test_of_lines_with_one_id_the_first_is_the_parent() -> None:
+    found = lines("a 0ms..1ms id=1 service=x\na 0ms..1ms id=1 service=y\nb 0ms..1ms parent=1")[2]
+    assert (found.parent_index, found.resource) == (0, {"service.name": "x"})
+
+
 @pytest.mark.parametrize(
     ("word", "kind"), [("unspecified", 0), ("internal", 1), ("server", 2), ("client", 3), ("producer", 4), ("consumer", 5)]
 )
