@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cli.rule_files import count_of
 from cli.violation_text import violation_text
 from compiler import RuleSet
 from processor.finite import FiniteOutcome
@@ -49,8 +50,8 @@ def rule_table(outcome: FiniteOutcome, rule_set: RuleSet) -> Table:
 
 def _summary(outcome: FiniteOutcome) -> Text:
     found = len(outcome.records)
-    text = Text(f"\n{outcome.record_count} records, {outcome.span_count} spans, {outcome.trace_count} traces: ")
-    return text.append(f"{found} violation{'' if found == 1 else 's'}", style="bold red" if found else "bold green")
+    read = (count_of(outcome.record_count, "record"), count_of(outcome.span_count, "span"), count_of(outcome.trace_count, "trace"))
+    return Text(f"\n{', '.join(read)}: ").append(count_of(found, "violation"), style="bold red" if found else "bold green")
 
 
 def _meaning(reason: str) -> str:

@@ -11,6 +11,7 @@ from cli.waterfall import waterfall
 from compiler import Rule, TraceView
 from topics.violation import ComparedValues, Offender, Violation
 
+_EVIDENCE_COUNT_MAX = 4
 _SEVERITY_STYLES = {"critical": "bold white on red", "high": "bold red", "medium": "yellow", "low": "cyan", "info": "dim"}
 
 
@@ -19,7 +20,7 @@ def violation_text(record: Violation, rule: Rule, view: TraceView | None) -> Tex
     lines = [_heading(record, rule), *_clauses(record, rule), *map(_comparison, record.comparisons)]
     if view is not None:
         blamed = [view.by_id[offender.span_id] for offender in record.offenders if offender.span_id in view.by_id]
-        lines += [_offenders(record), *waterfall(view, blamed)]
+        lines += [_offenders(record), *waterfall(view, blamed), *_evidence(record)]
     else:
         lines += [_offenders(record), *map(_offender, record.offenders)]
     return Text("\n").join(lines)
@@ -72,5 +73,14 @@ def _offenders(record: Violation) -> Text:
 
 
 def _offender(offender: Offender) -> Text:
-    attributes = "".join(f" {key}={json.dumps(value, ensure_ascii=False)}" for key, value in offender.attributes.items())
-    return Text(f"  » {offender.service}  {offender.name}  {offender.span_id}{attributes}", style="red")
+    return Text(f"  » {offender.service}  {offender.name}  {offender.span_id}  {_attributes(offender)}", style="red")
+
+
+def _evidence(record: Violation) -> list[Text]:
+    """Return the attributes that the rule declares, of the offenders that have any."""
+    shown = [offender for offender in record.offenders if offender.attributes][:_EVIDENCE_COUNT_MAX]
+    return [Text(f"  {offender.name}: {_attributes(offender)}") for offender in shown]
+
+
+def _attributes(offender: Offender) -> str:
+    return " ".join(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in offender.attributes.items())
