@@ -27,11 +27,19 @@ class AttributeScope(StrEnum):
     ELEMENT = "element"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Literal:
-    """A constant."""
+    """A constant. `true` and 1 are different constants, whatever Python says of them."""
 
     value: bool | int | float | str | Duration
+
+    def __eq__(self, other: object) -> bool:
+        """Equal kinds and values."""
+        return isinstance(other, Literal) and (isinstance(self.value, bool), self.value) == (isinstance(other.value, bool), other.value)
+
+    def __hash__(self) -> int:
+        """Hash what is compared."""
+        return hash((isinstance(self.value, bool), self.value))
 
 
 @dataclass(frozen=True, slots=True)
