@@ -16,7 +16,8 @@ CREATE TABLE violation (
 CREATE INDEX violation_by_time ON violation (verdict, decided_at DESC, id DESC);
 CREATE INDEX violation_by_rule ON violation (rule_id, decided_at DESC, id DESC);
 CREATE INDEX violation_by_severity ON violation (severity, decided_at DESC, id DESC);
-CREATE INDEX violation_by_trace ON violation (trace_id);
+CREATE INDEX violation_by_mode ON violation (mode, decided_at DESC, id DESC);
+CREATE INDEX violation_by_trace ON violation (trace_id, decided_at DESC, id DESC);
 
 CREATE TABLE violation_service (
     service TEXT NOT NULL,
