@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
 
 import click
@@ -18,16 +17,16 @@ from cli.demo_processes import PartError, Worker, running_api, running_worker
 from cli.demo_watch import Watch, show_summary
 from cli.embedded_broker import BrokerStartError, embedded_broker
 from cli.rule_files import fail, rule_set_or_exit
+from cli.shop_rules import SHOP_RULES
 from compiler import ReferenceEngine, RuleSet
 from processor.finite import FiniteOutcome, judge_finite
 from processor.inputs import InputRecord, read_inputs
 from topics import names
 from topics.admin import BrokerError
 from topics.admin import apply as apply_topics
+from topics.recordings import SHOP_PROTO_KEYED, recording
 from topics.settings import TopicSettings
 
-_RECORDS = Path(str(files("topics"))) / "recordings" / "shop-proto-keyed.ndjson.gz"
-_RULES = Path(str(files("cli"))) / "demo_data" / "rules"
 # What is kept of `--seconds` for the worker to drain, the view to catch up and the parts to end.
 _ENDING_S = 6.0
 _LEAST_PLAY_S = 0.5
@@ -39,13 +38,13 @@ _LEAST_PLAY_S = 0.5
     "--rules",
     "rule_path",
     type=click.Path(exists=True, path_type=Path),
-    default=_RULES,
+    default=SHOP_RULES,
     help="Rule file or directory.  [default: rules for the recorded shop]",
 )
 @click.option(
     "--records",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    default=_RECORDS,
+    default=recording(SHOP_PROTO_KEYED),
     help="Keyed capture to play.  [default: the recorded shop]",
 )
 def demo(seconds: float | None, rule_path: Path, records: Path) -> None:
