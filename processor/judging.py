@@ -102,7 +102,7 @@ class Judging:
         change = Change.UPDATED if violated and stood else Change.RAISED if violated else Change.WITHDRAWN
         record = maker.make(1 if last is None else last.revision + 1, change)
         digest = body_digest(record)
-        if False:
+        if last is not None and stood and violated and digest == last.digest:
             return None
         said[rule_id] = Said(record.revision, digest, violated)
         return record
