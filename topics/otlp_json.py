@@ -151,9 +151,9 @@ def _required_id(item: dict[str, Json], name: str, digits: int, without: Refusal
 
 
 def _optional_id(item: dict[str, Json], name: str, digits: int) -> str:
-    """Return the id in lower case; empty for absent and for all zeros (as many as there are), as in protobuf."""
+    """Return the id in lower case; empty for absent and for zeros, however many."""
     text = text_member(item, name).lower()
-    if not text.strip("0") and not len(text) % 2:
+    if not text.strip("0"):
         return ""
     if len(text) != digits or not _HEX.issuperset(text):
         raise RefusedError(RefusalReason.BAD_VALUE)

@@ -18,6 +18,7 @@ from tests.topics.otlp_spans import json_of, span
 from topics.captures import CapturedRecord, write_capture
 from topics.otlp import decode, encode_protobuf
 from topics.recordings import SHOP_ALL, SHOP_SCENARIOS, recording
+from topics.span import Resource
 
 WIRE = encode_protobuf([span(name="wire")])
 WRITTEN = b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "%s", "spanId": "%s", "name": "json"}]}]}]}' % (b"ab" * 16, b"cd" * 8)
@@ -83,6 +84,8 @@ def test_the_form_of_an_input_shows_from_its_bytes(content: bytes, expected: lis
         (b"nonsense\nmore of it\n" + LINE, ["malformed"] * 2 + ["json"]),
         (LINE[:40] + b"\n" + LINE, ["truncated", "json"]),
         (LINE[:20] + b"\n" + LINE, ["truncated", "json"]),
+        (LINE[:36] + b"\nnonsense\n" + LINE, ["truncated", "malformed", "json"]),
+        (LINE[:40] + b'\n"text"\n' + LINE, ["truncated", "not_traces", "json"]),
         (LINE[:40] + b"\nnonsense\n" + LINE, ["truncated", "malformed", "json"]),
         (LINE + LINE[:40], ["json", "truncated"]),
         (b"\x01" + LINE[1:] + LINE, ["malformed", "json"]),
@@ -128,6 +131,19 @@ def test_a_printed_document_over_the_limit_is_refused_once_and_the_next_one_read
     assert told(inputs_of(long + PRINTED + LINE, len(PRINTED) + 10)) == ["input too_large", "json", "json"]
 
 
+def test_a_line_over_the_limit_ends_a_printed_document_before_it() -> None:
+    content = PRINTED[:-2] + b" " * 1000 + b"\n" + LINE
+    assert [word.removeprefix("input ") for word in told(inputs_of(content, 900))] == ["truncated", "too_large", "json"]
+
+
+def test_a_message_that_begins_like_json_is_told_from_it() -> None:
+    """A group of 123 bytes with a resource of 34 begins with a line feed, a brace, a line feed and a quote."""
+    resource = Resource({"service.name": "x" * 14})
+    wires = [encode_protobuf([span(name="n" * size, resource=resource)]) for size in range(100)]
+    (wire,) = [wire for wire in wires if wire.startswith(b'\n{\n"')]
+    assert told(inputs_of(wire)) == [each.name for each in decode(wire, "protobuf").spans]
+
+
 def test_a_message_over_the_limit_is_refused() -> None:
     assert told(inputs_of(WIRE, len(WIRE))) == ["wire"]
     assert told(inputs_of(WIRE, len(WIRE) - 1)) == ["input too_large"]
@@ -161,6 +177,7 @@ def test_files_and_directories_are_read_in_their_order(tmp_path: Path) -> None:
     (below / "b.jsonl").write_bytes(LINE)
     (below / "a.pb").write_bytes(WIRE)
     (below / "sub" / "c.json.gz").write_bytes(zipped(PRINTED))
+    (below / "sub" / "loop").symlink_to(below)
     for unread in (".hidden.json", "README.md", "rules.yaml"):
         (below / unread).write_bytes(LINE)
     (tmp_path / "single").write_bytes(CAPTURED)

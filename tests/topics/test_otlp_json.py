@@ -82,6 +82,7 @@ def test_the_string_nan_is_a_double() -> None:
         {"intValue": "9223372036854775808"},
         {"intValue": 9223372036854775808},
         {"intValue": 1.5},
+        {"intValue": 1e17},
         {"intValue": 1e30},
         {"intValue": "1_000"},
         {"intValue": " 1"},
@@ -206,6 +207,7 @@ def test_json_that_ends_early_is_truncated(cut: int) -> None:
         ('{"resourceSpans": [{"scopeSpans": 1}, %s]}', 1, 1),
         ('{"resourceSpans": [{"scopeSpans": [1, {"spans": 2}]}, %s]}', 1, 2),
         ('{"resourceSpans": [{"resource": 1, "scopeSpans": [{"spans": [{}, {}]}]}, %s]}', 1, 2),
+        ('{"resourceSpans": [{"resource": 1, "scopeSpans": [{}]}, %s]}', 1, 1),
         ('{"resourceSpans": [{"scopeSpans": [{"scope": {"name": 1}, "spans": [{}, {}, {}]}]}, %s]}', 1, 3),
     ],
 )

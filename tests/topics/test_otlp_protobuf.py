@@ -92,6 +92,7 @@ def test_a_group_that_is_no_message_costs_that_group_only() -> None:
 
 def test_a_resource_that_is_no_message_refuses_each_span_under_it() -> None:
     assert decoded_spans(sent(), sent(), resource=b"\xff").refused == {RefusalReason.MALFORMED: 2}
+    assert decoded_spans(resource=b"\xff").refused == {RefusalReason.MALFORMED: 1}
 
 
 def test_a_scope_that_is_no_message_refuses_each_span_under_it() -> None:
@@ -162,7 +163,7 @@ def test_a_record_that_ends_early_is_truncated(cut: int) -> None:
     assert (decoded.spans, decoded.refused) == ((), {RefusalReason.TRUNCATED: 1})
 
 
-@pytest.mark.parametrize("value", [b"\x00", b"\x0b", b"\x0f", b"\xff" * 12, b'{"resourceSpans": []}'])
+@pytest.mark.parametrize("value", [b"\x00", b"\x0b", b"\x0f", b"\xff" * 12, b"\x80\x80\x80\x80\x10\x00", b'{"resourceSpans": []}'])
 def test_bytes_that_are_no_message_are_malformed(value: bytes) -> None:
     assert decode_protobuf(value).refused == {RefusalReason.MALFORMED: 1}
 
