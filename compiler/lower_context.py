@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -77,9 +76,3 @@ class Context:
                 Code.NAME_NOT_BOUND, at, f"`{name}` is not bound here", "a bound name is known in `when`, `always` and `never` of its rule"
             )
         return name != self.not_bound
-
-
-def near(word: str, words: Iterable[str]) -> str:
-    """Return a hint that names the nearest of some words, empty where none is near."""
-    found = difflib.get_close_matches(word, list(words), n=1)
-    return f"did you mean `{found[0]}`?" if found else ""

@@ -10,8 +10,9 @@ from compiler import syntax as s
 from compiler.constant_truth import constant_truth
 from compiler.diagnostics import Code
 from compiler.kinds import ELEMENT, Kind, comparable, kind_of, kind_of_literal, spoken
-from compiler.lower_context import Context, near
+from compiler.lower_context import Context
 from compiler.lower_value import Side, constant, lone_name, lower_right, lower_value
+from compiler.near_names import did_you_mean
 from compiler.pattern import Pattern, parse_pattern
 
 LIST_LENGTH_MAX = 10_000
@@ -135,7 +136,10 @@ def lower_items(node: s.ListText | s.Name, context: Context) -> tuple[ir.Literal
     let = context.lets.get(node.text)
     if let is None:
         context.report(
-            Code.UNKNOWN_NAME, node.at, f"there is no list `{node.text}`", near(node.text, context.lets) or f"a list of one: [{node.text}]"
+            Code.UNKNOWN_NAME,
+            node.at,
+            f"there is no list `{node.text}`",
+            did_you_mean(node.text, context.lets) or f"a list of one: [{node.text}]",
         )
         return None
     let.used = True

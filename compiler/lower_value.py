@@ -14,7 +14,8 @@ from compiler import syntax as s
 from compiler.diagnostics import Code
 from compiler.kinds import CALL_TAKES, ELEMENT_INTRINSICS, INTRINSICS, TRACE_INTRINSICS, Kind, kind_of, of_arithmetic, spoken
 from compiler.literals import read_duration, read_number
-from compiler.lower_context import Context, near
+from compiler.lower_context import Context
+from compiler.near_names import did_you_mean
 from compiler.values import Duration
 
 SCOPES = {"span": ir.AttributeScope.SPAN, "resource": ir.AttributeScope.RESOURCE, "scope": ir.AttributeScope.SCOPE}
@@ -159,7 +160,9 @@ def check_intrinsic(node: s.IntrinsicName, context: Context) -> bool:
     """Refuse an intrinsic there is not."""
     if node.text not in INTRINSICS:
         start = node.at[1] - len(node.text)
-        context.report(Code.UNKNOWN_INTRINSIC, (start, node.at[1]), f"there is no intrinsic `{node.text}`", near(node.text, INTRINSICS))
+        context.report(
+            Code.UNKNOWN_INTRINSIC, (start, node.at[1]), f"there is no intrinsic `{node.text}`", did_you_mean(node.text, INTRINSICS)
+        )
     return node.text in INTRINSICS
 
 

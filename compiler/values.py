@@ -99,7 +99,9 @@ def text_bytes(text: str) -> bytes:
 def compare(word: str, left: Value, right: Value) -> Truth:
     """Compare two values; an array may stand on the left of `==` and `!=` only."""
     if is_array(left):
-        return any_element(left, lambda element: compare("==", element, right), negated=word == "!=") if word in {"==", "!="} else None
+        return (
+            any_element(left, lambda element: compare_plain("==", element, right), negated=word == "!=") if word in {"==", "!="} else None
+        )
     return compare_plain(word, left, right)
 
 
