@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
+from collections import Counter
 
 from rich.text import Text
 
+from cli.amounts import duration_text
+from cli.rule_files import count_of
 from cli.waterfall import waterfall
 from compiler import Rule, TraceView
 from topics.violation import ComparedValues, Offender, Violation
@@ -17,7 +19,7 @@ _SEVERITY_STYLES = {"critical": "bold white on red", "high": "bold red", "medium
 
 def violation_text(record: Violation, rule: Rule, view: TraceView | None) -> Text:
     """Return a violation in some lines: heading, clause, comparisons with their margin, offenders, and the trace where it is at hand."""
-    lines = [_heading(record, rule), *_clauses(record, rule), *map(_comparison, record.comparisons)]
+    lines = [_heading(record, rule), *_clauses(record, rule), *(_comparison(compared, rule) for compared in record.comparisons)]
     if view is not None:
         blamed = [view.by_id[offender.span_id] for offender in record.offenders if offender.span_id in view.by_id]
         lines += [_offenders(record), *waterfall(view, blamed), *_evidence(record)]
@@ -43,33 +45,32 @@ def _heading(record: Violation, rule: Rule) -> Text:
 
 def _clauses(record: Violation, rule: Rule) -> list[Text]:
     outcomes = {"always": "did not hold", "never": "came true"}
-    return [Text(f"  {outcomes[word]}: {_written(word, rule.text.rule)}") for word in record.clauses]
+    return [Text(f"  {outcomes[word]}: {rule.clauses.get(word, word)}") for word in record.clauses]
 
 
-def _written(word: str, text: str) -> str:
-    """Return a clause as its author wrote it, on one line."""
-    found = re.search(rf"\b{word}\s*\{{([^{{}}]*)\}}", text)
-    return f"{word} {{ {' '.join(found[1].split())} }}" if found else word
-
-
-def _comparison(compared: ComparedValues) -> Text:
+def _comparison(compared: ComparedValues, rule: Rule) -> Text:
+    is_duration = rule.compares_durations(compared.text)
     line = Text(f"  {compared.text}: ")
-    line.append(f"{_value(compared.left)} against {_value(compared.right)}", style="bold")
+    line.append(f"{_value(compared.left, is_duration)} against {_value(compared.right, is_duration)}", style="bold")
     if compared.margin is not None:
-        line.append(f"  (margin {compared.margin:+g})" if isinstance(compared.margin, float) else f"  (margin {compared.margin:+d})")
+        sign = "+" if compared.margin > 0 else ""
+        line.append(f"  (margin {sign}{_value(compared.margin, is_duration)})")
     return line
 
 
-def _value(value: bool | float | str | None) -> str:  # noqa: FBT001  # a value of a trace
+def _value(value: bool | float | str | None, is_duration: bool) -> str:  # noqa: FBT001  # a value of a trace, and what it is
+    if is_duration and isinstance(value, int):
+        return duration_text(value)
     return "no value" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _offenders(record: Violation) -> Text:
     shown, count = len(record.offenders), record.offender_count
+    spans = count_of(record.trace.span_count, "span")
     if not count:
-        return Text(f"  no span to blame: what was required never came  ({record.trace.span_count} spans)", style="dim")
-    named = f"  {count} offender{'s' if count > 1 else ''}" + (f", the first {shown} marked" if shown < count else "")
-    return Text(f"{named} of {record.trace.span_count} spans", style="dim")
+        return Text(f"  no span to blame: what was required never came  ({spans})", style="dim")
+    some = f", the first {shown} marked" if shown < count else ""
+    return Text(f"  {count_of(count, 'offender')}{some} of {spans}", style="dim")
 
 
 def _offender(offender: Offender) -> Text:
@@ -77,9 +78,10 @@ def _offender(offender: Offender) -> Text:
 
 
 def _evidence(record: Violation) -> list[Text]:
-    """Return the attributes that the rule declares, of the offenders that have any."""
-    shown = [offender for offender in record.offenders if offender.attributes][:_EVIDENCE_COUNT_MAX]
-    return [Text(f"  {offender.name}: {_attributes(offender)}") for offender in shown]
+    """Return the attributes that the rule declares, of the offenders that have any; equal lines once, with how often."""
+    counts = Counter(f"  {offender.name}: {_attributes(offender)}" for offender in record.offenders if offender.attributes)
+    lines = [Text(line if count == 1 else f"{line}  ({count} times)") for line, count in list(counts.items())[:_EVIDENCE_COUNT_MAX]]
+    return [*lines, Text(f"  … {len(counts) - len(lines)} more", style="dim")] if len(lines) < len(counts) else lines
 
 
 def _attributes(offender: Offender) -> str:

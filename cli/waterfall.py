@@ -25,17 +25,24 @@ class _Row:
 
 
 def waterfall(view: TraceView, offenders: Sequence[Span]) -> list[Text]:
-    """Return the lines of a trace, offenders marked; of a large trace those nearest to the offenders."""
+    """Return the lines of a trace, offenders marked; of a large trace those that matter to the offenders, gaps marked in place."""
     rows = _tree(view)
     blamed = {span.span_id for span in offenders}
-    shown = _chosen(rows, view, blamed)
+    chosen = _chosen(rows, view, blamed)
+    shown = [rows[index] for index in chosen]
     name_width = min(_NAME_WIDTH_MAX, max((2 * row.depth + len(row.span.name) for row in shown), default=0))
     service_width = min(_SERVICE_WIDTH_MAX, max((len(_service(row.span)) for row in shown), default=0))
-    lines = [_line(row, view, row.span.span_id in blamed, name_width, service_width) for row in shown]
-    left_out = len(rows) - len(shown)
-    if left_out:
-        lines.append(Text(f"    … {left_out} more span{'s' if left_out > 1 else ''}", style="dim"))
-    return lines
+    lines: list[Text] = []
+    after = -1
+    for index, row in zip(chosen, shown, strict=True):
+        lines += _gap(index - after - 1)
+        lines.append(_line(row, view, row.span.span_id in blamed, name_width, service_width))
+        after = index
+    return lines + _gap(len(rows) - after - 1)
+
+
+def _gap(count: int) -> list[Text]:
+    return [Text(f"    … {count} more span{'s' if count > 1 else ''}", style="dim")] if count else []
 
 
 def _tree(view: TraceView) -> list[_Row]:
@@ -57,28 +64,31 @@ def _tree(view: TraceView) -> list[_Row]:
     return rows
 
 
-def _chosen(rows: list[_Row], view: TraceView, blamed: set[str]) -> list[_Row]:
-    """Return the rows to show, in order: offenders first in rank, then their parents, then what lies nearest to them."""
+def _chosen(rows: list[_Row], view: TraceView, blamed: set[str]) -> list[int]:
+    """Return the indices of the rows to show, in order: offenders first in rank, each with its parents, then what helps to read them."""
     if len(rows) <= LINE_COUNT_MAX:
-        return rows
+        return list(range(len(rows)))
+    index_of = {row.span.span_id: index for index, row in enumerate(rows)}
     wanted = [index for index, row in enumerate(rows) if row.span.span_id in blamed][: LINE_COUNT_MAX // 2]
-    parents = {parent for index in wanted for parent in _parents(rows[index].span, view)}
-    ranked = sorted(range(len(rows)), key=lambda index: _rank(index, rows, wanted, parents))
-    return [rows[index] for index in sorted(ranked[:LINE_COUNT_MAX])]
+    chosen: set[int] = set()
+    for index in (*wanted, *sorted(range(len(rows)), key=lambda index: _distance(index, rows, wanted))):
+        family = {index, *(index_of[parent] for parent in _parents(rows[index].span, view))} - chosen
+        if len(chosen) + len(family) <= LINE_COUNT_MAX:
+            chosen |= family
+    return sorted(chosen)
 
 
-def _rank(index: int, rows: list[_Row], wanted: list[int], parents: set[str]) -> tuple[int, int]:
-    if index in wanted:
-        return (0, index)
-    if rows[index].span.span_id in parents:
-        return (1, rows[index].depth)
-    return (2, min((abs(index - one) for one in wanted), default=index))
+def _distance(index: int, rows: list[_Row], wanted: list[int]) -> int:
+    """Rank the rest: near an offender; where only the whole trace is to blame, the spans that take longest."""
+    if all(not rows[one].span.parent_id for one in wanted):
+        return rows[index].span.start_ns - rows[index].span.end_ns
+    return min(abs(index - one) for one in wanted)
 
 
 def _parents(span: Span, view: TraceView) -> list[str]:
     found: list[str] = []
     parent = span.parent_id
-    while parent in view.by_id and parent not in found:
+    while parent in view.by_id and parent not in found and len(found) < LINE_COUNT_MAX:
         found.append(parent)
         parent = view.by_id[parent].parent_id
     return found

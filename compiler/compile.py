@@ -122,6 +122,7 @@ def _compile_rule(entry: RuleEntry, file: _File, diagnostics: list[Diagnostic], 
     return Rule(
         text=entry.text,
         program=lowered.program,
+        clauses={clause.word: lowered.context.written(clause.at) for clause in lowered.tree.clauses},
         exceptions=tuple(exceptions),
         tests=entry.tests,
         report=report(lowered.program, tuple(one.formula for one in exceptions), entry.text.evidence),

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from compiler import ir
-from compiler.ir_walk import mentions_bound
 from compiler.joins import ARRAYS, Join, index_key, join_of
 from compiler.kinds import KIND_NAMES, STATUS_NAMES
 from compiler.pattern import Pattern
@@ -39,7 +38,6 @@ class Memory:
     """What was selected already, by the identity of the selector: spans never change while a trace is judged."""
 
     selected: dict[int, list[Span]] = field(default_factory=dict)
-    mentions: dict[int, bool] = field(default_factory=dict)
     joins: dict[int, tuple[Join | None, dict[object, list[Span]]]] = field(default_factory=dict)
 
 
@@ -63,10 +61,7 @@ class Trace:
 
     def memory_for(self, selector: ir.Selector) -> Memory:
         """What depends on the bound span is remembered for this binding only."""
-        mentions = self.memory.mentions.get(id(selector))
-        if mentions is None:
-            mentions = self.memory.mentions[id(selector)] = mentions_bound(selector)
-        return self.memory_of_binding if mentions else self.memory
+        return self.memory_of_binding if selector.reads_bound else self.memory
 
 
 @dataclass(frozen=True, slots=True)

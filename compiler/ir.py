@@ -224,10 +224,11 @@ Base: TypeAlias = Named | AnySpan | Root | Bound
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """The spans of a base for which the predicate is true."""
+    """The spans of a base for which the predicate is true; `reads_bound` says that they depend on the bound span."""
 
     base: Base
     where: Predicate | None = None
+    reads_bound: bool = False
 
 
 @dataclass(frozen=True, slots=True)

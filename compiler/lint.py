@@ -170,19 +170,18 @@ def _report_quadratic(formula: s.Expr, context: Context) -> None:
 
 
 def _is_quadratic(body: ir.Formula | None) -> bool:
-    for node in walk(body):
-        if (
-            isinstance(node, ir.Selector)
-            and not isinstance(node.base, ir.Bound)
-            and mentions_bound(node.where)
-            and join_of(node.where) is None
-        ):
-            return True
-        if (
-            isinstance(node, ir.AllOf)
-            and not isinstance(node.selector.base, ir.Bound)
-            and mentions_bound(node.predicate)
-            and join_of(node.selector.where) is None
-        ):
-            return True
+    # A relation to the bound span is looked up, like an equality with it.
+    indexed = {id(node.selector) for node in walk(body) if isinstance(node, ir.Related) and any(_is_bound(link) for link in node.links)}
+    return any(_joins_slowly(node) for node in walk(body) if id(node) not in indexed)
+
+
+def _is_bound(link: ir.Link) -> bool:
+    return isinstance(link.selector.base, ir.Bound)
+
+
+def _joins_slowly(node: object) -> bool:
+    if isinstance(node, ir.Selector):
+        return not isinstance(node.base, ir.Bound) and mentions_bound(node.where) and join_of(node.where) is None
+    if isinstance(node, ir.AllOf):
+        return not isinstance(node.selector.base, ir.Bound) and mentions_bound(node.predicate) and join_of(node.selector.where) is None
     return False

@@ -72,7 +72,6 @@ class Context:
     def check_bound(self, name: str, at: s.At) -> bool:
         """Refuse the bound name where it cannot be used."""
         if name == self.not_bound:
-            self.report(
-                Code.NAME_NOT_BOUND, at, f"`{name}` is not bound here", "a bound name is known in `when`, `always` and `never` of its rule"
-            )
+            hint = "a bound name is known in `when`, `always` and `never` of its rule; no span name of the rule may begin with it"
+            self.report(Code.NAME_NOT_BOUND, at, f"`{name}` is not bound here", hint)
         return name != self.not_bound

@@ -126,7 +126,8 @@ def _base_and_key(node: s.Selector, context: Context) -> tuple[s.Word, s.Path | 
             (base.at[1] - len(tail), base.at[1]), s.Name((base.at[1] - len(tail), base.at[1]), tail), None
         )
     written = context.written(node.at)
-    context.report(Code.COMPARISON_NEEDS_ATTRIBUTE, node.at, f"`{written}` has no attribute to compare", f"{written}.… or count({written})")
+    hint = f"of any span: span.{written}" if isinstance(base, s.IntrinsicName) else f"{written}.… or count({written})"
+    context.report(Code.COMPARISON_NEEDS_ATTRIBUTE, node.at, f"`{written}` has no attribute to compare", hint)
     return base, None
 
 

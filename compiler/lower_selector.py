@@ -5,6 +5,7 @@ from __future__ import annotations
 from compiler import ir
 from compiler import syntax as s
 from compiler.diagnostics import Code
+from compiler.ir_walk import mentions_bound
 from compiler.literals import read_duration
 from compiler.lower_context import Context
 from compiler.lower_predicate import lower_predicate
@@ -72,7 +73,8 @@ def with_predicates(selector: ir.Selector, predicates: list[ir.Predicate]) -> ir
     sides = ([] if selector.where is None else [selector.where]) + predicates
     if not sides:
         return selector
-    return ir.Selector(selector.base, sides[0] if len(sides) == 1 else ir.And(tuple(sides)))
+    where = sides[0] if len(sides) == 1 else ir.And(tuple(sides))
+    return ir.Selector(selector.base, where, selector.reads_bound or mentions_bound(where))
 
 
 def lower_base(base: s.Word, context: Context) -> ir.Selector | None:
@@ -103,7 +105,7 @@ def named_base(name: str, at: s.At, context: Context) -> ir.Selector | None:
     if name in {"span", "root"}:
         return ir.Selector(ir.AnySpan() if name == "span" else ir.Root())
     if name == context.bound:
-        return ir.Selector(ir.Bound(name))
+        return ir.Selector(ir.Bound(name), reads_bound=True)
     let = context.lets.get(name)
     if let is None:
         context.uses.as_span.setdefault(name, at)

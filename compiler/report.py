@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from compiler import ir
 from compiler.ir_walk import mentions_bound, walk
+from compiler.kinds import Kind, kind_of
 
 
 class RuleClass(StrEnum):
@@ -29,18 +30,25 @@ class StateReport:
 
 @dataclass(frozen=True, slots=True)
 class RuleReport:
-    """`demand` names every field that the rule reads: the privacy statement."""
+    """`demand` names every field that the rule reads: the privacy statement.
+
+    `duration_comparisons` are the texts of comparisons whose values are durations, so that they can be shown with a unit.
+    """
 
     demand: tuple[str, ...]
     rule_class: RuleClass
     state: StateReport
+    duration_comparisons: frozenset[str]
 
 
 def report(program: ir.Rule, exceptions: tuple[ir.Formula, ...], evidence: tuple[str, ...]) -> RuleReport:
     """Return the report of a rule with its exceptions and declared evidence."""
     read = {field for part in (program, *exceptions) for node in walk(part) for field in _fields(node)}
     shown = {f"attribute {key} (evidence)" for key in evidence}
-    return RuleReport(tuple(sorted(read | shown)), _rule_class(program), _state(program, exceptions))
+    durations = {
+        node.text for node in walk(program) if isinstance(node, ir.Comparison) and kind_of(node.left) & (Kind.DURATION | Kind.TIME)
+    }
+    return RuleReport(tuple(sorted(read | shown)), _rule_class(program, exceptions), _state(program, exceptions), frozenset(durations))
 
 
 def _fields(node: object) -> Iterator[str]:
@@ -120,11 +128,12 @@ def _varies(value: ir.Value) -> bool:
     return any(isinstance(node, ir.Aggregate) or (isinstance(node, ir.TraceValue) and node.name != "trace:id") for node in walk(value))
 
 
-def _rule_class(program: ir.Rule) -> RuleClass:
+def _rule_class(program: ir.Rule, exceptions: tuple[ir.Formula, ...]) -> RuleClass:
+    """A violation is said early only once every exception is decided false."""
     head = _early(program.when) if program.when is not None else _ALWAYS_TRUE
     always = _early(program.always) if program.always is not None else _ALWAYS_TRUE
     never = _early(program.never) if program.never is not None else _ALWAYS_FALSE
-    if head.true and (always.false or never.true):
+    if head.true and (always.false or never.true) and all(_early(exception).false for exception in exceptions):
         return RuleClass.EARLY_VIOLATION
     if program.for_each is None and (head.false or (head.true and always.true and never.false)):
         return RuleClass.EARLY_SATISFACTION

@@ -71,10 +71,14 @@ class RuleText:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule, checked and lowered. `version` is 12 hex digits over its canonical text and metadata."""
+    """One rule, checked and lowered. `version` is 12 hex digits over its canonical text and metadata.
+
+    `clauses` maps `always` and `never` to the clause as its author wrote it, on one line.
+    """
 
     text: RuleText
     program: ir.Rule
+    clauses: Mapping[str, str]
     exceptions: tuple[RuleException, ...]
     tests: tuple[RuleTest, ...]
     report: RuleReport
@@ -85,6 +89,10 @@ class Rule:
     def id(self) -> str:
         """The rule's id, unique in its set."""
         return self.text.id
+
+    def compares_durations(self, comparison: str) -> bool:
+        """Say whether the values of a comparison, by its text, are durations or times in nanoseconds."""
+        return comparison in self.report.duration_comparisons
 
 
 @dataclass(frozen=True, slots=True)

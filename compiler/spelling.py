@@ -78,8 +78,9 @@ _SPOKEN = {
 
 # What people write who come from another language, and what to write instead.
 _HABITS = (
-    (re.compile(r"&&"), "write `and`"),
-    (re.compile(r"\|\|"), "write `or`"),
+    (re.compile(r"&"), "write `and`"),
+    (re.compile(r"\|"), "write `or`"),
+    (re.compile(r"(?:where|all|any|none)\s*\("), "a method follows a dot: x.where(…)"),
     (re.compile(r"!(?!=)"), "write `not`"),
     (re.compile(r"=(?!=)"), "equality is `==`"),
     (re.compile(r"'"), 'strings stand in double quotes: "…", or raw in backticks'),
@@ -90,17 +91,25 @@ _HABITS = (
     (re.compile(r"}"), "a block needs a condition"),
 )
 _NAMED_MAX = 4
+# What a reader most likely meant, before signs and keys that could also stand there.
+_FIRST = ("CMP", "RBRACE", "RPAR", "AND", "OR", "CLAUSE", "LBRACE")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 
 
 def describe(expected: Iterable[str]) -> str:
     """Put the terminals a parser would have accepted into words, the most telling first."""
-    spoken = {_SPOKEN.get(name, f"`{name.lower()}`") for name in expected if not name.startswith("__")}
-    if _SPOKEN["PATH"] in spoken and _SPOKEN["LPAR"] in spoken:
-        return "a condition" if _SPOKEN["ELEMENT"] in spoken and _SPOKEN["QUANTIFIER"] in spoken else "a value"
-    words = sorted(spoken)
-    return ", ".join(words[:_NAMED_MAX]) + (" or other" if len(words) > _NAMED_MAX else "") if words else "nothing"
+    names = {name for name in expected if not name.startswith("__")}
+    if {"PATH", "LPAR"} <= names:
+        return "a condition" if {"ELEMENT", "QUANTIFIER"} <= names else "a value"
+    words = list(dict.fromkeys(_SPOKEN.get(name, f"`{name.lower()}`") for name in sorted(names, key=_telling)))
+    if len(words) > _NAMED_MAX:
+        return f"{', '.join(words[:_NAMED_MAX])} or the like"
+    return " or ".join(words) if words else "nothing"
+
+
+def _telling(name: str) -> tuple[int, str]:
+    return (_FIRST.index(name) if name in _FIRST else len(_FIRST), name)
 
 
 def reserved_at(text: str, offset: int) -> str:

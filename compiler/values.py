@@ -80,7 +80,7 @@ def is_number(value: object) -> bool:
 
 def is_array(value: object) -> bool:
     """Say whether a value is an array; strings and bytes are none."""
-    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    return isinstance(value, tuple | list)
 
 
 def in_int64(number: int) -> bool:
