@@ -10,6 +10,7 @@ from compiler.trace import TraceView
 from compiler.verdict import Closing, Verdict
 from processor import metrics as m
 from processor.closing import completeness
+from processor.metrics import Silent
 from processor.open_trace import Said
 from processor.records import RecordMaker, body_digest
 from topics.violation import Change
@@ -44,6 +45,10 @@ class SaidVerdict:
 Say = Callable[[SaidVerdict], None]
 
 
+def _nobody(_said: SaidVerdict) -> None:
+    pass
+
+
 class Judging:
     """Judges traces by one rule set and says what is new."""
 
@@ -54,6 +59,21 @@ class Judging:
         self._say = say
         self._metrics = metrics
         self._exceptions_expire = exceptions_expire
+
+    def muted(self) -> Judging:
+        """Return the same judge with nobody to hear it: what it says is remembered of the traces and goes nowhere."""
+        return Judging(self._engine, self.rule_set, _nobody, Silent(), exceptions_expire=self._exceptions_expire)
+
+    def repeat(self, trace: OpenTrace, now_ns: int) -> None:
+        """Say once more what was last said of a trace, as the revision that it was."""
+        if not trace.said:
+            return
+        view, judgements = self._judge(trace)
+        for rule, judgement in zip(self._rules, judgements, strict=True):
+            if (last := trace.said.get(rule.id)) is not None:
+                change = Change.WITHDRAWN if not last.stands else Change.RAISED if last.revision == 1 else Change.UPDATED
+                maker = RecordMaker(self.rule_set.fingerprint, rule, judgement, view, trace, now_ns)
+                self._say(SaidVerdict(rule, judgement, view, trace, now_ns, maker.make(last.revision, change)))
 
     def early(self, trace: OpenTrace, now_ns: int) -> None:
         """Say the violations that are decided although the trace is open."""

@@ -25,11 +25,11 @@ _COUNTED = {Taken.REDELIVERED: m.SPANS_REDELIVERED, Taken.DIFFERING: m.SPANS_DIF
 class Partition:
     """Open and remembered traces, in order of their first records.
 
-    Deterministic: what is said depends on the spans, their arrivals and the marks alone. `judging` says verdicts; while it is None the
-    partition is silent (a replay of what was said before).
+    Deterministic: what is said depends on the spans, their arrivals and the marks alone. `judging` says verdicts; a muted one in a replay
+    of what was said before.
     """
 
-    def __init__(self, policy: ClosingPolicy, judging: Judging | None, metrics: Metrics) -> None:
+    def __init__(self, policy: ClosingPolicy, judging: Judging, metrics: Metrics) -> None:
         self.policy = policy
         self.judging = judging
         self.metrics = metrics
@@ -89,7 +89,7 @@ class Partition:
             queued = self.traces.get(trace_id)
             if queued is not None and queued.number == number and queued.queued_ns == queued_ns:
                 self._fall_due(queued, now_ns)
-        if self.policy.early_verdicts and self.judging is not None:
+        if self.policy.early_verdicts:
             for trace in touched.values():
                 if trace.close_reason is None:
                     self.judging.early(trace, now_ns)
@@ -103,11 +103,16 @@ class Partition:
                 self._enqueue(trace)
 
     def recall(self, now_ns: int, slack_ns: int) -> None:
-        """End a replay: drop, in silence, the traces that were forgotten by then; `slack_ns` is how late records may have been stamped."""
+        """Drop the traces that were forgotten by then; `slack_ns` is how late records may have been stamped."""
         for trace in list(self.traces.values()):
             at_ns = forgotten(trace, self.policy)
             if at_ns is not None and at_ns + slack_ns < now_ns:
                 self._forget(trace, now_ns)
+
+    def repeat(self, now_ns: int) -> None:
+        """Say once more what was last said of every trace that is remembered."""
+        for trace in self.traces.values():
+            self.judging.repeat(trace, now_ns)
 
     def _fall_due(self, trace: OpenTrace, now_ns: int) -> None:
         trace.queued_ns = None
@@ -134,13 +139,11 @@ class Partition:
         trace.close_reason = reason
         self._touched.pop(trace.number, None)
         self.metrics.add(m.TRACES_CLOSED, 1, reason)
-        if self.judging is not None:
-            self.judging.close(trace, now_ns)
+        self.judging.close(trace, now_ns)
 
     def _revise(self, trace: OpenTrace, now_ns: int) -> None:
         self.metrics.add(m.TRACES_REVISED)
-        if self.judging is not None:
-            self.judging.revise(trace, now_ns)
+        self.judging.revise(trace, now_ns)
 
     def _forget(self, trace: OpenTrace, now_ns: int) -> None:
         retention_ns = self.policy.closed_retention_ns

@@ -60,14 +60,14 @@ class PartitionReader:
         self.position = offset
         if resume is not None and resume.position > offset:
             self._replay_to = resume
-            self.traces.judging, self.traces.metrics = None, _SILENT
+            self.traces.judging, self.traces.metrics = self._judging.muted(), _SILENT
 
     def read(self, records: Sequence[Record], position: int) -> None:
         """Work on a chunk, then mark; `position` is the offset after it."""
         self.is_quiet = False
         if self._replay_to is not None:
             before = [record for record in records if record.offset < self._replay_to.position]
-            self._take(before)
+            self._replay(before)
             records = records[len(before) :]
             if position >= self._replay_to.position:
                 self._end_replay(self._replay_to)
@@ -99,11 +99,25 @@ class PartitionReader:
             return Commit(self.position, Resume(self.position, 0, 0).note())
         return Commit(first, Resume(self.position, self.time.now_ns, self.time.lag_max_ns).note())
 
+    def _replay(self, records: Sequence[Record]) -> None:
+        """Read again in silence, with a mark before and after each record.
+
+        Where the marks were is not kept. These are at least as many, so every trace closes and is revised here wherever it was then, if
+        not more often: what is repeated at the end has a revision that no reader takes for an older one.
+        """
+        for record in records:
+            self.time.arrivals([record.timestamp_ns])
+            self.traces.mark(self.time.mark())
+            self._take([record])
+            self.traces.mark(self.time.mark())
+
     def _end_replay(self, resume: Resume) -> None:
         self._replay_to = None
+        now_ns = self.time.mark(resume.time_ns)
         self.traces.recall(resume.time_ns, max(resume.lag_ns, self.time.lag_max_ns))
+        self.traces.mark(now_ns)
         self.traces.judging, self.traces.metrics = self._judging, self._metrics
-        self.time.mark(resume.time_ns)
+        self.traces.repeat(now_ns)
 
     def _take(self, records: Sequence[Record]) -> None:
         arrivals = self.time.arrivals([record.timestamp_ns for record in records])

@@ -16,16 +16,15 @@ from processor.inputs import InputRecord, read_inputs
 from processor.rule_directory import read_sources
 from tests.e2e.stage import RULES, last_revisions, substance, wait_for
 from topics.cloudevents import read_event
+from topics.recordings import SHOP_PROTO_KEYED, recording
 
 if TYPE_CHECKING:
     from tests.e2e.stage import Stage, Worker
 
-CAPTURE = "/work/shared/data/otlp/shop-proto-keyed.ndjson.gz"
-
 
 @cache
 def captured() -> tuple[InputRecord, ...]:
-    return tuple(item for item in read_inputs([CAPTURE]) if isinstance(item, InputRecord))
+    return tuple(item for item in read_inputs([str(recording(SHOP_PROTO_KEYED))]) if isinstance(item, InputRecord))
 
 
 @cache

@@ -157,3 +157,22 @@ def test_every_rule_of_the_set_says_its_own_verdict() -> None:
     played.drain(1)
     assert played.words == ["violated", "violated"]
     assert [record.rule.id for record in played.records] == ["needs-check", "no-bypass"]
+
+
+def test_judging_a_trace_again_with_nothing_new_says_nothing_again() -> None:
+    played = Played()
+    played.arrive(0, span("charge", 1))
+    played.mark(30)
+    judging = played.partition.judging
+    assert judging is not None
+    judging.revise(played.said[0].trace, played.at(40))
+    assert len(played.records) == 1
+
+
+def test_a_late_span_counts_even_when_its_trace_is_displaced_before_the_next_mark() -> None:
+    played = Played()
+    played.arrive(0, span("charge", 1))
+    played.mark(30)
+    played.arrive(40, span("check", 2))
+    played.arrive(400, span("other", 3))
+    assert [record.change for record in played.records] == ["raised", "withdrawn"]

@@ -1,0 +1,252 @@
+"""The core on a log: time, checkpoints, restarts, refusals."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from processor import metrics as m
+from processor.resume import Commit, read_note
+from tests.processor.logs import KEY, Log, LogRecord, Owner, believed
+from tests.processor.played import span, trace_id
+
+
+def test_partition_time_follows_the_records_while_the_log_is_not_read_to_its_end() -> None:
+    log = Log(wall_s=100_000)
+    log.append(0, span("charge", 1))
+    log.append(10, span("charge", 2, of=2))
+    owner = log.own()
+    owner.read(1)
+    owner.idle(100_000)
+    assert log.outbox.sent == []
+    assert owner.handler.readers[KEY].time.now_ns == log.at(0)
+
+
+def test_the_wall_clock_closes_traces_once_the_whole_log_has_been_read() -> None:
+    log = Log()
+    log.append(0, span("charge", 1))
+    owner = log.own()
+    owner.read()
+    owner.idle(29)
+    assert log.outbox.sent == []
+    owner.idle(30)
+    assert [record.trace.close_reason for record in log.outbox.sent] == ["idle"]
+
+
+def test_a_partition_that_was_busy_since_the_last_checkpoint_marks_no_wall_clock() -> None:
+    log = Log()
+    log.append(0, span("charge", 1))
+    owner = log.own()
+    owner.read()
+    log.wall_s = 1_000
+    owner.checkpoint()
+    assert log.outbox.sent == []
+    owner.checkpoint()
+    assert len(log.outbox.sent) == 1
+
+
+def test_timestamps_far_ahead_of_the_wall_clock_are_moved_back_and_counted() -> None:
+    log = Log(wall_s=0)
+    log.append(0, span("charge", 1))
+    log.append(3_600, span("charge", 2, of=2))
+    owner = log.own()
+    owner.read()
+    assert owner.handler.readers[KEY].time.now_ns == log.at(60)
+    assert owner.tally.count(m.TIMESTAMPS_CLAMPED) == 1
+
+
+def test_partition_time_never_moves_back() -> None:
+    log = Log(wall_s=100)
+    for second in (100, 20, 90):
+        log.append(second, span("charge", second, of=second))
+    owner = log.own()
+    owner.read(chunk=1)
+    assert owner.handler.readers[KEY].time.now_ns == log.at(100)
+
+
+def test_a_record_stamped_late_arrives_when_it_is_read_so_its_trace_is_not_closed_at_once() -> None:
+    log = Log(wall_s=1_000)
+    log.append(1_000, span("charge", 1, of=1))
+    log.append(10, span("charge", 2, of=2))
+    owner = log.own()
+    owner.read(chunk=1)
+    assert log.outbox.sent == []
+
+
+def test_records_without_timestamps_arrive_at_the_last_mark() -> None:
+    log = Log()
+    log.append(5, span("charge", 1))
+    log.append(None, span("charge", 2, of=2))
+    owner = log.own()
+    owner.read(chunk=1)
+    owner.idle(35)
+    assert len(log.outbox.sent) == 2
+
+
+def test_only_what_was_flushed_lets_an_offset_be_committed() -> None:
+    log = Log()
+    log.append(0, span("charge", 1))
+    owner = log.own()
+    owner.read()
+    log.outbox.breaks = True
+    with pytest.raises(ConnectionError):
+        owner.checkpoint()
+    assert log.committed is None
+
+
+def test_the_committed_offset_is_the_first_record_of_the_oldest_remembered_trace() -> None:
+    log = Log(wall_s=500)
+    log.append(0, span("charge", 1, of=1))
+    log.append(1, span("charge", 2, of=2))
+    owner = log.own()
+    owner.read(1)
+    owner.checkpoint()
+    assert log.committed is not None
+    assert log.committed.offset == 0
+    owner.read()
+    log.append(360, span("charge", 3, of=3))
+    owner.read()
+    owner.checkpoint()
+    assert log.committed.offset == 1
+    log.append(500, span("charge", 4, of=4))
+    owner.read()
+    owner.checkpoint()
+    assert log.committed.offset == 2
+
+
+def test_with_nothing_remembered_the_position_is_committed() -> None:
+    log = Log()
+    log.append(0, span("charge", 1))
+    owner = log.own()
+    owner.read()
+    owner.idle(30)
+    owner.idle(1_000)
+    assert log.committed is not None
+    assert log.committed.offset == 1
+
+
+def test_a_restarted_worker_repeats_what_it_still_remembers_with_the_same_ids() -> None:
+    log = Log()
+    log.append(0, span("charge", 1))
+    first = log.own()
+    first.read()
+    first.idle(30)
+    second = log.own()
+    second.read()
+    second.idle(31)
+    said = log.outbox.sent
+    assert len(said) == 2
+    assert said[0].ce_id == said[1].ce_id
+    assert len(believed(said[:1])) == 1
+    assert believed(said[:1]) == believed(said)
+
+
+def _with_a_trace_that_straddles_the_low_watermark() -> tuple[Log, Owner]:
+    """Trace 1 is satisfied as a whole, its tail alone is a violation; trace 2 begins between its records and is remembered longer."""
+    log = Log(wall_s=800)
+    log.append(0, span("check", 1, of=1))
+    log.append(1, span("bypass", 9, of=2))
+    log.append(2, span("charge", 2, of=1))
+    log.append(250, span("bypass", 10, of=2))
+    owner = log.own()
+    owner.read()
+    log.append(400, span("other", 11, of=3))
+    owner.read()
+    owner.checkpoint()
+    assert log.committed is not None
+    assert log.committed.offset == 1
+    return log, owner
+
+
+def test_a_restart_invents_no_violation_out_of_the_tail_of_a_trace_that_was_forgotten() -> None:
+    log, _ = _with_a_trace_that_straddles_the_low_watermark()
+    before = believed(log.outbox.sent)
+    second = log.own()
+    second.read()
+    second.idle(800)
+    assert believed(log.outbox.sent) == before
+    assert {record.trace.id for record in log.outbox.sent} == {trace_id(2)}
+
+
+def test_a_commit_made_by_hand_starts_there_with_nothing_replayed() -> None:
+    log, _ = _with_a_trace_that_straddles_the_low_watermark()
+    log.committed = Commit(3, "")
+    log.outbox.sent.clear()
+    owner = log.own()
+    owner.read()
+    owner.idle(800)
+    assert {record.input.first_offset for record in log.outbox.sent} == {3}
+
+
+def test_a_replay_is_said_and_counted_only_once() -> None:
+    log, first = _with_a_trace_that_straddles_the_low_watermark()
+    log.records[2] = replace(log.records[2], value=b"\xff\xff")
+    second = log.own()
+    second.read(1)
+    second.checkpoint()
+    assert second.tally.count(m.RECORDS_READ) == 0
+    second.read()
+    assert second.tally.count(m.RECORDS_READ) == 0
+    assert log.outbox.letters == []
+    assert first.tally.count(m.RECORDS_READ) == 5
+
+
+def test_a_worker_killed_during_a_replay_leaves_the_commit_as_it_was() -> None:
+    log, _ = _with_a_trace_that_straddles_the_low_watermark()
+    committed = log.committed
+    second = log.own()
+    second.read(2)
+    second.checkpoint()
+    assert log.committed == committed
+
+
+def test_a_log_that_is_shorter_than_the_commit_says_is_judged_all_the_same_and_counted() -> None:
+    log, _ = _with_a_trace_that_straddles_the_low_watermark()
+    del log.records[2:]
+    log.outbox.sent.clear()
+    owner = log.own()
+    owner.read()
+    owner.idle(801)
+    owner.idle(900)
+    assert owner.tally.count(m.REPLAYS_CUT_SHORT) == 1
+    assert owner.handler.readers[KEY].commit() is not None
+
+
+def test_a_released_partition_is_dropped_and_no_longer_checkpointed() -> None:
+    log = Log()
+    log.append(0, span("charge", 1))
+    owner = log.own()
+    owner.read()
+    owner.handler.released([KEY], lost=True)
+    assert owner.handler.checkpoint([KEY]) == {}
+    assert log.outbox.sent == []
+
+
+def test_a_record_that_cannot_be_read_becomes_a_dead_letter_and_is_counted_by_reason() -> None:
+    log = Log()
+    log.records.append(LogRecord(0, log.at(0), b"k", b"\xff\xff\xff"))
+    log.append(1, span("charge", 1))
+    owner = log.own()
+    owner.read()
+    (letter,) = log.outbox.letters
+    assert (letter.topic, letter.partition, letter.offset, letter.key, letter.value) == ("otlp_spans", 0, 0, b"k", b"\xff\xff\xff")
+    assert letter.headers == (("from", b"test"),)
+    assert owner.tally.count(m.RECORDS_REFUSED, letter.reason) == 1
+    assert owner.tally.count(m.SPANS_READ) == 1
+
+
+@pytest.mark.parametrize("key", [None, b"order-17", trace_id(7).encode()])
+def test_a_record_not_keyed_by_its_trace_is_counted_and_its_trace_judged_as_incomplete(key: bytes | None) -> None:
+    log = Log()
+    log.append(0, span("charge", 1), span("bypass", 2, of=2), key=key)
+    owner = log.own()
+    owner.read()
+    owner.idle(31)
+    assert owner.tally.count(m.RECORDS_UNKEYED) == 1
+    assert [(record.rule.id, record.trace.complete) for record in log.outbox.sent] == [("no-bypass", False)]
+
+
+@pytest.mark.parametrize("note", ["", "anything", "betrace-1 1 2", "betrace-1 1 2 x", "betrace-1 1 2 ³", "betrace-1 -1 2 3", None])
+def test_a_note_that_is_not_ours_is_none(note: str | None) -> None:
+    assert read_note(note) is None
