@@ -155,5 +155,6 @@ class TraceView:
     @cached_property
     def services(self) -> list[str]:
         """The distinct service names, sorted."""
-        names = {span.resource.attributes.get("service.name") for span in self.spans}
-        return sorted(name for name in names if isinstance(name, str))
+        # A hostile `service.name` may be a map, which no set can hold.
+        names = (span.resource.attributes.get("service.name") for span in self.spans)
+        return sorted({name for name in names if isinstance(name, str)})
