@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import click
 
+from cli.shown_text import some_lines
 from compiler import Compilation, Diagnostic, RuleSet, SourceFile, compile_sources, render
 from processor.rule_directory import read_sources
 
@@ -47,7 +48,7 @@ def show_diagnostics(diagnostics: Iterable[Diagnostic], sources: Sequence[Source
     """Print diagnostics as a person reads them."""
     by_name = {source.name: source for source in sources}
     for diagnostic in diagnostics:
-        click.echo(render(diagnostic, by_name.get(diagnostic.region.file)), err=err)
+        click.echo(some_lines(render(diagnostic, by_name.get(diagnostic.region.file))), err=err)
 
 
 def count_of(count: int, noun: str) -> str:

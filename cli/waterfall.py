@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from cli.amounts import duration_text
+from cli.shown_text import one_line
 from compiler import Span, TraceView
 
 LINE_COUNT_MAX = 16
@@ -96,11 +97,11 @@ def _parents(span: Span, view: TraceView) -> list[str]:
 
 def _service(span: Span) -> str:
     name = span.resource.attributes.get("service.name")
-    return name if isinstance(name, str) else ""
+    return one_line(name) if isinstance(name, str) else ""
 
 
 def _line(row: _Row, view: TraceView, is_offender: bool, name_width: int, service_width: int) -> Text:  # noqa: FBT001  # one caller
-    name = _cut("  " * row.depth + row.span.name, name_width)
+    name = _cut("  " * row.depth + one_line(row.span.name), name_width)
     line = Text("  » " if is_offender else "    ", style="bold red" if is_offender else "")
     line.append(f"{_cut(_service(row.span), service_width):<{service_width}}  ", style="cyan")
     line.append(f"{name:<{name_width}}  ", style="bold red" if is_offender else "")

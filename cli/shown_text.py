@@ -1,0 +1,23 @@
+"""Text from outside, made fit for a terminal: names in a trace or a rule file may hold escape sequences."""
+
+from __future__ import annotations
+
+import unicodedata
+
+# Control characters, formats (which turn the direction of a line), halves of surrogate pairs, and what ends a line.
+_UNFIT = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_LAYOUT = frozenset("\n\t")
+
+
+def one_line(text: str) -> str:
+    """Return text in which every unfit character is U+FFFD, line breaks and tabs too."""
+    return text if text.isascii() and text.isprintable() else "".join(_fit(mark) for mark in text)
+
+
+def some_lines(text: str) -> str:
+    """Return text in which every unfit character is U+FFFD, but line breaks and tabs stay."""
+    return "".join(mark if mark in _LAYOUT else _fit(mark) for mark in text)
+
+
+def _fit(mark: str) -> str:
+    return "\ufffd" if unicodedata.category(mark) in _UNFIT else mark

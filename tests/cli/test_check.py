@@ -1,0 +1,180 @@
+"""`betrace check`: what it reads, what it says, and how it ends."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from cli.shop_rules import SHOP_RULES
+from tests.cli.run import COMPLIANT, NEEDS_CHECK, VIOLATING, document, run, span, written
+from topics.recordings import SHOP_PROTO_KEYED, recording
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "reference" / "violation.schema.json").read_text())
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    return written(tmp_path, "rules.yaml", NEEDS_CHECK)
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Path:
+    return written(tmp_path, "trace.json", VIOLATING)
+
+
+def test_a_violation_is_explained_with_clause_offenders_and_evidence(rules: Path, trace: Path) -> None:
+    result = run("check", trace, "--rules", rules)
+    assert result.exit_code == 1
+    assert "needs-check  critical  trace 4bf92f3577b34da6a3ce929d0e0e4736  checkout" in result.output
+    assert "did not hold: always { check before charge }" in result.output
+    assert "1 offender of 3 spans" in result.output
+    assert next(line for line in result.output.splitlines() if line.startswith("  » ")).split()[1:3] == ["shop", "charge"]
+    assert "charge: amount=5000" in result.output
+    assert "1 record, 3 spans, 1 trace: 1 violation" in result.output
+
+
+def test_a_compliant_trace_ends_with_status_0(rules: Path, tmp_path: Path) -> None:
+    result = run("check", written(tmp_path, "ok.json", COMPLIANT), "--rules", rules)
+    assert result.exit_code == 0
+    assert "0 violations" in result.output
+
+
+def test_json_holds_counts_violations_and_refusals(rules: Path, trace: Path, tmp_path: Path) -> None:
+    bad = written(tmp_path, "bad.json", "{ no json")
+    result = run("check", trace, bad, "--rules", rules, "--output", "json")
+    body = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert list(body) == ["rules", "violations", "refused"]
+    assert body["rules"] == [{"id": "needs-check", "applicable": 1, "satisfied": 0, "violated": 1, "excused": 0, "inconclusive": 0}]
+    assert body["refused"] == [{"reason": "malformed", "count": 1}]
+    jsonschema.validate(body["violations"][0], SCHEMA)
+
+
+def test_ndjson_is_one_violation_record_a_line_and_nothing_else(rules: Path, trace: Path, tmp_path: Path) -> None:
+    result = run("check", trace, "--rules", rules, "-o", "ndjson")
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(records) == 1
+    jsonschema.validate(records[0], SCHEMA)
+    assert records[0]["trace"]["close_reason"] == "drained"
+    assert records[0]["input"] == {"topic": "trace.json", "partition": 0, "first_offset": 0, "last_offset": 0}
+    assert run("check", written(tmp_path, "ok.json", COMPLIANT), "--rules", rules, "-o", "ndjson").stdout == ""
+
+
+def test_junit_has_a_case_per_rule_and_a_failure_per_violation(rules: Path, trace: Path) -> None:
+    root = ET.fromstring(run("check", trace, "--rules", rules, "-o", "junit").stdout.encode())  # noqa: S314  # our own output
+    suite = root[0]
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("1", "1", "0")
+    case = suite[0]
+    assert case.get("name") == "needs-check"
+    assert [failure.get("type") for failure in case] == ["critical"]
+
+
+def test_junit_skips_a_rule_that_applied_to_no_trace(rules: Path, tmp_path: Path) -> None:
+    other = written(tmp_path, "other.json", document(span(1, "other", 0, 1)))
+    root = ET.fromstring(run("check", other, "--rules", rules, "-o", "junit").stdout.encode())  # noqa: S314  # our own output
+    assert root[0].get("skipped") == "1"
+    assert root[0][0][0].tag == "skipped"
+
+
+def test_sarif_places_a_result_at_its_rule(rules: Path, trace: Path) -> None:
+    log = json.loads(run("check", trace, "--rules", rules, "-o", "sarif").stdout)
+    assert log["version"] == "2.1.0"
+    driver, (result,) = log["runs"][0]["tool"]["driver"], log["runs"][0]["results"]
+    assert driver["rules"][result["ruleIndex"]]["id"] == result["ruleId"] == "needs-check"
+    assert result["level"] == "error"
+    assert result["locations"][0]["physicalLocation"] == {"artifactLocation": {"uri": str(rules)}, "region": {"startLine": 3}}
+    assert [place["name"] for place in result["locations"][0]["logicalLocations"]] == ["charge"]
+
+
+def test_a_shadow_rule_is_said_and_leaves_the_status_at_0(trace: Path, tmp_path: Path) -> None:
+    shadow = written(tmp_path, "shadow.yaml", NEEDS_CHECK.replace("severity: critical", "mode: shadow"))
+    result = run("check", trace, "--rules", shadow)
+    assert result.exit_code == 0
+    assert "needs-check (shadow)" in result.output
+
+
+def test_refused_rules_end_with_status_2_and_every_diagnostic(trace: Path, tmp_path: Path) -> None:
+    bad = written(tmp_path, "bad.yaml", "rules:\n  - {id: a, rule: 'always { x > 1 }'}\n  - {id: b, rule: 'charge', nme: x}\n")
+    result = run("check", trace, "--rules", bad)
+    assert result.exit_code == 2
+    for code in ("comparison-needs-attribute", "needs-always-or-never", "unknown-key"):
+        assert f"[{code}]" in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\xff\x12garbage", b"{ no json", b"[]"])
+def test_an_input_of_which_nothing_can_be_read_ends_with_status_2(rules: Path, tmp_path: Path, content: bytes) -> None:
+    result = run("check", written(tmp_path, "in.json", content), "--rules", rules)
+    assert result.exit_code == 2
+    assert "no input could be read" in result.stderr
+
+
+def test_a_missing_input_ends_with_status_2_alone_and_is_counted_beside_others(rules: Path, trace: Path, tmp_path: Path) -> None:
+    assert run("check", tmp_path / "none.json", "--rules", rules).exit_code == 2
+    result = run("check", tmp_path / "none.json", trace, "--rules", rules)
+    assert result.exit_code == 1
+    assert "refused: 1 unreadable" in result.output
+
+
+def test_bad_spans_are_counted_and_the_rest_is_judged(rules: Path, tmp_path: Path) -> None:
+    bad = span(4, "charge", 1, 2) | {"spanId": ""}
+    spans = (span(1, "checkout", 0, 9), span(2, "charge", 1, 2, parent=1, amount=5000), bad)
+    result = run("check", written(tmp_path, "in.json", document(*spans)), "--rules", rules)
+    assert result.exit_code == 1
+    assert "refused: 1 span_without_span_id" in result.output
+
+
+def test_bad_items_alone_leave_the_status_at_0(rules: Path, tmp_path: Path) -> None:
+    result = run("check", written(tmp_path, "in.json", document(span(1, "a", 0, 1) | {"spanId": ""})), "--rules", rules)
+    assert result.exit_code == 0
+
+
+def test_a_trace_is_assembled_over_files_directories_and_standard_input(rules: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    written(folder, "a.json", document(span(1, "checkout", 0, 90)))
+    written(folder, "b.jsonl.gz", gzip.compress(document(span(2, "charge", 10, 31, parent=1, amount=5000)).encode()))
+    assert run("check", folder, "--rules", rules).exit_code == 1
+    check = document(span(3, "check", 1, 5, parent=1)).encode()
+    assert run("check", folder, "-", "--rules", rules, stdin=check).exit_code == 0
+
+
+def test_usage_errors_end_with_status_2(rules: Path, trace: Path) -> None:
+    assert run("check", trace).exit_code == 2
+    assert run("check", "--rules", rules).exit_code == 2
+    assert run("check", trace, "--rules", rules, "--output", "xml").exit_code == 2
+    assert run("check", trace, "--rules", "/nowhere").exit_code == 2
+
+
+def test_a_terminal_never_sees_control_characters_of_a_trace(rules: Path, tmp_path: Path) -> None:
+    evil = "\x1b[2J\x07evil\u202e\nname"
+    spans = (span(1, evil, 0, 9), span(2, "charge", 1, 2, parent=1, amount=5000))
+    for output in ("text", "junit", "sarif", "json", "ndjson"):
+        result = run("check", written(tmp_path, "in.json", document(*spans, service="\x1b]0;x\x07")), "--rules", rules, "-o", output)
+        assert result.exit_code == 1
+        assert "\x1b" not in result.output
+        assert "\x07" not in result.output
+        assert output != "text" or "\u202e" not in result.output
+
+
+def test_the_recorded_shop_is_judged_by_its_rules() -> None:
+    result = run("check", recording(SHOP_PROTO_KEYED), "--rules", SHOP_RULES, "-o", "json")
+    body = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert len(body["violations"]) == 48
+    assert len(body["rules"]) == 20
+    for record in body["violations"]:
+        jsonschema.validate(record, SCHEMA)
+
+
+def test_a_trace_of_50_000_spans_is_judged_on_its_first_10_000(rules: Path, tmp_path: Path) -> None:
+    spans = [span(1, "checkout", 0, 90), *(span(number, "charge", 1, 2, parent=1, amount=5000) for number in range(2, 50_001))]
+    result = run("check", written(tmp_path, "in.json", document(*spans)), "--rules", rules, "-o", "json")
+    body = json.loads(result.stdout)
+    assert body["refused"] == [{"reason": "span_limit", "count": 40_000}]
+    assert body["rules"][0]["inconclusive"] == 1
