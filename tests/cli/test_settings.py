@@ -1,0 +1,76 @@
+"""Settings from flags, the environment and a file, and the commands that take them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from cli.embedded_broker import embedded_broker
+from cli.settings_options import load_settings
+from processor.settings import Settings
+from tests.cli.run import NEEDS_CHECK, run, written
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def _loaded(file: Path | None = None, flags: Mapping[str, object] | None = None) -> Settings:
+    return load_settings(Settings, file, flags or {})
+
+
+def test_a_flag_goes_before_the_environment_and_that_before_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = written(tmp_path, "s.toml", 'group_id = "file"\nidle_timeout_s = 7\nhttp_port = 1\n')
+    monkeypatch.setenv("BETRACE_IDLE_TIMEOUT_S", "8")
+    monkeypatch.setenv("BETRACE_HTTP_PORT", "2")
+    settings = _loaded(file, {"http_port": "3", "group_protocol": None})
+    assert (settings.group_id, settings.idle_timeout_s, settings.http_port) == ("file", 8.0, 3)
+
+
+def test_a_mapping_is_given_as_json() -> None:
+    assert _loaded(flags={"client_properties": '{"security.protocol": "ssl"}'}).client_properties == {"security.protocol": "ssl"}
+    with pytest.raises(click.UsageError, match="no JSON object"):
+        _loaded(flags={"client_properties": "security.protocol=ssl"})
+
+
+@pytest.mark.parametrize(
+    ("content", "word"), [("group_id = ", "Invalid value"), ("nonsense = 1", "nonsense"), ("http_port = 99999", "http_port")]
+)
+def test_a_bad_file_names_what_is_wrong(tmp_path: Path, content: str, word: str) -> None:
+    with pytest.raises(click.UsageError, match=word):
+        _loaded(written(tmp_path, "s.toml", content))
+
+
+@pytest.mark.parametrize(
+    "command", [("worker", "--http-port", "99999"), ("api", "--host", "192.0.2.1"), ("topics", "apply", "--partition-count", "0")]
+)
+def test_a_bad_value_ends_with_status_2_and_its_name(command: tuple[str, ...]) -> None:
+    result = run(*command)
+    assert result.exit_code == 2
+    assert command[-2].removeprefix("--").replace("-", "_") in result.stderr
+
+
+def test_a_worker_refuses_rules_with_errors(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    bad = written(tmp_path, "a.yaml", NEEDS_CHECK.replace("never ", "nevr "))
+    assert run("worker", "--rules", bad).exit_code == 2
+    assert run("worker", "--rules", tmp_path / "none").exit_code == 2
+    del capfd
+
+
+def test_topics_are_made_once_and_then_as_wanted(tmp_path: Path) -> None:
+    with embedded_broker(tmp_path / "broker.log") as servers:
+        first = run("topics", "apply", "--bootstrap-servers", servers, "--partition-count", "2", "-o", "json")
+        assert first.exit_code == 0, first.output
+        assert {found["name"]: found["state"] for found in json.loads(first.stdout)}["otlp_spans"] == "created"
+        second = run("topics", "apply", "--bootstrap-servers", servers, "--partition-count", "2")
+        assert second.exit_code == 0
+        assert "created" not in second.output
+
+
+def test_no_broker_ends_with_status_2() -> None:
+    result = run("topics", "apply", "--bootstrap-servers", "127.0.0.1:1", "--timeout-ms", "300")
+    assert result.exit_code == 2
+    assert "no broker answers at 127.0.0.1:1" in result.stderr
