@@ -67,13 +67,22 @@ def check(inputs: Sequence[str], rule_paths: Sequence[Path], output: str) -> Non
         outcome.refused[reason] = outcome.refused.get(reason, 0) + count
     if output == "text":
         print_outcome(outcome, rule_set)
-    elif text := FORMATS[output](outcome, rule_set):
-        click.echo(text)
+    else:
+        if text := FORMATS[output](outcome, rule_set):
+            click.echo(text)
+        if output != "json":
+            _say_refused(outcome)
     raise SystemExit(_status(outcome, item_count))
 
 
+def _say_refused(outcome: FiniteOutcome) -> None:
+    """Say on stderr what a form without a place for it leaves out: nothing is refused in silence."""
+    for reason, count in sorted(outcome.refused.items()):
+        click.echo(f"refused: {count} {reason}", err=True)
+
+
 def _status(outcome: FiniteOutcome, item_count: int) -> int:
-    if item_count <= sum(outcome.refused.get(reason, 0) for reason in _WHOLE):
+    if not outcome.span_count and item_count <= sum(outcome.refused.get(reason, 0) for reason in _WHOLE):
         reasons = ", ".join(sorted(outcome.refused)) or "it is empty"
         click.echo(f"betrace: no input could be read ({reasons})", err=True)
         return USAGE

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
+from pathlib import PurePath
+from urllib.parse import quote
 
 from compiler import RuleSet
 from processor.finite import FiniteOutcome, RuleCounts
-from topics.violation import Violation
+from topics.violation import RuleMode, Violation
 
+_SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+# What XML 1.0 has no place for, and what else a terminal may obey.
+_NO_XML = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# JSON need not escape these; a terminal obeys them or turns the line around, and none of them stands outside of a string.
+_UNFIT = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _LEVELS = {"critical": "error", "high": "error", "medium": "warning", "low": "note", "info": "note"}
 
 
@@ -20,7 +28,7 @@ def as_json(outcome: FiniteOutcome, rule_set: RuleSet) -> str:
         "violations": [record.model_dump(mode="json") for record in outcome.records],
         "refused": [{"reason": reason, "count": count} for reason, count in sorted(outcome.refused.items())],
     }
-    return json.dumps(body, indent=2, ensure_ascii=False)
+    return _json_text(json.dumps(body, indent=2, ensure_ascii=False))
 
 
 def _counts_json(rule_id: str, counts: RuleCounts) -> dict[str, object]:
@@ -35,25 +43,29 @@ def _counts_json(rule_id: str, counts: RuleCounts) -> dict[str, object]:
 
 
 def as_ndjson(outcome: FiniteOutcome, _rule_set: RuleSet) -> str:
-    """Return one violation record a line, in canonical JSON."""
-    return "\n".join(record.canonical_json().decode() for record in outcome.records)
+    """Return one violation record a line."""
+    return _json_text("\n".join(record.canonical_json().decode() for record in outcome.records))
 
 
 def as_junit(outcome: FiniteOutcome, rule_set: RuleSet) -> str:
-    """Return JUnit XML: a test case per rule, a failure per violation; a rule that applied to no trace is skipped."""
+    """Return JUnit XML: a test case per rule, a failure per violation; a rule that applied to no trace is skipped.
+
+    Violations of a rule in mode shadow are told as the output of its case: shadow fails nothing.
+    """
     by_rule = _by_rule(outcome)
     suite = ET.Element("testsuite", name="betrace check", tests=str(len(rule_set.enabled)), errors="0")
     failed = skipped = 0
     for rule in rule_set.enabled:
-        case = ET.SubElement(suite, "testcase", classname=rule.region.file, name=rule.id)
-        for record in by_rule.get(rule.id, []):
-            failure = ET.SubElement(case, "failure", type=record.rule.severity.value, message=_sentence(record))
-            failure.text = _xml_text("\n".join(_details(record)))
-        counts = outcome.counts[rule.id]
-        failed += bool(counts.violated)
-        if not counts.applicable:
+        case = ET.SubElement(suite, "testcase", classname=_xml_text(rule.region.file), name=rule.id)
+        records = by_rule.get(rule.id, [])
+        if not outcome.counts[rule.id].applicable:
             skipped += 1
             ET.SubElement(case, "skipped", message="the rule applied to no trace")
+        elif records and rule.text.mode == "shadow":
+            ET.SubElement(case, "system-out").text = "\n".join(map(_sentence, records))
+        else:
+            failed += bool(records)
+            _add_failures(case, records)
     suite.set("failures", str(failed))
     suite.set("skipped", str(skipped))
     root = ET.Element("testsuites")
@@ -62,15 +74,30 @@ def as_junit(outcome: FiniteOutcome, rule_set: RuleSet) -> str:
     return ET.tostring(root, encoding="unicode", xml_declaration=True)
 
 
+def _add_failures(case: ET.Element, records: list[Violation]) -> None:
+    for record in records:
+        failure = ET.SubElement(case, "failure", type=record.rule.severity.value, message=_sentence(record))
+        failure.text = _xml_text("\n".join(_details(record)))
+
+
 def as_sarif(outcome: FiniteOutcome, rule_set: RuleSet) -> str:
-    """Return SARIF 2.1.0: a result per violation, placed at its rule, with the offenders as logical locations."""
+    """Return SARIF 2.1.0: a result per violation, placed at its rule, with the offenders as logical locations.
+
+    Violations of a rule in mode shadow are suppressed results.
+    """
     rules = [_sarif_rule(rule.id, rule.text.name or rule.id, rule.text.description, rule.text.severity) for rule in rule_set.enabled]
     index = {rule.id: number for number, rule in enumerate(rule_set.enabled)}
-    files = {rule.id: (rule.region.file, rule.region.line) for rule in rule_set.enabled}
+    files = {rule.id: (_uri(rule.region.file), rule.region.line) for rule in rule_set.enabled}
     driver = {"name": "BeTrace", "rules": rules}
     results = [_sarif_result(record, index[record.rule.id], *files[record.rule.id]) for record in outcome.records]
-    log = {"version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]}
-    return json.dumps(log, indent=2, ensure_ascii=False)
+    log = {"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]}
+    return _json_text(json.dumps(log, indent=2, ensure_ascii=False))
+
+
+def _uri(file: str) -> str:
+    """Return a file name as SARIF wants it: a URI, relative where the name is."""
+    path = PurePath(file)
+    return f"{'file://' if path.is_absolute() else ''}{quote(path.as_posix(), errors='surrogateescape')}"
 
 
 def _sarif_rule(rule_id: str, name: str, description: str, severity: str) -> dict[str, object]:
@@ -78,8 +105,9 @@ def _sarif_rule(rule_id: str, name: str, description: str, severity: str) -> dic
     return rule | ({"fullDescription": {"text": description}} if description else {})
 
 
-def _sarif_result(record: Violation, index: int, file: str, line: int) -> dict[str, object]:
-    return {
+def _sarif_result(record: Violation, index: int, uri: str, line: int) -> dict[str, object]:
+    suppressed = {"suppressions": [{"kind": "external", "justification": "The rule is in mode shadow."}]}
+    return (suppressed if record.rule.mode is RuleMode.SHADOW else {}) | {
         "ruleId": record.rule.id,
         "ruleIndex": index,
         "level": _LEVELS[record.rule.severity.value],
@@ -87,7 +115,7 @@ def _sarif_result(record: Violation, index: int, file: str, line: int) -> dict[s
         "partialFingerprints": {"violationId/v1": record.id},
         "locations": [
             {
-                "physicalLocation": {"artifactLocation": {"uri": file}, "region": {"startLine": line}},
+                "physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": line}},
                 "logicalLocations": [
                     {
                         "name": offender.name,
@@ -122,8 +150,13 @@ def _details(record: Violation) -> list[str]:
 
 
 def _xml_text(text: str) -> str:
-    """Return text that XML 1.0 can hold: control characters become U+FFFD."""
-    return "".join(mark if mark >= " " or mark in "\t\n\r" else "\ufffd" for mark in text)
+    """Return text that XML 1.0 can hold and a terminal does not obey: all else becomes U+FFFD."""
+    return _UNFIT.sub("\ufffd", _NO_XML.sub("\ufffd", text))
+
+
+def _json_text(text: str) -> str:
+    """Return JSON in which what a terminal could obey is escaped: the same values, safe to look at."""
+    return _UNFIT.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 FORMATS: Mapping[str, Callable[[FiniteOutcome, RuleSet], str]] = {

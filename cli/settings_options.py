@@ -13,7 +13,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 import click
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsError
 
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 Command = Callable[..., Any]
@@ -67,6 +67,8 @@ def load_settings(model: type[SettingsT], settings_file: Path | None, flags: Map
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, found['loc'])) or 'settings'}: {found['msg']}" for found in error.errors()]
         raise click.UsageError("; ".join(problems)) from None
+    except SettingsError as error:  # a variable of the environment that should hold JSON
+        raise click.UsageError(f"the environment: {error}") from None
 
 
 def _from_file(model: type[BaseSettings], file: Path | None) -> dict[str, object]:

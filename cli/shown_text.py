@@ -7,6 +7,7 @@ import unicodedata
 # Control characters, formats (which turn the direction of a line), halves of surrogate pairs, and what ends a line.
 _UNFIT = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _LAYOUT = frozenset("\n\t")
+_LENGTH_MAX = 240
 
 
 def one_line(text: str) -> str:
@@ -14,9 +15,14 @@ def one_line(text: str) -> str:
     return text if text.isascii() and text.isprintable() else "".join(_fit(mark) for mark in text)
 
 
+def brief(text: str) -> str:
+    """Return text on one line, and no more of it than a person reads."""
+    return one_line(text) if len(text) <= _LENGTH_MAX else f"{one_line(text[:_LENGTH_MAX])}…"
+
+
 def some_lines(text: str) -> str:
     """Return text in which every unfit character is U+FFFD, but line breaks and tabs stay."""
-    return "".join(mark if mark in _LAYOUT else _fit(mark) for mark in text)
+    return text if text.isascii() and text.isprintable() else "".join(mark if mark in _LAYOUT else _fit(mark) for mark in text)
 
 
 def _fit(mark: str) -> str:

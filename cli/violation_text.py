@@ -9,7 +9,7 @@ from rich.text import Text
 
 from cli.amounts import duration_text
 from cli.rule_files import count_of
-from cli.shown_text import one_line
+from cli.shown_text import brief
 from cli.waterfall import waterfall
 from compiler import Rule, TraceView
 from topics.violation import ComparedValues, Offender, Violation
@@ -38,7 +38,7 @@ def _heading(record: Violation, rule: Rule) -> Text:
         heading.append("  shadow", style="dim")
     heading.append(f"  trace {record.trace.id}", style="dim")
     if record.trace.root_name:
-        heading.append(f"  {one_line(record.trace.root_name)}", style="dim")
+        heading.append(f"  {brief(record.trace.root_name)}", style="dim")
     if rule.text.name:
         heading.append(f"\n  {rule.text.name}", style="italic")
     return heading
@@ -62,7 +62,7 @@ def _comparison(compared: ComparedValues, rule: Rule) -> Text:
 def _value(value: bool | float | str | None, is_duration: bool) -> str:  # noqa: FBT001  # a value of a trace, and what it is
     if is_duration and isinstance(value, int):
         return duration_text(value)
-    return "no value" if value is None else one_line(json.dumps(value, ensure_ascii=False))
+    return "no value" if value is None else brief(json.dumps(value, ensure_ascii=False))
 
 
 def _offenders(record: Violation) -> Text:
@@ -70,20 +70,20 @@ def _offenders(record: Violation) -> Text:
     spans = count_of(record.trace.span_count, "span")
     if not count:
         return Text(f"  no span to blame: what was required never came  ({spans})", style="dim")
-    some = f", the first {shown} marked" if shown < count else ""
-    return Text(f"  {count_of(count, 'offender')}{some} of {spans}", style="dim")
+    some = f", the first {shown} named" if shown < count else ""
+    return Text(f"  {count_of(count, 'offender')} of {spans}{some}", style="dim")
 
 
 def _offender(offender: Offender) -> Text:
-    return Text(f"  » {one_line(offender.service)}  {one_line(offender.name)}  {offender.span_id}  {_attributes(offender)}", style="red")
+    return Text(f"  » {brief(offender.service)}  {brief(offender.name)}  {offender.span_id}  {_attributes(offender)}", style="red")
 
 
 def _evidence(record: Violation) -> list[Text]:
     """Return the attributes that the rule declares, of the offenders that have any; equal lines once, with how often."""
-    counts = Counter(f"  {one_line(offender.name)}: {_attributes(offender)}" for offender in record.offenders if offender.attributes)
+    counts = Counter(f"  {brief(offender.name)}: {_attributes(offender)}" for offender in record.offenders if offender.attributes)
     lines = [Text(line if count == 1 else f"{line}  ({count} times)") for line, count in list(counts.items())[:_EVIDENCE_COUNT_MAX]]
     return [*lines, Text(f"  … {len(counts) - len(lines)} more", style="dim")] if len(lines) < len(counts) else lines
 
 
 def _attributes(offender: Offender) -> str:
-    return one_line(" ".join(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in offender.attributes.items()))
+    return " ".join(f"{brief(key)}={brief(json.dumps(value, ensure_ascii=False))}" for key, value in offender.attributes.items())

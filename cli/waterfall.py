@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from cli.amounts import duration_text
@@ -15,6 +16,9 @@ LINE_COUNT_MAX = 16
 BAR_WIDTH = 24
 _NAME_WIDTH_MAX = 44
 _SERVICE_WIDTH_MAX = 16
+# Parents shown with an offender, the nearest ones; steps of indentation, so that a name deep in the tree can still be read.
+_PARENT_COUNT_MAX = LINE_COUNT_MAX // 2
+_INDENT_MAX = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +35,13 @@ def waterfall(view: TraceView, offenders: Sequence[Span]) -> list[Text]:
     blamed = {span.span_id for span in offenders}
     chosen = _chosen(rows, view, blamed)
     shown = [rows[index] for index in chosen]
-    name_width = min(_NAME_WIDTH_MAX, max((2 * row.depth + len(row.span.name) for row in shown), default=0))
-    service_width = min(_SERVICE_WIDTH_MAX, max((len(_service(row.span)) for row in shown), default=0))
+    names = _names(shown)
+    services = _column([_service(row.span) for row in shown], _SERVICE_WIDTH_MAX)
     lines: list[Text] = []
     after = -1
-    for index, row in zip(chosen, shown, strict=True):
+    for index, row, name, service in zip(chosen, shown, names, services, strict=True):
         lines += _gap(index - after - 1)
-        lines.append(_line(row, view, row.span.span_id in blamed, name_width, service_width))
+        lines.append(_line(row.span, view, row.span.span_id in blamed, name, service))
         after = index
     return lines + _gap(len(rows) - after - 1)
 
@@ -76,6 +80,10 @@ def _chosen(rows: list[_Row], view: TraceView, blamed: set[str]) -> list[int]:
         family = {index, *(index_of[parent] for parent in _parents(rows[index].span, view))} - chosen
         if len(chosen) + len(family) <= LINE_COUNT_MAX:
             chosen |= family
+        elif len(chosen) == LINE_COUNT_MAX:
+            break
+        elif index in wanted:
+            chosen.add(index)
     return sorted(chosen)
 
 
@@ -89,7 +97,7 @@ def _distance(index: int, rows: list[_Row], wanted: list[int]) -> int:
 def _parents(span: Span, view: TraceView) -> list[str]:
     found: list[str] = []
     parent = span.parent_id
-    while parent in view.by_id and parent not in found and len(found) < LINE_COUNT_MAX:
+    while parent in view.by_id and parent not in found and len(found) < _PARENT_COUNT_MAX:
         found.append(parent)
         parent = view.by_id[parent].parent_id
     return found
@@ -97,21 +105,34 @@ def _parents(span: Span, view: TraceView) -> list[str]:
 
 def _service(span: Span) -> str:
     name = span.resource.attributes.get("service.name")
-    return one_line(name) if isinstance(name, str) else ""
+    return _head(name, _SERVICE_WIDTH_MAX) if isinstance(name, str) else ""
 
 
-def _line(row: _Row, view: TraceView, is_offender: bool, name_width: int, service_width: int) -> Text:  # noqa: FBT001  # one caller
-    name = _cut("  " * row.depth + one_line(row.span.name), name_width)
+def _names(rows: Sequence[_Row]) -> list[str]:
+    """Return the column of names, indented by depth; where all stand deep, the least depth shown is where the indentation begins."""
+    least = min((row.depth for row in rows), default=0)
+    indented = ["  " * min(row.depth - least, _INDENT_MAX) + _head(row.span.name, _NAME_WIDTH_MAX) for row in rows]
+    return _column(indented, _NAME_WIDTH_MAX)
+
+
+def _head(text: str, width: int) -> str:
+    """Return what of a text can matter in a column: a name may be megabytes long."""
+    return one_line(text[: width + 1])
+
+
+def _column(texts: Sequence[str], width_max: int) -> list[str]:
+    """Return texts cut or filled to one width, as a terminal counts it."""
+    width = min(width_max, max(map(cell_len, texts), default=0))
+    return [set_cell_size(text if cell_len(text) <= width else f"{set_cell_size(text, width - 1)}…", width) for text in texts]
+
+
+def _line(span: Span, view: TraceView, is_offender: bool, name: str, service: str) -> Text:  # noqa: FBT001  # one caller
     line = Text("  » " if is_offender else "    ", style="bold red" if is_offender else "")
-    line.append(f"{_cut(_service(row.span), service_width):<{service_width}}  ", style="cyan")
-    line.append(f"{name:<{name_width}}  ", style="bold red" if is_offender else "")
-    line.append(_bar(row.span, view), style="red" if is_offender else "blue")
-    line.append(f"  {_times(row.span, view)}", style="dim")
+    line.append(f"{service}  ", style="cyan")
+    line.append(f"{name}  ", style="bold red" if is_offender else "")
+    line.append(_bar(span, view), style="red" if is_offender else "blue")
+    line.append(f"  {_times(span, view)}", style="dim")
     return line
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: max(0, width - 1)] + "…"
 
 
 def _bar(span: Span, view: TraceView) -> str:

@@ -87,7 +87,7 @@ def test_sarif_places_a_result_at_its_rule(rules: Path, trace: Path) -> None:
     driver, (result,) = log["runs"][0]["tool"]["driver"], log["runs"][0]["results"]
     assert driver["rules"][result["ruleIndex"]]["id"] == result["ruleId"] == "needs-check"
     assert result["level"] == "error"
-    assert result["locations"][0]["physicalLocation"] == {"artifactLocation": {"uri": str(rules)}, "region": {"startLine": 3}}
+    assert result["locations"][0]["physicalLocation"] == {"artifactLocation": {"uri": rules.as_uri()}, "region": {"startLine": 3}}
     assert [place["name"] for place in result["locations"][0]["logicalLocations"]] == ["charge"]
 
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
+from api.settings import ApiSettings
 from cli.embedded_broker import embedded_broker
 from cli.settings_options import load_settings
 from processor.settings import Settings
 from tests.cli.run import NEEDS_CHECK, run, written
+from topics.settings import TopicSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,6 +53,44 @@ def test_a_bad_value_ends_with_status_2_and_its_name(command: tuple[str, ...]) -
     result = run(*command)
     assert result.exit_code == 2
     assert command[-2].removeprefix("--").replace("-", "_") in result.stderr
+
+
+def test_json_in_the_environment_that_is_none_ends_with_status_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BETRACE_CLIENT_PROPERTIES", "{bad")
+    result = run("worker")
+    assert result.exit_code == 2
+    assert 'error parsing value for field "client_properties"' in result.stderr
+
+
+def test_every_bad_value_is_named_and_none_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BETRACE_HTTP_PORT", "")
+    monkeypatch.setenv("BETRACE_LOG_LEVEL", "s3cret")
+    result = run("worker", "--idle-timeout-s", "nan", "--client-properties", '{"sasl.password": 5}', "--group-protocol", "new")
+    assert result.exit_code == 2
+    for name in ("http_port", "log_level", "idle_timeout_s", "client_properties.sasl.password", "group_protocol"):
+        assert f"{name}: " in result.stderr
+    assert "s3cret" not in result.stderr
+
+
+def test_limits_that_contradict_each_other_are_refused() -> None:
+    result = run("worker", "--idle-timeout-s", "400")
+    assert result.exit_code == 2
+    assert "closed_retention_s must be at least idle_timeout_s" in result.stderr
+
+
+def test_a_settings_file_that_is_absent_ends_with_status_2(tmp_path: Path) -> None:
+    for command in (("worker",), ("api",), ("topics", "apply")):
+        assert run(*command, "--settings", tmp_path / "none.toml").exit_code == 2
+
+
+def test_every_setting_is_a_flag_with_its_variable_in_the_help() -> None:
+    for command, prefix, model in (
+        (("worker",), "BETRACE_", Settings),
+        (("api",), "BETRACE_API_", ApiSettings),
+        (("topics", "apply"), "BETRACE_TOPICS_", TopicSettings),
+    ):
+        text = "".join(run(*command, "--help").output.split())
+        assert [name for name in model.model_fields if f"({prefix}{name.upper()})" not in text] == []
 
 
 def test_a_worker_refuses_rules_with_errors(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
+from rich.cells import cell_len
 
 from cli.amounts import duration_text
 from cli.waterfall import LINE_COUNT_MAX, waterfall
@@ -54,14 +57,54 @@ def test_cycles_and_orphans_are_drawn_once_each(parent: int) -> None:
     assert sorted(line.split()[1] for line in _drawn(spans)) == ["a", "b"]
 
 
+def _chain(count: int, first_parent: int) -> list[Span]:
+    return [_span(1, "s1", parent=first_parent), *(_span(number, f"s{number}", parent=number - 1) for number in range(2, count + 1))]
+
+
+@pytest.mark.parametrize("first_parent", [0, 9_000, 99_999], ids=["chain", "cycle", "orphan"])
+def test_an_offender_deep_in_a_long_line_of_parents_is_shown_by_name_with_its_nearest(first_parent: int) -> None:
+    spans = _chain(9_000, first_parent)
+    began = time.monotonic()
+    lines = _drawn(spans, spans[4_999], spans[7_999])
+    assert [line.split()[2] for line in lines if line.startswith("  » ")] == ["s5000", "s8000"]
+    assert any(" s4999 " in line for line in lines)
+    assert len([line for line in lines if "━" in line]) == LINE_COUNT_MAX
+    assert time.monotonic() - began < 2
+
+
+def test_more_offenders_than_lines_leave_room_for_their_parents() -> None:
+    root = _span(1, "root")
+    spans = [_span(number, "bad", parent=1) for number in range(2, 100)]
+    lines = _drawn([root, *spans], *spans)
+    assert " root " in lines[0]
+    assert len([line for line in lines if line.startswith("  » ")]) >= LINE_COUNT_MAX // 2
+
+
+def test_control_characters_and_ill_formed_text_in_names_are_replaced() -> None:
+    resource = Resource({"service.name": "\x9b2Jshop\udc80"})
+    (line,) = _drawn([Span("f" * 32, "1" * 16, "a\x1b[31m\u202e\n\r\tb\udcff", MS, 2 * MS, resource=resource)])
+    assert line.split()[:2] == ["\ufffd2Jshop\ufffd", "a\ufffd[31m\ufffd\ufffd\ufffd\ufffdb\ufffd"]
+
+
+def test_wide_characters_keep_the_columns_in_line() -> None:
+    lines = _drawn([_span(1, "注文" * 40), _span(2, "order", parent=1), _span(3, "注文", parent=1)])
+    assert len({cell_len(line[: line.index("━")]) for line in lines}) == 1
+
+
+def test_a_service_name_that_is_no_text_is_left_out() -> None:
+    (line,) = _drawn([Span("f" * 32, "1" * 16, "a", MS, 2 * MS, resource=Resource({"service.name": 5}))])
+    assert line.split()[0] == "a"
+
+
 def test_a_span_without_times_has_no_bar() -> None:
     (line,) = _drawn([Span("f" * 32, "1" * 16, "lost", 0, 0)])
     assert "━" not in line
     assert line.endswith("no times")
 
 
-def test_long_names_are_cut() -> None:
-    (line,) = _drawn([_span(1, "n" * 500)])
+@pytest.mark.parametrize("length", [500, 10_000_000])
+def test_long_names_are_cut(length: int) -> None:
+    (line,) = _drawn([_span(1, "n" * length)])
     assert len(line) < 140
     assert "…" in line
 
