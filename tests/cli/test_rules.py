@@ -79,7 +79,7 @@ def test_a_test_that_fails_shows_expected_beside_actual(tmp_path: Path) -> None:
     assert result.output.splitlines()[-1] == "0 passed, 2 failed"
 
 
-def test_results_as_json(tmp_path: Path) -> None:
+def test_results_are_said_as_json_too(tmp_path: Path) -> None:
     body = json.loads(run("rules", "test", written(tmp_path, "a.yaml", NEEDS_CHECK + TESTS), "-o", "json").stdout)
     assert (body["passed"], body["failed"]) == (2, 0)
     assert [found["actual"] for found in body["tests"]] == ["violated", {"4000000000": "unknown", "6000000000": "violated"}]
