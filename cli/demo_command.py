@@ -18,6 +18,7 @@ from cli.demo_watch import Watch, show_summary
 from cli.embedded_broker import BrokerStartError, embedded_broker
 from cli.rule_files import fail, rule_set_or_exit
 from cli.shop_rules import SHOP_RULES
+from cli.shown_text import some_lines
 from compiler import ReferenceEngine, RuleSet
 from processor.finite import FiniteOutcome, judge_finite
 from processor.inputs import InputRecord, read_inputs
@@ -30,6 +31,8 @@ from topics.settings import TopicSettings
 # What is kept of `--seconds` for the worker to drain, the view to catch up and the parts to end.
 _ENDING_S = 6.0
 _LEAST_PLAY_S = 0.5
+_READ_TIMEOUT_S = 60.0
+_POLL_S = 0.5
 
 
 @click.command()
@@ -66,15 +69,16 @@ def demo(seconds: float | None, rule_path: Path, records: Path) -> None:
         try:
             status = demonstration.run(None if seconds is None else began + seconds)
         except (BrokerStartError, BrokerError, PartError, PlayError) as error:
-            click.echo(f"betrace demo: {error}", err=True)
+            click.echo(some_lines(f"betrace demo: {error}"), err=True)
             status = 1
     raise SystemExit(status)
 
 
 @contextmanager
 def _interrupts(ended: threading.Event) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the demo in order."""
-    before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    """Let Ctrl-C, SIGTERM and the end of the terminal end the demo in order."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, lambda *_: ended.set()) for number in numbers}
     try:
         yield
     finally:
@@ -91,6 +95,7 @@ class _Demo:
         self.records = records
         self.folder = folder
         self.ended = ended
+        self.unheard: Exception | None = None
         self.expected: FiniteOutcome = judge_finite(records, ReferenceEngine(rule_set), rule_set)
 
     def run(self, until: float | None) -> int:
@@ -122,20 +127,35 @@ class _Demo:
 
     def _play(self, player: Player, watch: Watch, worker: Worker, until: float | None) -> bool:
         """Play and show what is found until it is time to end; return whether all records were played and read."""
-        watching = threading.Thread(target=watch.follow, args=(self.ended,), name="watch", daemon=True)
+        watching = threading.Thread(target=self._follow, args=(watch,), name="watch", daemon=True)
         watching.start()
         length_s = played_length_s(self.records)
         if until is not None:
             length_s = max(_LEAST_PLAY_S, min(length_s, until - time.monotonic() - _ENDING_S))
-        player.play(self.records, length_s, heard=watch.played, stopped=self.ended.is_set)
+        player.play(self.records, length_s, heard=watch.played, stopped=lambda: self.ended.is_set() or not worker.is_running)
         self._wait_until_read(worker, watch.played_count)
         if until is None and not self.ended.is_set():
             click.echo("all records are played; Ctrl-C ends the demo\n")
-        self.ended.wait(None if until is None else max(0.0, until - time.monotonic() - _ENDING_S))
+        while worker.is_running and not self.ended.wait(_POLL_S) and (until is None or time.monotonic() < until - _ENDING_S):
+            pass
         self.ended.set()
         watching.join()
+        if self.unheard is not None:
+            raise PartError(f"the violations could not be read and shown: {self.unheard}") from self.unheard
         return watch.played_count == len(self.records)
 
+    def _follow(self, watch: Watch) -> None:
+        """Watch until the end; where that fails, the end is now."""
+        try:
+            watch.follow(self.ended)
+        except (OSError, ValueError) as error:
+            self.unheard = error
+        finally:
+            self.ended.set()
+
     def _wait_until_read(self, worker: Worker, count: int) -> None:
-        while worker.records_read() < count and worker.process.poll() is None:
+        until = time.monotonic() + _READ_TIMEOUT_S
+        while worker.is_running and worker.records_read() < count:
+            if time.monotonic() > until:
+                raise PartError(f"the worker did not read all records within {_READ_TIMEOUT_S:g} s")
             time.sleep(0.1)

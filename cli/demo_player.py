@@ -24,13 +24,29 @@ class Player:
     def __init__(self, bootstrap_servers: str, topic: str) -> None:
         self._topic = topic
         self._failed: str = ""
-        self._producer = Producer({"bootstrap.servers": bootstrap_servers, "linger.ms": 5, "enable.idempotence": True})
+        # What goes wrong is told to `_told`; the client's own log would stand between the violations.
+        self._properties = {
+            "bootstrap.servers": bootstrap_servers,
+            "linger.ms": 5,
+            "enable.idempotence": True,
+            "error_cb": self._told,
+            "log_level": 0,
+        }
 
     def play(self, records: Sequence[InputRecord], duration_s: float, *, heard: Callable[[int], None], stopped: Callable[[], bool]) -> None:
         """Play all records within `duration_s`, each at its share of it; `heard` is told how many were played. Raises PlayError.
 
         Ends early, with nothing lost of what was played, once `stopped` says so.
         """
+        self._producer = Producer(self._properties)
+        try:
+            self._play(records, duration_s, heard, stopped)
+            self._flush()
+        finally:
+            # A broker that is told to end waits some seconds for its clients.
+            del self._producer
+
+    def _play(self, records: Sequence[InputRecord], duration_s: float, heard: Callable[[int], None], stopped: Callable[[], bool]) -> None:
         times = [record.timestamp_ns or 0 for record in records]
         first, length = min(times, default=0), max(1, max(times, default=0) - min(times, default=0))
         began = time.monotonic()
@@ -42,7 +58,6 @@ class Player:
                 break
             self._send(record)
             heard(number)
-        self._flush()
 
     def _send(self, record: InputRecord) -> None:
         headers: list[tuple[str, str | bytes | None]] = list(record.headers)
@@ -60,6 +75,11 @@ class Player:
 
     def _delivered(self, error: KafkaError | None, _message: Message) -> None:
         if error is not None:
+            self._failed = error.str()
+
+    def _told(self, error: KafkaError) -> None:
+        """The only broker is gone, and what it held with it: nothing is worth a second try."""
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001  # librdkafka's name of a public code
             self._failed = error.str()
 
     def _flush(self) -> None:

@@ -36,6 +36,11 @@ class Worker:
     address: str
     log_file: Path
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the process has not ended."""
+        return self.process.poll() is None
+
     def stop(self) -> None:
         """Let it drain what is open, say the last verdicts and commit. Raises PartError where it does not end well."""
         if self.process.poll() is None:
@@ -45,13 +50,16 @@ class Worker:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-            raise PartError(f"the worker did not end within {STOP_TIMEOUT_S:g} s, see {self.log_file}") from None
+            raise PartError(f"the worker did not end within {STOP_TIMEOUT_S:g} s: {_tail(self.log_file)}") from None
         if status:
             raise PartError(f"the worker ended with status {status}: {_tail(self.log_file)}")
 
     def records_read(self) -> int:
-        """Return how many records it has read."""
-        text = get_text(f"{self.address}/metrics")
+        """Return how many records it has read; none where it does not answer."""
+        try:
+            text = get_text(f"{self.address}/metrics")
+        except OSError:
+            return 0
         return sum(int(float(line.rpartition(" ")[2])) for line in text.splitlines() if line.startswith("betrace_records_read_total "))
 
 
