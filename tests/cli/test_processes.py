@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from typing import TYPE_CHECKING
 
@@ -133,9 +134,22 @@ def test_a_worker_names_its_address_and_ends_with_status_0_when_stopped(broker: 
     with started(tmp_path, "worker", "--rules", rules, "--http-port", 0, environment={"BETRACE_BOOTSTRAP_SERVERS": broker}) as worker:
         words = worker.line("betrace worker: ").split()
         assert words[3:] == ["rules", words[4], "(1", "enabled)"]
+        _await_page(f"{words[2]}/metrics")
         worker.process.send_signal(signal.SIGTERM)
         status, output = worker.ended()
         assert status == 0, output
+
+
+def _await_page(url: str) -> None:
+    until = time.monotonic() + 30
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()  # noqa: S310 - our own loopback address
+        except OSError:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        else:
+            return
 
 
 def test_the_api_names_its_address_and_ends_with_status_0_when_stopped(broker: str, rules: Path, tmp_path: Path) -> None:
