@@ -11,6 +11,7 @@ from compiler.verdict import Closing
 from processor.closing import completeness
 from topics.rfc3339 import format_ns
 from topics.violation import (
+    SERVICE_COUNT_MAX,
     ComparedValues,
     InputRange,
     JudgedTrace,
@@ -20,6 +21,7 @@ from topics.violation import (
     SaidVerdict,
     ViolatedRule,
     Violation,
+    bounded,
     canonical_json,
     json_value,
     violation_id,
@@ -98,7 +100,7 @@ def _trace(trace: OpenTrace, view: TraceView) -> JudgedTrace:
         id=trace.trace_id,
         root_name=root.name if root else None,
         root_service=(service_name(root) or None) if root else None,
-        services=tuple(view.services),
+        services=tuple(view.services[:SERVICE_COUNT_MAX]),
         start_time=None if view.first_start_ns is None else format_ns(view.first_start_ns),
         duration_ns=view.duration_ns,
         span_count=len(view.by_id),
@@ -141,7 +143,7 @@ def evidence(span: Span, text: RuleText) -> dict[str, JsonValue]:
     for name in text.evidence:
         value, how = attribute(span, name), redact.get(_key(name))
         if value is not None and how is None:
-            shown[name] = json_value(cast("SpanAttributeValue", value))
+            shown[name] = bounded(json_value(cast("SpanAttributeValue", value)))
         elif value is not None and how == "mask":
             shown[name] = MASK
     return shown

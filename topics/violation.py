@@ -25,6 +25,8 @@ from topics.span import shown
 if TYPE_CHECKING:
     from topics.span import AttributeValue
 
+TEXT_LENGTH_MAX = 4096
+SERVICE_COUNT_MAX = 100
 SCHEMA_ID = "urn:betrace:schema:violation"
 _INT64_MAX = 2**63 - 1
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -78,7 +80,12 @@ class RuleMode(StrEnum):
 
 
 def _shown(value: object) -> object:
-    if not isinstance(value, str) or value.isascii():
+    if not isinstance(value, str):
+        return value
+    if len(value) > TEXT_LENGTH_MAX:
+        # A record too large for the topic would stop every worker that meets its trace.
+        value = f"{value[: TEXT_LENGTH_MAX - 1]}…"
+    if value.isascii():
         return value
     try:
         return shown(value)
@@ -110,10 +117,16 @@ def json_value(value: AttributeValue | None) -> JsonValue:
     if isinstance(value, str):
         return str(_shown(value))
     if isinstance(value, bytes):
-        return base64.b64encode(value).decode("ascii")
+        return str(_shown(base64.b64encode(value).decode("ascii")))
     if isinstance(value, Mapping):
         return {str(_shown(key)): json_value(entry) for key, entry in value.items()}
     return [json_value(element) for element in value]
+
+
+def bounded(value: JsonValue) -> JsonValue:
+    """Return a value, or the beginning of its JSON as text where that is too long: a record fits its topic whatever a span holds."""
+    text = json.dumps(value)
+    return value if len(text) <= 2 * TEXT_LENGTH_MAX else str(_shown(text))
 
 
 Text = Annotated[str, BeforeValidator(_shown)]
@@ -147,7 +160,7 @@ class JudgedTrace(_Part):
     id: TraceId
     root_name: Annotated[Text | None, Field(description="Name of the root span; null while no root was seen.")]
     root_service: Annotated[Text | None, Field(description="Service of the root span; null without a root or a service name.")]
-    services: Annotated[tuple[Text, ...], Field(description="Every service name seen, sorted.")]
+    services: Annotated[tuple[Text, ...], Field(description="The service names seen, sorted, at most 100.")]
     start_time: Annotated[Time | None, Field(description="Earliest usable span start; null where there is none.")]
     duration_ns: Annotated[Count | None, Field(description="Latest end less earliest start; null where that is undefined.")]
     span_count: Count

@@ -9,7 +9,7 @@ import pytest
 from processor import metrics as m
 from processor.resume import Commit, read_note
 from tests.processor.logs import KEY, Log, LogRecord, Owner, believed
-from tests.processor.played import span, trace_id
+from tests.processor.played import rules, span, trace_id
 
 
 def test_partition_time_follows_the_records_while_the_log_is_not_read_to_its_end() -> None:
@@ -250,3 +250,17 @@ def test_a_record_not_keyed_by_its_trace_is_counted_and_its_trace_judged_as_inco
 @pytest.mark.parametrize("note", ["", "anything", "betrace-1 1 2", "betrace-1 1 2 x", "betrace-1 1 2 ³", "betrace-1 -1 2 3", None])
 def test_a_note_that_is_not_ours_is_none(note: str | None) -> None:
     assert read_note(note) is None
+
+
+def test_a_record_fits_its_topic_whatever_a_span_holds() -> None:
+    rule_set = rules('rules: [{id: huge, evidence: [list, text], rule: "never { charge }"}]')
+    huge = span("n" * 100_000, 2, parent=1)
+    nested = tuple(("x" * 1000,) * 100 for _ in range(100))
+    charge = replace(span("charge", 1), attributes={"list": nested, "text": "y" * 10**6})
+    log = Log(rule_set)
+    log.append(0, charge, huge)
+    owner = log.own()
+    owner.read()
+    owner.idle(5_000)
+    (record,) = log.outbox.sent
+    assert len(record.canonical_json()) < 100_000
