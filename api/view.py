@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import sqlite3
-import tempfile
 import threading
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import IO, TYPE_CHECKING
 
 from api.listing import Place
 from api.projection import Aside, ViolationRow
+from api.scratch_folder import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -63,19 +63,16 @@ class Page:
 
 
 class View:
-    """A view in a file, for one process; without a path in a temporary file that goes with it.
+    """A view in a file, for one process; without a path in a temporary file that goes with it, at the next start where it was killed.
 
     One thread writes, any thread reads. Every method raises ViewError where the database fails.
     """
 
     def __init__(self, path: Path | None, *, asides_max: int = 1_000) -> None:
-        self._temporary = tempfile.TemporaryDirectory(prefix="betrace-view-") if path is None else None
-        self.path = Path(self._temporary.name) / "view.sqlite" if self._temporary else Path(path or "")
         self._asides_max = asides_max
         self._lock = threading.Lock()
-        with ExitStack() as opened, _said(f"the view {self.path} cannot be opened"):
-            if self._temporary:
-                opened.callback(self._temporary.cleanup)
+        with ExitStack() as opened, _said(f"the view {path or 'in a temporary file'} cannot be opened"):
+            self.path = opened.enter_context(scratch_folder()) / "view.sqlite" if path is None else path
             opened.callback(_claimed(self.path).close)
             self._writer = _connect(self.path)
             opened.callback(self._writer.close)

@@ -37,7 +37,10 @@ WAIT_S = 30.0
 PARTITION_COUNT = 3
 
 
-@pytest.fixture(scope="module", params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
+APACHE_KAFKA = pytest.param("kafka", marks=pytest.mark.kafka)
+
+
+@pytest.fixture(scope="module", params=["embedded", APACHE_KAFKA])
 def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Each broker in turn."""
     if request.param == "embedded":
