@@ -38,6 +38,45 @@ def test_a_violation_is_explained_with_clause_offenders_and_evidence(rules: Path
     assert "1 record, 3 spans, 1 trace: 1 violation" in result.output
 
 
+def _said(folder: Path, rule: str, *spans: dict[str, object], keys: str = "") -> list[str]:
+    """Judge one trace by one rule; return the lines of the first violation."""
+    rules = written(folder, "one.yaml", f"rules:\n  - id: one\n{keys}    rule: |\n      {rule}\n")
+    return run("check", written(folder, "one.json", document(*spans)), "--rules", rules).output.split("\n\n")[0].splitlines()
+
+
+def test_values_compared_are_said_with_their_margin(tmp_path: Path) -> None:
+    charges = [span(number, "charge", number, number + 1, parent=1) for number in (2, 3, 4)]
+    lines = _said(tmp_path, "always { count(charge) <= 1 }", span(1, "checkout", 0, 9), *charges)
+    assert "  count(charge) <= 1: 3 against 1  (margin +2)" in lines
+
+
+def test_durations_compared_are_said_as_durations(tmp_path: Path) -> None:
+    lines = _said(tmp_path, "always { trace:duration > 100ms }", span(1, "checkout", 0, 90))
+    assert "  trace:duration > 100ms: 90ms against 100ms  (margin -10ms)" in lines
+
+
+def test_a_value_that_is_missing_is_said_to_be(tmp_path: Path) -> None:
+    lines = _said(tmp_path, "when { a } always { max(b.amount) > 5 }", span(1, "a", 0, 90), span(2, "b", 0, 9, parent=1))
+    assert "  max(b.amount) > 5: no value against 5" in lines
+
+
+def test_where_nothing_came_nobody_is_blamed(tmp_path: Path) -> None:
+    lines = _said(tmp_path, "always { check }", span(1, "checkout", 0, 90))
+    assert "  no span to blame: what was required never came  (1 span)" in lines
+
+
+def test_equal_evidence_is_said_once_and_only_some_of_much(tmp_path: Path) -> None:
+    spans = [span(number, "bad", 0, 9, amount=5) for number in range(1, 4)]
+    keys = "    evidence: [amount]\n    name: Nothing bad\n    mode: shadow\n"
+    lines = _said(tmp_path, "never { bad }", *spans, keys=keys)
+    assert lines[0].startswith("✗ one  medium  shadow  trace ")
+    assert lines[1] == "  Nothing bad"
+    assert lines[-1] == "  bad: amount=5  (3 times)"
+    lines = _said(tmp_path, "never { bad }", *(span(number, "bad", 0, 9, amount=number) for number in range(1, 30)), keys=keys)
+    assert "  29 offenders of 29 spans, the first 16 named" in lines
+    assert lines[-1] == "  … 12 more"
+
+
 def test_a_compliant_trace_ends_with_status_0(rules: Path, tmp_path: Path) -> None:
     result = run("check", written(tmp_path, "ok.json", COMPLIANT), "--rules", rules)
     assert result.exit_code == 0
@@ -178,3 +217,5 @@ def test_a_trace_of_50_000_spans_is_judged_on_its_first_10_000(rules: Path, tmp_
     body = json.loads(result.stdout)
     assert body["refused"] == [{"reason": "span_limit", "count": 40_000}]
     assert body["rules"][0]["inconclusive"] == 1
+    said = run("check", tmp_path / "in.json", "--rules", rules).output
+    assert "refused: 40000 span_limit: Spans beyond the limit of their trace: they are not judged, the trace is incomplete." in said

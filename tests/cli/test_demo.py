@@ -110,11 +110,15 @@ def test_a_demo_whose_part_dies_says_so_with_status_1_and_leaves_nothing_behind(
 
 def test_a_demo_that_nobody_reads_ends_and_leaves_nothing_behind(short: tuple[object, ...], tmp_path: Path) -> None:
     with started(tmp_path, *short) as demo:
-        demo.line("playing")
-        parts = demo.descendants()
         assert demo.process.stdout is not None
         demo.process.stdout.close()
-        demo.process.wait(60)
+        parts: dict[int, str] = {}
+        until = time.monotonic() + 60
+        while demo.process.poll() is None and time.monotonic() < until:
+            parts |= demo.descendants()
+            time.sleep(0.05)
+        assert demo.process.returncode == 1
+        assert len(set(parts.values())) >= 2
         assert still_there(parts) == {}
         assert demo.left_files() == []
 

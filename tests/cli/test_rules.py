@@ -56,6 +56,27 @@ def test_json_holds_reports_and_diagnostics(tmp_path: Path) -> None:
     assert [(found["code"], found["severity"], found["line"]) for found in body["diagnostics"]] == [("no-tests", "warning", 3)]
 
 
+def test_a_report_says_what_a_rule_reads_when_it_decides_and_what_it_keeps(tmp_path: Path) -> None:
+    result = run("rules", "check", written(tmp_path, "a.yaml", NEEDS_CHECK), "--report")
+    assert "  class: early violation\n  reads: attribute amount, " in result.output
+    assert "\n  state: " in result.output
+
+
+def test_json_of_refused_rules_says_so(tmp_path: Path) -> None:
+    result = run("rules", "check", written(tmp_path, "a.yaml", "rules: [{id: a, rule: charge}]"), "-o", "json")
+    body = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert (body["accepted"], body["fingerprint"], body["rules"]) == (False, None, [])
+    assert "needs-always-or-never" in {found["code"] for found in body["diagnostics"]}
+
+
+def test_offenders_missing_and_not_expected_are_named(tmp_path: Path) -> None:
+    wrong = TESTS.replace("offenders: [charge]", "offenders: [check]")
+    output = run("rules", "test", written(tmp_path, "a.yaml", NEEDS_CHECK + wrong)).output
+    assert "    verdict: violated\n  - offenders: expected [check]\n  + offenders: got      [charge]\n" in output
+    assert "    missing: [check]\n    not expected: [charge]\n1 passed, 1 failed\n" in output
+
+
 def test_nothing_to_read_ends_with_status_2(tmp_path: Path) -> None:
     for command in ("check", "test"):
         assert run("rules", command, tmp_path).exit_code == 2
