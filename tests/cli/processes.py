@@ -46,7 +46,7 @@ class Started:
         below = {self.process.pid}
         while grown := {pid for pid, parent in _parents().items() if parent in below} - below:
             below |= grown
-        return {pid: _command(pid) for pid in below - {self.process.pid}}
+        return {pid: command for pid in below - {self.process.pid} if (command := _command(pid))}
 
     def left_files(self) -> list[Path]:
         """Return what it left in its folders."""
