@@ -26,6 +26,13 @@ def groups_of(node: ir.Aggregate, trace: Trace) -> dict[Group, list[Span]]:
 
     An aggregate without `by` has the one group UNGROUPED, also of no span.
     """
+    memory = trace.memory_of_binding if trace.bound else trace.memory
+    if id(node) not in memory.groups:
+        memory.groups[id(node)] = _grouped(node, trace)
+    return memory.groups[id(node)]
+
+
+def _grouped(node: ir.Aggregate, trace: Trace) -> dict[Group, list[Span]]:
     groups: dict[Group, list[Span]] = {} if node.by else {UNGROUPED: []}
     for span in select_related(node.related, trace):
         key = tuple(_group_key(value(path, Look(span, trace.bound))) for path in node.by)

@@ -35,9 +35,10 @@ from compiler.values import (
 
 @dataclass(slots=True)
 class Memory:
-    """What was selected already, by the identity of the selector: spans never change while a trace is judged."""
+    """What was selected and grouped already, by the identity of the node: spans never change while a trace is judged."""
 
     selected: dict[int, list[Span]] = field(default_factory=dict)
+    groups: dict[int, dict[tuple[object, ...], list[Span]]] = field(default_factory=dict)
     joins: dict[int, tuple[Join | None, dict[object, list[Span]]]] = field(default_factory=dict)
 
 

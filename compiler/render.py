@@ -49,7 +49,12 @@ def render(diagnostic: Diagnostic, source: SourceFile | None = None) -> str:
         lines += [f"  {gutter} | {excerpt}", f"  {' ' * len(gutter)} | {pad}{caret}"]
     if diagnostic.hint:
         lines.append(f"  hint: {diagnostic.hint}")
-    return "\n".join(lines)
+    return "\n".join(_printable(line) for line in lines)
+
+
+def _printable(line: str) -> str:
+    """A rule file may hold escape sequences; a terminal must not see them."""
+    return "".join(mark if mark.isprintable() or mark == "\t" else "\ufffd" for mark in line)
 
 
 def _line(source: SourceFile, number: int) -> str | None:
