@@ -9,11 +9,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import health
 from api.answers import PROBLEM_TYPE, Fault, Liveness, Problem, Readiness, RuleList, ShownRule, ViolationPage, problem_body
+from api.document_page import document_page
 from api.feed import FeedSource
 from api.listing import BadCursorError, Place, ViolationQuery, read_cursor, write_cursor
 from api.metrics import CONTENT_TYPE, ApiMetrics, States
@@ -25,7 +28,12 @@ from topics.violation import Violation, canonical_json
 LOG = logging.getLogger("betrace.api")
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
-VIOLATION_ID = r"^[0-9a-f]{32}$"
+SECURITY_HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
 DESCRIPTION = "Violations of rules over OpenTelemetry traces, and the rules. Every error is a problem of RFC 9457."
 
 
@@ -54,7 +62,7 @@ def create_app(settings: ApiSettings, parts: Parts) -> FastAPI:
         version="1",
         description=DESCRIPTION,
         openapi_url="/openapi.json",
-        docs_url="/docs",
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         # 422 by name, for the framework would describe its own shape there.
@@ -68,6 +76,7 @@ def create_app(settings: ApiSettings, parts: Parts) -> FastAPI:
     app.add_middleware(_Edge, metrics=parts.metrics)
     document = _described(app.openapi())
     app.openapi = lambda: document  # type: ignore[method-assign]  # the framework's own way to change the document
+    _show_document(app, document)
     return app
 
 
@@ -79,6 +88,14 @@ def _described(document: dict[str, Any]) -> dict[str, Any]:
                 if code != "200":
                     answer["content"] = {PROBLEM_JSON: answer["content"][JSON]}
     return document
+
+
+def _show_document(app: FastAPI, document: dict[str, Any]) -> None:
+    page = document_page(document)
+
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> Response:
+        return HTMLResponse(page.html, headers={"content-security-policy": page.policy})
 
 
 # ---- routes -------------------------------------------------------------------------------------------------------------------------
@@ -249,7 +266,9 @@ class _Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
             await send(message)
 
         app = self._app if _is_ours(scope) else _misdirected

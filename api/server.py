@@ -56,6 +56,8 @@ class ApiServer:
             opened.callback(consumer.stop)
             consumer.start()
             rules = None if self._settings.rules is None else RuleFiles(self._settings.rules)
+            if rules is not None:
+                rules.current()  # Thousands take seconds to compile: no request has to wait for that.
             app = create_app(self._settings, Parts(view, consumer, rules, metrics))
             opened.enter_context(_serving(app, listener, self._settings.stop_timeout_s))
             self._opened = opened.pop_all()

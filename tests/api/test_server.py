@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -17,6 +18,8 @@ from pydantic import ValidationError
 from api.server import ApiServer, ListenError, run_api
 from api.settings import ApiSettings, is_loopback
 from api.view import View, ViewError
+from compiler import Compilation, SourceFile, compile_sources
+from tests.api.service import RULES
 
 ROOT = Path(__file__).parents[2]
 NO_BROKER = "127.0.0.1:1"
@@ -65,6 +68,25 @@ def test_the_service_answers_on_a_free_port_without_a_broker_and_says_what_is_mi
         server.stop()
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{address}/healthz")
+
+
+def test_rules_are_compiled_before_the_first_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "rules.yaml").write_text(RULES, encoding="utf-8")
+    compiled = list[int]()
+
+    def count(sources: Sequence[SourceFile], *, today_ns: int | None = None) -> Compilation:
+        compiled.append(len(sources))
+        return compile_sources(sources, today_ns=today_ns)
+
+    monkeypatch.setattr("api.rule_files.compile_sources", count)
+    server = ApiServer(settings(rules=tmp_path))
+    address = server.start()
+    try:
+        assert compiled == [1]
+        assert len(httpx.get(f"{address}/v1/rules").json()["items"]) == 2
+        assert compiled == [1]
+    finally:
+        server.stop()
 
 
 def test_two_services_on_one_port_is_an_error_that_names_it() -> None:

@@ -172,7 +172,3 @@ def test_every_route_says_in_the_document_that_errors_are_problems(served: Servi
         for code, answer in operations["get"]["responses"].items():
             if code != "200":
                 assert list(answer["content"]) == ["application/problem+json"]
-
-
-def test_the_document_can_be_read_as_a_page(served: Service) -> None:
-    assert "/openapi.json" in served.client.get("/docs").text
