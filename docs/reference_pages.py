@@ -1,11 +1,13 @@
 """Writes the reference pages that follow from code: `python -m docs.reference_pages`, with `--check` only compares.
 
-A page written here begins with a comment that says so. What a table of the code says is said once, in the table.
+A page written here begins with a comment that says so, where its form has comments. What a table of the code says is said once,
+in the table.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,6 +30,7 @@ from processor.metrics import METRICS
 from processor.settings import Settings
 from topics.names import topic_page
 from topics.settings import TopicSettings
+from topics.violation import violation_schema
 
 REFERENCE: Final = Path(__file__).resolve().parent / "reference"
 NOTE: Final = "<!-- Written by `make reference` from the code: change it there. -->"
@@ -117,7 +120,7 @@ def http_page() -> str:
     """Return every route of the API with its parameters and answers."""
     with _api() as (app, _):
         document = app.openapi()
-    parts = ["# HTTP API", "The OpenAPI document itself is served at `/openapi.json`."]
+    parts = ["# HTTP API", "The OpenAPI document itself is served at `/openapi.json`, and as a page to read at `/docs`."]
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             parts.append(_route(method, path, operation))
@@ -136,6 +139,11 @@ def _route(method: str, path: str, operation: Mapping[str, object]) -> str:
     return "\n\n".join(parts)
 
 
+def schema_file() -> str:
+    """Return the JSON Schema of a violation record."""
+    return json.dumps(violation_schema(), indent=2, ensure_ascii=False)
+
+
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """Return a Markdown table; a bar inside a cell is escaped."""
     lines = [head, ("---",) * len(head), *rows]
@@ -149,6 +157,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "metrics.md": metrics_page,
     "settings.md": settings_page,
     "topics.md": topic_page,
+    "violation.schema.json": schema_file,
 }
 
 
@@ -156,7 +165,7 @@ def run(*, is_check: bool) -> int:
     """Write the pages, or compare them; return the exit status."""
     stale = []
     for name, page in PAGES.items():
-        wanted = f"{NOTE}\n\n{page().rstrip()}\n"
+        wanted = f"{NOTE}\n\n{page().rstrip()}\n" if name.endswith(".md") else f"{page()}\n"
         target = REFERENCE / name
         if target.exists() and target.read_text(encoding="utf-8") == wanted:
             continue
