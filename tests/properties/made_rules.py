@@ -160,7 +160,7 @@ def formulas(depth: int, bound: str) -> Text:
     """A formula of one trace."""
     over_all = _joined(selectors(bound), st.sampled_from((".all(", ".all(", ".any(", ".none(")), predicates(1, bound), ")", by="")
     direct = _joined(_BASES, ".", st.sampled_from(KEYS), " ", _joined(_CMP, _NUMBERS), by="")
-    atoms = st.one_of(relateds(bound), over_all, direct, _scalar_comparisons(bound), _quantified(bound))
+    atoms = st.one_of(relateds(bound), over_all, direct, _scalar_comparisons(bound), _quantified(bound), _quantified(bound))
     return _connected(atoms, depth)
 
 
