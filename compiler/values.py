@@ -99,10 +99,15 @@ def text_bytes(text: str) -> bytes:
 def compare(word: str, left: Value, right: Value) -> Truth:
     """Compare two values; an array may stand on the left of `==` and `!=` only."""
     if is_array(left):
-        return (
-            any_element(left, lambda element: compare_plain("==", element, right), negated=word == "!=") if word in {"==", "!="} else None
-        )
+        return _some_equals(left, right, negated=word == "!=") if word in {"==", "!="} else None
     return compare_plain(word, left, right)
+
+
+def _some_equals(array: Value, value: Value, *, negated: bool = False) -> Truth:
+    """Say whether an element equals a value; unknown, also of no element, where nothing can equal it: missing, NaN, an array."""
+    if compare_plain("==", value, value) is None:
+        return None
+    return any_element(array, lambda element: compare_plain("==", element, value), negated=negated)
 
 
 def compare_plain(word: str, left: Value, right: Value) -> Truth:
@@ -131,7 +136,7 @@ def is_in(value: Value, items: Iterable[Value]) -> Truth:
         return None
     if is_array(value):
         listed = tuple(items)
-        return any_element(value, lambda element: is_in_plain(element, listed))
+        return any_element(value, lambda element: None if element is None else is_in_plain(element, listed))
     return is_in_plain(value, items)
 
 
@@ -143,7 +148,7 @@ def is_in_plain(value: Value, items: Iterable[Value]) -> Truth:
 def contains(value: Value, part: Value) -> Truth:
     """A substring of a string, an element of an array."""
     if is_array(value):
-        return any_element(value, lambda element: compare_plain("==", element, part))
+        return _some_equals(value, part)
     if isinstance(value, str) and isinstance(part, str):
         return text_bytes(part) in text_bytes(value)
     return None
@@ -151,9 +156,11 @@ def contains(value: Value, part: Value) -> Truth:
 
 def affix(word: str, value: Value, part: Value) -> Truth:
     """`startswith` or `endswith`, by bytes; of an array: of some element."""
+    if not isinstance(part, str):
+        return None
     if is_array(value):
         return any_element(value, lambda element: None if is_array(element) else affix(word, element, part))
-    if isinstance(value, str) and isinstance(part, str):
+    if isinstance(value, str):
         test = bytes.startswith if word == "startswith" else bytes.endswith
         return test(text_bytes(value), text_bytes(part))
     return None
