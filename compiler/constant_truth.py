@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from compiler import ir
 from compiler.kinds import KIND_NAMES, STATUS_NAMES
@@ -39,10 +39,18 @@ def constant_truth(node: ir.Predicate | ir.Formula) -> Truth:
             return True if any(_is_two_valued(side) and side in negated for side in sides) else None
         case ir.In(items=()):
             return False
-        case ir.Compare(word=word, left=left, right=right) | ir.Comparison(word=word, left=left, right=right):
+        case ir.Compare(word=word, left=left, right=right):
             return _compared(word, left, right)
+        case ir.Comparison(quantifier=quantifier, word=word, left=left, right=right):
+            return _of_groups(quantifier, _compared(word, left, right))
         case _:
             return None
+
+
+def _of_groups(quantifier: str, truth: Truth) -> Truth:
+    """There may be no group, so that `some` is false and `every` true."""
+    certain = {"some": False, "every": True}
+    return truth if certain.get(quantifier, truth) is truth else None
 
 
 def _compared(word: str, left: ir.Value, right: ir.Value) -> Truth:
@@ -125,13 +133,16 @@ def _contradict(sides: list[Side]) -> bool:
     missing = [side.body.value for side in sides if isinstance(side, ir.Not) and isinstance(side.body, ir.Exists)]
     if any(isinstance(side, ir.Compare) and (side.left in missing or side.right in missing) for side in sides):
         return True
-    constraints = [
-        found for side in sides if isinstance(side, ir.Compare | ir.Comparison) and (found := _constraint(side.word, side.left, side.right))
-    ]
+    constraints = [found for side in sides if _has_one_value(side) and (found := _constraint(side.word, side.left, side.right))]
     by_subject: dict[ir.Value, list[_Constraint]] = {}
     for one in constraints:
         by_subject.setdefault(one.subject, []).append(one)
     return any(_is_empty(list(dict.fromkeys(some))) for some in by_subject.values())
+
+
+def _has_one_value(side: Side) -> TypeGuard[ir.Compare | ir.Comparison]:
+    """Whether a side compares one value: of groups each has its own, and there may be none."""
+    return isinstance(side, ir.Compare) or (isinstance(side, ir.Comparison) and not side.quantifier)
 
 
 def _is_empty(constraints: list[_Constraint]) -> bool:

@@ -12,6 +12,9 @@ from compiler.lower_predicate import lower_predicate
 from compiler.lower_value import lower_path
 from compiler.values import Duration
 
+# Of a name, with those it builds on; each name that builds on another holds the conditions of all.
+LET_CONJUNCT_COUNT_MAX = 4_000
+
 
 def lower_related(node: s.Expr, context: Context) -> ir.Related | None:
     """Lower a selection with its relations."""
@@ -70,11 +73,18 @@ def lower_where(node: s.Selector, context: Context) -> list[ir.Predicate] | None
 
 def with_predicates(selector: ir.Selector, predicates: list[ir.Predicate]) -> ir.Selector:
     """Narrow a selector: chained predicates hold of the same span."""
-    sides = ([] if selector.where is None else [selector.where]) + predicates
-    if not sides:
+    if not predicates:
         return selector
-    where = sides[0] if len(sides) == 1 else ir.And(tuple(sides))
-    return ir.Selector(selector.base, where, selector.reads_bound or mentions_bound(where))
+    sides = (*_conjuncts(selector), *predicates)
+    where = sides[0] if len(sides) == 1 else ir.And(sides)
+    return ir.Selector(selector.base, where, selector.reads_bound or any(mentions_bound(predicate) for predicate in predicates))
+
+
+def _conjuncts(selector: ir.Selector) -> tuple[ir.Predicate, ...]:
+    """What a selector demands, side by side: lets that build on each other must not nest deeper with each."""
+    if selector.where is None:
+        return ()
+    return selector.where.sides if isinstance(selector.where, ir.And) else (selector.where,)
 
 
 def lower_base(base: s.Word, context: Context) -> ir.Selector | None:
@@ -111,6 +121,9 @@ def named_base(name: str, at: s.At, context: Context) -> ir.Selector | None:
         context.uses.as_span.setdefault(name, at)
         return ir.Selector(ir.Named(name))
     let.used = True
+    if isinstance(let.value, ir.Selector) and len(_conjuncts(let.value)) > LET_CONJUNCT_COUNT_MAX:
+        context.report(Code.TOO_LARGE, at, f"`{name}` stands for more than {LET_CONJUNCT_COUNT_MAX} conditions")
+        return None
     if isinstance(let.value, tuple):
         context.report(Code.WRONG_SORT, at, f"`{name}` names a list, not spans", f"x in {name}")
         return None

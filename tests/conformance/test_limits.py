@@ -202,3 +202,8 @@ def test_no_text_inside_a_rule_makes_the_compiler_raise(text: str) -> None:
     encoded = text.encode("utf-8", "surrogatepass")
     compilation = compile_sources([SourceFile("rules.yaml", b"rules:\n  - id: one\n    rule: |\n      never { " + encoded + b" }\n")])
     assert (compilation.rule_set is None) == bool(compilation.errors)
+
+
+def test_names_that_build_on_each_other_do_not_nest() -> None:
+    lets = ["let l0 = a", *(f"let l{number} = l{number - 1}.where(k == {number})" for number in range(1, 1_500))]
+    assert codes(compiled("\n".join([*lets, "always { l1499 }"]))) == []
