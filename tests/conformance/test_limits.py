@@ -207,3 +207,9 @@ def test_no_text_inside_a_rule_makes_the_compiler_raise(text: str) -> None:
 def test_names_that_build_on_each_other_do_not_nest() -> None:
     lets = ["let l0 = a", *(f"let l{number} = l{number - 1}.where(k == {number})" for number in range(1, 1_500))]
     assert codes(compiled("\n".join([*lets, "always { l1499 }"]))) == []
+
+
+@pytest.mark.parametrize(("count", "found"), [(1_000, []), (1_001, [Code.TOO_LARGE])])
+def test_a_name_stands_for_at_most_4000_conditions_with_those_of_the_names_it_builds_on(count: int, found: list[Code]) -> None:
+    below, above = (".where(k)" * number for number in (3_000, count))
+    assert codes(compiled(f"let x = a{below}\nlet y = x{above}\nalways {{ y }}")) == found
