@@ -1,0 +1,63 @@
+"""`python -m loadtest NAME`: runs one benchmark and says whether its bars hold."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from loadtest.agreement import DisagreementError
+from loadtest.c_library import NoCompilerError
+from loadtest.candidates import CANDIDATES, REFERENCE
+from loadtest.engine_benchmark import EngineRun
+from loadtest.machine import commit, machine, versions
+from loadtest.report import Report, as_text, read_baseline
+from loadtest.rule_sample import RulesDoNotFireError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def loadtest() -> None:
+    """Measure what the project promises, beside what it is compared with, in the same run.
+
+    Exit status: 0 every bar holds, 1 a bar is missed, 2 there is no result.
+    """
+
+
+@loadtest.command()
+@click.option("--quick", is_flag=True, help="The same rows with fewer runs over smaller corpora, within a minute.")
+@click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the report.")
+@click.option(
+    "--engine", "engine_name", type=click.Choice(list(CANDIDATES)), default=REFERENCE.name, show_default=True, help="What to measure."
+)
+@click.option("--baseline", is_flag=True, help="Keep this run as the baseline of later ones.")
+def engine(*, quick: bool, output: str, engine_name: str, baseline: bool) -> None:
+    """Measure OTLP bytes to verdicts on one core."""
+    about, of = machine(), commit()
+    run = EngineRun(CANDIDATES[engine_name], quick, lambda what: click.echo(f"… {what}", err=True))
+    try:
+        found = versions()
+        run.measure()
+    except (DisagreementError, NoCompilerError, RulesDoNotFireError) as error:
+        click.echo(f"no result: {error}", err=True)
+        sys.exit(2)
+    report = Report(
+        "engine", engine_name, quick, about, of, found, run.rows, list(run.corpora.values()), list(run.rules.values()), run.measurements
+    )
+    _publish(report, output, baseline=baseline)
+
+
+def _publish(report: Report, output: str, *, baseline: bool) -> None:
+    if output == "json":
+        click.echo(json.dumps(report.as_json(), ensure_ascii=False))
+    else:
+        for line in as_text(report, read_baseline(report.name, report.engine)):
+            click.echo(line)
+    click.echo(f"every run: {report.keep()}", err=True)
+    if baseline:
+        click.echo(f"baseline: {report.keep_as_baseline()}", err=True)
+    sys.exit(0 if report.holds else 1)
+
+
+if __name__ == "__main__":
+    loadtest(prog_name="python -m loadtest")

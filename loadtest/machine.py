@@ -1,0 +1,54 @@
+"""Where and of what a result was made: without it a figure means nothing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+from loadtest.c_library import FLAGS, compiler
+
+ROOT = Path(__file__).resolve().parents[1]
+_PACKAGES = ("betrace", "lark", "lupa", "opentelemetry-proto", "protobuf")
+
+
+def machine() -> dict[str, str | int | float]:
+    """Return what the machine is and how busy it was at the start."""
+    return {
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "processor": _processor(),
+        "processor_count": os.cpu_count() or 0,
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "load_average": round(os.getloadavg()[0], 2),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what runs; raises NoCompilerError."""
+    found = {"python": f"{platform.python_implementation()} {platform.python_version()}", "c": f"{compiler()[1]} {' '.join(FLAGS)}"}
+    return found | {package: version(package) for package in _PACKAGES}
+
+
+def commit() -> str:
+    """Return the commit that runs; `+changes` where files differ from it, `unknown` without git."""
+    try:
+        head = _git("rev-parse", "HEAD")
+        return head + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", *arguments]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603 - our own words
+
+
+def _processor() -> str:
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace"), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1] if found else platform.processor()

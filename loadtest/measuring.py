@@ -1,0 +1,61 @@
+"""Runs side by side, timed by the processor time of this process: on a machine shared with others a ratio holds, a rate does not."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+# A run is repeated until it has taken so long: shorter ones measure the clock.
+RUN_S_MIN = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """Something to be timed; `run` works on `span_count` spans once."""
+
+    run: Callable[[], object]
+    span_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Nanoseconds per span of every run, by contestant; the runs of one index were made one after the other."""
+
+    ns_per_span: Mapping[str, Sequence[float]]
+
+    @property
+    def run_count(self) -> int:
+        """How often each contestant ran."""
+        return min(len(runs) for runs in self.ns_per_span.values())
+
+    def times_as_fast(self, name: str, other: str) -> float:
+        """Return how many times as fast as another a contestant is: the median over the runs."""
+        pairs = zip(self.ns_per_span[name], self.ns_per_span[other], strict=True)
+        return median([theirs / ours for ours, theirs in pairs])
+
+    def spans_per_second(self, name: str) -> float:
+        """Return the median rate of a contestant."""
+        return 1e9 / median(self.ns_per_span[name])
+
+
+def timed(contestants: Mapping[str, Contestant], run_count: int) -> Timings:
+    """Let contestants that have run before, and so are warm, run in turns, `run_count` times each."""
+    found: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(run_count):
+        for name, contestant in contestants.items():
+            gc.collect()
+            found[name].append(_ns_per_span(contestant))
+    return Timings(found)
+
+
+def _ns_per_span(contestant: Contestant) -> float:
+    began_ns, count = time.process_time_ns(), 0
+    while True:
+        contestant.run()
+        count += 1
+        taken_ns = time.process_time_ns() - began_ns
+        if taken_ns >= RUN_S_MIN * 1e9:
+            return taken_ns / (count * contestant.span_count)

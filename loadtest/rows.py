@@ -1,0 +1,56 @@
+"""The rows of a report: a figure beside its bar, the least that may ship, and its goal."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Final, TypeAlias
+
+JsonRow: TypeAlias = "dict[str, str | int | float | bool | None]"
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What a figure must reach and what it should; `at_most`: less is better. A bar of None cannot be missed."""
+
+    bar: float | None
+    goal: float | None
+    at_most: bool = False
+
+    def holds(self, figure: float) -> bool:
+        """Say whether a figure reaches the bar."""
+        return self.bar is None or (figure <= self.bar if self.at_most else figure >= self.bar)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure: `row` is its number among the project's promises, `runs` how many runs its median is of."""
+
+    row: int
+    name: str
+    figure: float
+    unit: str
+    bar: Bar
+    runs: int
+    compared_with: str
+
+    def as_json(self) -> JsonRow:
+        """Return the row as it is published."""
+        found = asdict(self)
+        found |= {"figure": float(f"{self.figure:.4g}"), "bar": self.bar.bar, "goal": self.bar.goal, "holds": self.bar.holds(self.figure)}
+        return {key: found[key] for key in ("row", "name", "figure", "unit", "bar", "goal", "holds", "runs", "compared_with")}
+
+
+TIMES: Final = "\u00d7"
+TIMES_C: Final = f"{TIMES} C parser"
+TIMES_UPB: Final = f"{TIMES} upb walk"
+
+FEW_RULES: Final = Bar(0.55, 0.75)
+FIFTY_RULES: Final = Bar(0.45, 0.6)
+MANY_RULES: Final = Bar(0.33, 0.45)
+AGAINST_PYTHON: Final = Bar(15, 20)
+MEMORY: Final = Bar(300, 120, at_most=True)
+COMPILE: Final = Bar(5, 2, at_most=True)
+PAUSE: Final = Bar(None, 50, at_most=True)
+WITHOUT_NAMES: Final = Bar(0.3, 0.5)
+RELATIONS: Final = Bar(0.2, 0.4)
+NEAR_LINEAR: Final = Bar(1.5, None, at_most=True)

@@ -1,0 +1,78 @@
+"""Rule sets that load and fire: drawn, judged by the reference engine on a sample, kept where a trace of the sample violates them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from compiler import RuleSet, Verdict
+from loadtest.candidates import REFERENCE, Verdicts
+from loadtest.corpora.corpus import Corpus
+from loadtest.rule_writing import compiled, rule_file
+
+_DRAWS_PER_RULE_MAX = 8
+
+
+class RulesDoNotFireError(Exception):
+    """No trace violates the rules, or too few of them: a measurement of rules that do nothing would say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSample:
+    """A rule set and, by rule id, the fraction of the sample's traces that violate it."""
+
+    name: str
+    rule_set: RuleSet
+    violated: dict[str, float]
+
+    @property
+    def fired(self) -> int:
+        """How many rules at least one trace violates."""
+        return sum(share > 0 for share in self.violated.values())
+
+    def as_json(self) -> dict[str, object]:
+        """Return what is printed of the rules: how many, how many fired, on what fraction of the traces each."""
+        return {"name": self.name, "rules": len(self.violated), "fired": self.fired, "violated": self.violated}
+
+
+def sampled(name: str, rule_set: RuleSet, sample: Corpus) -> RuleSample:
+    """Return a rule set with what it does on a sample; raises RulesDoNotFireError where that is nothing."""
+    found = RuleSample(name, rule_set, violated_share(rule_set, reference_verdicts(rule_set, sample)))
+    if not found.fired:
+        raise RulesDoNotFireError(f"{name}: none of its {len(found.violated)} rules is violated by a trace")
+    return found
+
+
+def firing(name: str, texts: Iterator[str], count: int, sample: Corpus) -> RuleSample:
+    """Return the first `count` drawn rules that a trace of the sample violates; raises RulesDoNotFireError where there are too few."""
+    kept: list[str] = []
+    prefix = name.replace(" ", "-")
+    left = count * _DRAWS_PER_RULE_MAX
+    while len(kept) < count and left > 0:
+        drawn = list(islice(texts, min(left, count * 2)))
+        if not drawn:
+            break
+        left -= len(drawn)
+        rule_set = compiled([rule_file(drawn, prefix)])
+        shares = violated_share(rule_set, reference_verdicts(rule_set, sample))
+        kept += [text for text, share in zip(drawn, shares.values(), strict=True) if share]
+    if len(kept) < count:
+        raise RulesDoNotFireError(f"{name}: of all rules drawn only {len(kept)} are violated by a trace, {count} are needed")
+    return sampled(name, compiled([rule_file(kept[:count], prefix)]), sample)
+
+
+def reference_verdicts(rule_set: RuleSet, corpus: Corpus) -> Verdicts:
+    """Return what the reference engine says of a corpus."""
+    judge = REFERENCE.start(rule_set)
+    judge.judge(corpus.records)
+    return judge.verdicts()
+
+
+def violated_share(rule_set: RuleSet, verdicts: Verdicts) -> dict[str, float]:
+    """Return the fraction of traces that violate each enabled rule, by its id, in the order of the set."""
+    counts: Counter[int] = Counter()
+    for of_trace in verdicts.values():
+        counts.update(number for number, verdict in enumerate(of_trace) if verdict is Verdict.VIOLATED)
+    return {rule.id: round(counts[number] / max(1, len(verdicts)), 4) for number, rule in enumerate(rule_set.enabled)}
