@@ -41,9 +41,7 @@ def engine(*, quick: bool, output: str, engine_name: str, baseline: bool) -> Non
     except (DisagreementError, NoCompilerError, RulesDoNotFireError) as error:
         click.echo(f"no result: {error}", err=True)
         sys.exit(2)
-    report = Report(
-        "engine", engine_name, quick, about, of, found, run.rows, list(run.corpora.values()), list(run.rules.values()), run.measurements
-    )
+    report = Report("engine", engine_name, quick, about, of, found, run.rows, run.corpora, list(run.rules.values()), run.measurements)
     _publish(report, output, baseline=baseline)
 
 

@@ -3,29 +3,49 @@
 from __future__ import annotations
 
 import gc
+import time
 import tracemalloc
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from compiler import Closing, ReferenceEngine, RuleSet, Span, TraceView, Verdict
+from compiler import Closing, Judgement, ReferenceEngine, RuleSet, Span, TraceView, Verdict, judge
 from topics.otlp import decode_protobuf
 
 # Of each trace, by its id in lower-case hex: one verdict per enabled rule, in the order of the rule set.
 Verdicts: TypeAlias = Mapping[str, tuple[Verdict, ...]]
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes held per open trace: what verdicts need, and what is kept beside it for their evidence."""
+
+    state: float
+    evidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """How many violations there were, and the processor time in which the evidence of all of them was made."""
+
+    violation_count: int
+    taken_ns: int
+
+
 class Judge(Protocol):
     """A rule set ready to run."""
 
     def judge(self, records: Sequence[bytes]) -> None:
-        """Judge every trace of the records as complete, afresh, with the evidence of violations: this is what is timed."""
+        """Judge every trace of the records as complete, afresh, by every rule, and forget them all: this is what is timed."""
 
     def verdicts(self) -> Verdicts:
         """Return what the last call found; not timed."""
 
-    def open_trace_bytes(self, records: Sequence[bytes]) -> float:
-        """Return the memory held per open trace once all records are read and none of their traces is closed."""
+    def memory(self, records: Sequence[bytes]) -> Memory:
+        """Return what is held once all records are read and none of their traces is closed."""
+
+    def evidence(self, records: Sequence[bytes]) -> Evidence:
+        """Judge as `judge` does, and make the evidence of every violation."""
 
 
 class Candidate(Protocol):
@@ -50,30 +70,52 @@ class Candidate(Protocol):
         """Make a running program of a rule set."""
 
 
+def reference_verdicts(rule_set: RuleSet, traces: Mapping[str, Sequence[Span]]) -> Verdicts:
+    """Return what the reference engine says of complete traces."""
+    engine = ReferenceEngine(rule_set)
+    return {trace_id: tuple([found.verdict for found in _judged(engine, spans)]) for trace_id, spans in traces.items()}
+
+
 class _ReferenceJudge:
-    """Decodes into objects, keeps the spans of open traces, judges each trace when the input ends."""
+    """Decodes into objects, keeps the spans of open traces, judges each trace when the input ends; a verdict brings its evidence."""
 
     def __init__(self, rule_set: RuleSet) -> None:
-        self._engine = ReferenceEngine(rule_set)
+        self._rule_set = rule_set
         self._verdicts: Verdicts = {}
 
     def judge(self, records: Sequence[bytes]) -> None:
-        self._verdicts = {trace_id: self._judged(spans) for trace_id, spans in _opened(records).items()}
+        self._verdicts = reference_verdicts(self._rule_set, _opened(records))
 
     def verdicts(self) -> Verdicts:
         return self._verdicts
 
-    def open_trace_bytes(self, records: Sequence[bytes]) -> float:
+    def memory(self, records: Sequence[bytes]) -> Memory:
         gc.collect()
         tracemalloc.start()
         opened = _opened(records)
         held = tracemalloc.get_traced_memory()[0]
         tracemalloc.stop()
-        return held / max(1, len(opened))
+        return Memory(held / max(1, len(opened)), 0)
 
-    def _judged(self, spans: Sequence[Span]) -> tuple[Verdict, ...]:
-        view = TraceView(spans)
-        return tuple([judgement.verdict for judgement in self._engine.judge(view, Closing.COMPLETE, view.first_start_ns)])
+    def evidence(self, records: Sequence[bytes]) -> Evidence:
+        """Judge each violated rule once more: the reference engine makes no evidence without judging."""
+        opened = _opened(records)
+        violations = list(self._violations(opened))
+        began_ns = time.process_time_ns()
+        for trace_id, number in violations:
+            judge(self._rule_set.enabled[number], TraceView(opened[trace_id]), Closing.COMPLETE, opened_ns=None)
+        return Evidence(len(violations), time.process_time_ns() - began_ns)
+
+    def _violations(self, opened: Mapping[str, Sequence[Span]]) -> Iterator[tuple[str, int]]:
+        for trace_id, verdicts in reference_verdicts(self._rule_set, opened).items():
+            for number, verdict in enumerate(verdicts):
+                if verdict is Verdict.VIOLATED:
+                    yield trace_id, number
+
+
+def _judged(engine: ReferenceEngine, spans: Sequence[Span]) -> list[Judgement]:
+    # No rule of the load test has an exception that expires.
+    return engine.judge(TraceView(spans), Closing.COMPLETE, None)
 
 
 def _opened(records: Sequence[bytes]) -> dict[str, list[Span]]:

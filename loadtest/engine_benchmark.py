@@ -10,10 +10,10 @@ from loadtest.agreement import check_equal, check_span_count, check_verdicts
 from loadtest.candidates import Candidate, Judge
 from loadtest.comparisons import Comparison, CParser, UpbWalk
 from loadtest.compile_beside import compile_rows
-from loadtest.corpora.corpus import Facts
+from loadtest.corpora.corpus import Facts, Survey
 from loadtest.demand import demand_of
 from loadtest.measuring import Contestant, Timings, timed
-from loadtest.rows import AGAINST_PYTHON, MEMORY, NEAR_LINEAR, TIMES, TIMES_C, TIMES_UPB, Row
+from loadtest.rows import AGAINST_PYTHON, MEMORY, NEAR_LINEAR, NO_BAR, TIMES, TIMES_C, TIMES_UPB, Row
 from loadtest.rule_sample import RuleSample
 from loadtest.workloads import DEEP_TRACE, SAMPLE_SPAN_COUNT, SHORT_TRACE, Workload, Workloads
 
@@ -32,14 +32,19 @@ class EngineRun:
     quick: bool = False
     heard: Callable[[str], None] = lambda _what: None
     rows: list[Row] = field(default_factory=list)
-    corpora: dict[tuple[str, str, str], Facts] = field(default_factory=dict)
     rules: dict[str, RuleSample] = field(default_factory=dict)
     measurements: list[dict[str, object]] = field(default_factory=list)
+    _surveys: dict[tuple[str, str, str], Survey] = field(default_factory=dict)
 
     @property
     def run_count(self) -> int:
         """How many runs a median is of."""
         return 3 if self.quick else 5
+
+    @property
+    def corpora(self) -> list[Facts]:
+        """What was read."""
+        return [survey.facts for survey in self._surveys.values()]
 
     def measure(self) -> None:
         """Measure all rows."""
@@ -50,6 +55,7 @@ class EngineRun:
         for workload in (*workloads.wide(), *workloads.without_names(), *workloads.recordings()):
             self._alone(workload)
         self._short_and_deep(*workloads.relations())
+        self._evidence(workloads)
         self._memory(workloads)
         self._compile(workloads)
         self.rows.sort(key=lambda row: row.row)
@@ -88,47 +94,68 @@ class EngineRun:
         before = [dict(judge.verdicts()) for judge in judges]
         timings = timed(contestants, self.run_count)
         for workload, judge, first in zip(workloads, judges, before, strict=True):
-            check_equal(f"the last run of {_name(workload)}", workload.rules.rule_set, first, judge.verdicts())
+            rule_set, survey = workload.rules.rule_set, self._survey(workload)
+            check_verdicts(self._where("the last run", workload), rule_set, survey, judge.verdicts())
+            check_equal(self._where("the last run against the first", workload), rule_set, first, judge.verdicts())
         self.measurements.append({"workloads": [_name(workload) for workload in workloads], "ns_per_span": dict(timings.ns_per_span)})
         return timings, names
 
     def _prepare(self, workload: Workload, names: tuple[str, str], contestants: dict[str, Contestant]) -> Judge:
         """Check that all agree on a workload, then add those that are timed on it."""
         self.heard(_name(workload))
-        corpus, rule_set = workload.corpus, workload.rules.rule_set
-        facts = self._facts(workload)
-        check_verdicts(self.candidate, rule_set, corpus.prefix(SAMPLE_SPAN_COUNT))
+        corpus, rule_set, survey = workload.corpus, workload.rules.rule_set, self._survey(workload)
+        self.rules.setdefault(workload.rules.name, workload.rules)
         judge = self.candidate.start(rule_set)
         judge.judge(corpus.records)
-        contestants[names[0]] = Contestant(lambda: judge.judge(corpus.records), facts.span_count)
+        check_verdicts(self._where("the first run", workload), rule_set, survey, judge.verdicts())
+        contestants[names[0]] = Contestant(lambda: judge.judge(corpus.records), survey.facts.span_count)
         demand = demand_of(rule_set)
         comparisons: list[tuple[str, Comparison]] = [(names[1], CParser(corpus.records, demand))]
         if workload.against_python:
             comparisons.append((_UPB, UpbWalk(corpus.records, demand)))
         for name, comparison in comparisons:
-            check_span_count(comparison, corpus)
-            contestants[name] = Contestant(comparison.run, facts.span_count)
+            check_span_count(comparison, survey.facts)
+            contestants[name] = Contestant(comparison.run, survey.facts.span_count)
         return judge
 
-    def _facts(self, workload: Workload) -> Facts:
+    def _where(self, run: str, workload: Workload) -> str:
+        return f"{self.candidate.name}, {run} of {_name(workload)}"
+
+    def _survey(self, workload: Workload) -> Survey:
         corpus = workload.corpus
-        self.rules.setdefault(workload.rules.name, workload.rules)
         key = (corpus.name, corpus.form, corpus.layout)
-        if key not in self.corpora:
-            self.corpora[key] = corpus.facts()
-        return self.corpora[key]
+        if key not in self._surveys:
+            self._surveys[key] = corpus.survey(SAMPLE_SPAN_COUNT)
+        return self._surveys[key]
 
     def _memory(self, workloads: Workloads) -> None:
         self.heard("memory of open traces")
         rules = workloads.named(50)
         if any(rule.report.state.captured_rows for rule in rules.rule_set.enabled):
             raise AssertionError("rules about spans by name capture no rows")
+        workload = workloads.plain(rules)
         judge = self.candidate.start(rules.rule_set)
-        judge.open_trace_bytes(workloads.sample.records)
-        found = [judge.open_trace_bytes(workloads.sample.records) for _ in range(self.run_count)]
-        spans = workloads.sample.facts()
-        against = f"{spans.bytes_per_span * spans.span_count / spans.trace_count:.0f} B of OTLP per trace"
-        self.rows.append(Row(10, "memory per open trace, 50 rules without captures", median(found), "B", MEMORY, self.run_count, against))
+        judge.memory(workload.corpus.records)
+        found = [judge.memory(workload.corpus.records) for _ in range(self.run_count)]
+        facts = self._survey(workload).facts
+        against = f"{facts.bytes_per_span * facts.span_count / facts.trace_count:.0f} B of OTLP per trace"
+        state, all_of_it = median([one.state for one in found]), median([one.state + one.evidence for one in found])
+        name = "memory per open trace, 50 rules without captures"
+        self.rows.append(Row(10, name, state, "B", MEMORY, self.run_count, against))
+        self.rows.append(Row(10, f"{name}, and the evidence of violations to come", all_of_it, "B", NO_BAR, self.run_count, against))
+        self.measurements.append({"workloads": [name], "bytes": [[one.state, one.evidence] for one in found]})
+
+    def _evidence(self, workloads: Workloads) -> None:
+        self.heard("evidence of violations")
+        short, _ = workloads.relations()
+        for workload in (workloads.plain(workloads.named(10)), short):
+            judge = self.candidate.start(workload.rules.rule_set)
+            judge.evidence(workload.corpus.records)
+            found = [judge.evidence(workload.corpus.records) for _ in range(self.run_count)]
+            each_us = [one.taken_ns / one.violation_count / 1000 for one in found]
+            name, against = f"evidence of a violation; {workload.name}", f"{found[0].violation_count} violations"
+            self.rows.append(Row(1 if workload.row == 1 else 13, name, median(each_us), "µs", NO_BAR, self.run_count, against))
+            self.measurements.append({"workloads": [name], "us_per_violation": each_us})
 
     def _compile(self, workloads: Workloads) -> None:
         self.heard("compiling beside traffic")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
 from compiler import RuleSet, Verdict
-from loadtest.candidates import REFERENCE, Verdicts
+from loadtest.candidates import Verdicts, reference_verdicts
 from loadtest.corpora.corpus import Corpus
 from loadtest.rule_writing import compiled, rule_file
 
@@ -39,7 +40,7 @@ class RuleSample:
 
 def sampled(name: str, rule_set: RuleSet, sample: Corpus) -> RuleSample:
     """Return a rule set with what it does on a sample; raises RulesDoNotFireError where that is nothing."""
-    found = RuleSample(name, rule_set, violated_share(rule_set, reference_verdicts(rule_set, sample)))
+    found = RuleSample(name, rule_set, violated_share(rule_set, _reference_verdicts(rule_set, sample)))
     if not found.fired:
         raise RulesDoNotFireError(f"{name}: none of its {len(found.violated)} rules is violated by a trace")
     return found
@@ -56,18 +57,15 @@ def firing(name: str, texts: Iterator[str], count: int, sample: Corpus) -> RuleS
             break
         left -= len(drawn)
         rule_set = compiled([rule_file(drawn, prefix)])
-        shares = violated_share(rule_set, reference_verdicts(rule_set, sample))
+        shares = violated_share(rule_set, _reference_verdicts(rule_set, sample))
         kept += [text for text, share in zip(drawn, shares.values(), strict=True) if share]
     if len(kept) < count:
         raise RulesDoNotFireError(f"{name}: of all rules drawn only {len(kept)} are violated by a trace, {count} are needed")
     return sampled(name, compiled([rule_file(kept[:count], prefix)]), sample)
 
 
-def reference_verdicts(rule_set: RuleSet, corpus: Corpus) -> Verdicts:
-    """Return what the reference engine says of a corpus."""
-    judge = REFERENCE.start(rule_set)
-    judge.judge(corpus.records)
-    return judge.verdicts()
+def _reference_verdicts(rule_set: RuleSet, corpus: Corpus) -> Verdicts:
+    return reference_verdicts(rule_set, corpus.survey(sys.maxsize).sample)
 
 
 def violated_share(rule_set: RuleSet, verdicts: Verdicts) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import islice
 
 from cli.shop_rules import SHOP_RULES
 from loadtest.corpora.corpus import Corpus, Form, enough, recorded, written
@@ -12,7 +13,7 @@ from loadtest.corpora.draft import Trace
 from loadtest.corpora.order_traces import order_traces
 from loadtest.corpora.shop_traces import Shape, shop_traces
 from loadtest.corpora.wire import Layout
-from loadtest.rows import FEW_RULES, FIFTY_RULES, MANY_RULES, RELATIONS, WITHOUT_NAMES, Bar
+from loadtest.rows import FEW_RULES, FIFTY_RULES, MANY_RULES, NO_BAR, RELATIONS, WITHOUT_NAMES, Bar
 from loadtest.rule_sample import RuleSample, firing, sampled
 from loadtest.rule_writing import compiled, named_rules, order_rules, rule_file, unnamed_rules
 from processor.rule_directory import read_sources
@@ -23,6 +24,7 @@ SAMPLE_SPAN_COUNT = 1_000
 MANY_ATTRIBUTES = Shape(attribute_count=60)
 LONG_TEXTS = Shape(text_size=4_000)
 SHORT_TRACE, DEEP_TRACE = 20, 2_000
+DRAWN_COUNT = 1_000
 _BATCHES = "batches of many traces"
 _KEYED = "keyed records of one trace"
 
@@ -46,6 +48,8 @@ class Workloads:
         self.seed = seed
         self.span_count = span_count
         self.named = cache(self._named)
+        self.relations = cache(self._relations)
+        self._shop = cache(self._new_shop)
 
     @cached_property
     def shop(self) -> list[Trace]:
@@ -61,14 +65,18 @@ class Workloads:
         """Return rules about spans by name that fire."""
         return firing(f"named {count}", named_rules(self.seed), count, self.sample)
 
+    def plain(self, rules: RuleSample) -> Workload:
+        """Return row 1 as most traces come: each in a record of its own, as a Collector writes it."""
+        return Workload(1, f"{len(rules.violated)} rules", rules, self._shop(Form.TRACES, Layout.COLLECTOR), FEW_RULES)
+
     def by_name(self) -> Iterator[Workload]:
-        """Yield rows 1 and 2: one to 200 rules about spans by name; with 10 rules in both forms and layouts."""
+        """Yield rows 1 and 2: one to 1 000 rules about spans by name; with 10 rules in both forms and layouts."""
         few = self.named(10)
         for form in Form:
             for layout in Layout:
                 yield Workload(1, "10 rules", few, self._shop(form, layout), FEW_RULES, against_python=True)
-        for count, row, bar in ((1, 1, FEW_RULES), (50, 2, FIFTY_RULES), (200, 2, MANY_RULES)):
-            rules = self.named(count)
+        for count, row, bar in ((1, 1, FEW_RULES), (50, 2, FIFTY_RULES), (200, 2, MANY_RULES), (DRAWN_COUNT, 2, NO_BAR)):
+            rules = self.named(count) if count < DRAWN_COUNT else self._drawn()
             for form in Form:
                 yield Workload(row, f"{count} rule{'s' if count > 1 else ''}", rules, self._shop(form, Layout.COLLECTOR), bar)
 
@@ -86,7 +94,7 @@ class Workloads:
         for form in Form:
             yield Workload(12, "10 rules without a span name", rules, self._shop(form, Layout.COLLECTOR), WITHOUT_NAMES)
 
-    def relations(self) -> tuple[Workload, Workload]:
+    def _relations(self) -> tuple[Workload, Workload]:
         """Return row 13: relations, joins and `for each` on short and on deep traces."""
         short, deep = (self._orders(length) for length in (SHORT_TRACE, DEEP_TRACE))
         rules = sampled("relations 10", compiled([rule_file(list(order_rules()), "relations")]), short.prefix(4 * SAMPLE_SPAN_COUNT))
@@ -104,7 +112,13 @@ class Workloads:
             rules = sampled(f"rules of the recorded shop, {form}", rule_set, corpus.prefix(4 * SAMPLE_SPAN_COUNT))
             yield Workload(13, f"the recorded shop by its {len(rules.violated)} rules", rules, corpus, RELATIONS)
 
-    def _shop(self, form: Form, layout: Layout) -> Corpus:
+    def _drawn(self) -> RuleSample:
+        """Return so many rules that not each of them need fire."""
+        return sampled(
+            f"named {DRAWN_COUNT}", compiled([rule_file(list(islice(named_rules(self.seed), DRAWN_COUNT)), "drawn")]), self.sample
+        )
+
+    def _new_shop(self, form: Form, layout: Layout) -> Corpus:
         return written("shop", self.shop, form, layout)
 
     def _orders(self, length: int) -> Corpus:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
 from random import Random
@@ -14,6 +14,7 @@ from loadtest.corpora.wire import Layout, Writer
 from processor.inputs import InputRecord, read_inputs
 from topics.otlp import decode_protobuf
 from topics.recordings import recording
+from topics.span import Span
 
 Records: TypeAlias = tuple[bytes, ...]
 
@@ -41,9 +42,14 @@ class Facts:
     attributes_per_span: float
     bytes_per_span: float
 
-    def as_json(self) -> dict[str, str | int | float]:
-        """Return the facts by their names."""
-        return asdict(self)
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A corpus as the product's decoder reads it: the ids of all its traces, and whole traces from all over it with their spans."""
+
+    facts: Facts
+    trace_ids: frozenset[str]
+    sample: Mapping[str, Sequence[Span]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +63,32 @@ class Corpus:
 
     def facts(self) -> Facts:
         """Decode the records and count."""
-        spans = [span for record in self.records for span in decode_protobuf(record).spans]
-        size, count = sum(map(len, self.records)), max(1, len(spans))
+        return self.survey(0).facts
+
+    def survey(self, span_count: int) -> Survey:
+        """Decode the records, count, and keep traces with about so many spans, at least one trace."""
+        traces: dict[str, list[Span]] = {}
+        for record in self.records:
+            for span in decode_protobuf(record).spans:
+                traces.setdefault(span.trace_id, []).append(span)
+        ids = list(traces)
+        facts = self._facts(traces)
+        step = max(1, facts.span_count // max(1, span_count))
+        return Survey(facts, frozenset(ids), {trace_id: traces[trace_id] for trace_id in ids[::step]})
+
+    def _facts(self, traces: Mapping[str, Sequence[Span]]) -> Facts:
+        count = max(1, sum(map(len, traces.values())))
+        attribute_count = sum(len(span.attributes) for spans in traces.values() for span in spans)
         return Facts(
             name=self.name,
             form=self.form,
             layout=self.layout,
             record_count=len(self.records),
-            span_count=len(spans),
-            trace_count=len({span.trace_id for span in spans}),
-            spans_per_record=round(len(spans) / max(1, len(self.records)), 1),
-            attributes_per_span=round(sum(len(span.attributes) for span in spans) / count, 1),
-            bytes_per_span=round(size / count, 1),
+            span_count=sum(map(len, traces.values())),
+            trace_count=len(traces),
+            spans_per_record=round(count / max(1, len(self.records)), 1),
+            attributes_per_span=round(attribute_count / count, 1),
+            bytes_per_span=round(sum(map(len, self.records)) / count, 1),
         )
 
     def prefix(self, span_count: int) -> Corpus:

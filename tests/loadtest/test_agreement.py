@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,8 +11,8 @@ from click.testing import CliRunner
 
 from compiler import RuleSet, SourceFile, Verdict
 from loadtest import __main__ as command
-from loadtest.agreement import DisagreementError, check_span_count, check_verdicts
-from loadtest.candidates import CANDIDATES, REFERENCE, Judge, Verdicts
+from loadtest.agreement import DisagreementError, check_equal, check_span_count, check_verdicts
+from loadtest.candidates import CANDIDATES, REFERENCE, Evidence, Judge, Memory, Verdicts, reference_verdicts
 from loadtest.corpora.corpus import Corpus, Form, enough, written
 from loadtest.corpora.shop_traces import shop_traces
 from loadtest.corpora.wire import Layout
@@ -46,13 +47,16 @@ class BrokenJudge:
         self.change(said)
         return said
 
-    def open_trace_bytes(self, records: Sequence[bytes]) -> float:
-        return self.right.open_trace_bytes(records)
+    def memory(self, records: Sequence[bytes]) -> Memory:
+        return self.right.memory(records)
+
+    def evidence(self, records: Sequence[bytes]) -> Evidence:
+        return self.right.evidence(records)
 
 
 def turn_one(said: dict[str, tuple[Verdict, ...]]) -> None:
-    last = list(said)[-1]
-    said[last] = (*said[last][:-1], Verdict.EXCUSED)
+    first = next(iter(said))
+    said[first] = (*said[first][:-1], Verdict.EXCUSED)
 
 
 def cut_one(said: dict[str, tuple[Verdict, ...]]) -> None:
@@ -69,14 +73,20 @@ def rule_set() -> RuleSet:
     return compiled([SourceFile("two.yaml", text.encode())])
 
 
+def checked(change: Change) -> None:
+    judge, read = Broken(change).start(rule_set()), corpus()
+    judge.judge(read.records)
+    check_verdicts("broken", rule_set(), read.survey(sys.maxsize), judge.verdicts())
+
+
 def test_a_candidate_that_says_the_same_is_accepted() -> None:
-    check_verdicts(Broken(lambda _said: None), rule_set(), corpus())
+    checked(lambda _said: None)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (turn_one, "rule second says excused, the reference engine"),
+        (turn_one, "rule second says excused, expected is"),
         (cut_one, "has 1 verdicts for 2 rules"),
         (lambda said: said.popitem(), "1 traces have no verdicts, 0 are unknown"),
         (lambda said: said.update({"00" * 16: ()}), "0 traces have no verdicts, 1 are unknown"),
@@ -84,7 +94,17 @@ def test_a_candidate_that_says_the_same_is_accepted() -> None:
 )
 def test_a_candidate_that_says_something_else_is_refused(change: Change, message: str) -> None:
     with pytest.raises(DisagreementError, match=message):
-        check_verdicts(Broken(change), rule_set(), corpus())
+        checked(change)
+
+
+def test_a_last_run_that_says_something_else_than_the_first_is_refused() -> None:
+    read = corpus()
+    right = reference_verdicts(rule_set(), read.survey(sys.maxsize).sample)
+    said = dict(right)
+    turn_one(said)
+    check_equal("same", rule_set(), right, right)
+    with pytest.raises(DisagreementError, match="rule second says excused"):
+        check_equal("other", rule_set(), right, said)
 
 
 def test_a_comparison_that_finds_another_number_of_spans_is_refused() -> None:
@@ -95,7 +115,7 @@ def test_a_comparison_that_finds_another_number_of_spans_is_refused() -> None:
             return 0
 
     with pytest.raises(DisagreementError, match="blind finds 0 spans"):
-        check_span_count(Blind(), corpus())
+        check_span_count(Blind(), corpus().facts())
 
 
 def test_the_command_reports_nothing_for_a_candidate_that_disagrees(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,4 +124,4 @@ def test_the_command_reports_nothing_for_a_candidate_that_disagrees(monkeypatch:
     done = CliRunner().invoke(command.loadtest, ["engine", "--quick", "--output", "json"])
     assert done.exit_code == 2
     assert done.stdout == ""
-    assert "no result: broken on shop" in done.stderr
+    assert "no result: broken, the first run of 10 rules; a record per trace, collector layout: of trace" in done.stderr

@@ -102,3 +102,15 @@ def test_a_recording_ends_at_the_spans_asked_for_and_a_prefix_is_about_as_long_a
     assert 500 <= corpus.facts().span_count < 1200
     shorter = written("shop", shop(2000), Form.TRACES, Layout.COLLECTOR).prefix(500)
     assert 400 < shorter.facts().span_count < 600
+
+
+def test_a_survey_keeps_whole_traces_from_all_over_a_corpus_and_the_ids_of_all() -> None:
+    traces = shop(3000)
+    survey = written("shop", traces, Form.BATCHES, Layout.COLLECTOR).survey(300)
+    size_by_id = {trace[0].trace_id.hex(): len(trace) for trace in traces}
+    assert survey.trace_ids == set(size_by_id)
+    assert {trace_id: len(spans) for trace_id, spans in survey.sample.items()} == {
+        trace_id: size_by_id[trace_id] for trace_id in survey.sample
+    }
+    assert 150 < sum(map(len, survey.sample.values())) < 600
+    assert not survey.sample.keys() <= {trace[0].trace_id.hex() for trace in traces[: len(traces) // 2]}

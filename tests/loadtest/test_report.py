@@ -46,7 +46,9 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(compile_beside, "RULE_COUNT", 20)
     monkeypatch.setattr(workloads, "DEEP_TRACE", 300)
     monkeypatch.setattr(EngineRun, "run_count", 1)
+    monkeypatch.setattr(workloads, "DRAWN_COUNT", 60)
     monkeypatch.setattr(measuring, "RUN_S_MIN", 0.0)
+    monkeypatch.setattr(measuring, "WARM_S", 0.0)
     monkeypatch.setattr(report, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(report, "BASELINES", tmp_path / "baselines")
     return tmp_path
@@ -59,6 +61,11 @@ def test_the_json_is_one_object_of_the_agreed_shape_and_a_missed_bar_is_status_o
     assert done.exit_code == 1
     assert list(printed)[:4] == ["machine", "commit", "versions", "rows"]
     assert {row["row"] for row in printed["rows"]} == {1, 2, 3, 10, 11, 12, 13}
+    evidence = [row for row in printed["rows"] if "evidence" in row["name"]]
+    assert [(row["row"], row["unit"], row["bar"], row["holds"]) for row in evidence] == [
+        *((1, "µs", None, True), (10, "B", None, True), (13, "µs", None, True))
+    ]
+    assert all(row["figure"] > 0 for row in evidence)
     assert all(list(row) == ROW_KEYS for row in printed["rows"])
     assert all(isinstance(row["figure"], float) and isinstance(row["holds"], bool) for row in printed["rows"])
     assert printed["quick"] is True
@@ -105,9 +112,10 @@ def test_a_ratio_is_the_median_of_the_ratios_of_neighbouring_runs() -> None:
     assert timings.run_count == 3
 
 
-def test_contestants_run_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_contestants_are_warm_before_they_run_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measuring, "RUN_S_MIN", 0.0)
+    monkeypatch.setattr(measuring, "WARM_S", 0.0)
     order: list[str] = []
     contestants = {name: Contestant(lambda name=name: order.append(name), 1) for name in "ab"}  # type: ignore[misc]  # bound early
     timed(contestants, 2)
-    assert order == ["a", "b", "a", "b"]
+    assert order == ["a", "b"] * 3
