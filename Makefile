@@ -2,14 +2,14 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format reference lock
+.PHONY: help setup demo test check format reference loadtest-engine lock
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 17
 
 setup: $(READY) ## Make .venv with the locked packages and the betrace command
 
@@ -33,6 +33,9 @@ format: $(READY) ## Rewrite the code in the house format and mend what can be me
 
 reference: $(READY) ## Write the generated pages of docs/reference anew
 	$(BIN)/python -m docs.reference_pages
+
+loadtest-engine: $(READY) ## Measure the engine beside what it is compared with; ARGS="--quick" ends within a minute
+	$(BIN)/python -m loadtest engine $(ARGS)
 
 COMPILE := $(BIN)/pip-compile --quiet --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 lock: $(READY) ## Pin the newest packages that pyproject.toml allows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 import tracemalloc
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -47,6 +48,9 @@ class Judge(Protocol):
     def evidence(self, records: Sequence[bytes]) -> Evidence:
         """Judge as `judge` does, and make the evidence of every violation."""
 
+    def phases(self) -> Mapping[str, int]:
+        """Return the nanoseconds that `judge` has spent in each of its phases since the start, if it was started to be timed."""
+
 
 class Candidate(Protocol):
     """An engine as the load test sees it.
@@ -66,8 +70,8 @@ class Candidate(Protocol):
     def quick_span_count(self) -> int:
         """The spans of a quick run."""
 
-    def start(self, rule_set: RuleSet) -> Judge:
-        """Make a running program of a rule set."""
+    def start(self, rule_set: RuleSet, *, timed: bool = False) -> Judge:
+        """Make a running program of a rule set; `timed`: one that times its phases, which costs time itself."""
 
 
 def reference_verdicts(rule_set: RuleSet, traces: Mapping[str, Sequence[Span]]) -> Verdicts:
@@ -82,9 +86,17 @@ class _ReferenceJudge:
     def __init__(self, rule_set: RuleSet) -> None:
         self._rule_set = rule_set
         self._verdicts: Verdicts = {}
+        self._phases: Counter[str] = Counter()
 
     def judge(self, records: Sequence[bytes]) -> None:
-        self._verdicts = reference_verdicts(self._rule_set, _opened(records))
+        began_ns = time.process_time_ns()
+        opened = _opened(records)
+        decoded_ns = time.process_time_ns()
+        self._verdicts = reference_verdicts(self._rule_set, opened)
+        self._phases.update(decode=decoded_ns - began_ns, judge=time.process_time_ns() - decoded_ns)
+
+    def phases(self) -> Mapping[str, int]:
+        return self._phases
 
     def verdicts(self) -> Verdicts:
         return self._verdicts
@@ -134,9 +146,11 @@ class _Reference:
     span_count: int = 6_000
     quick_span_count: int = 1_000
 
-    def start(self, rule_set: RuleSet) -> Judge:
+    def start(self, rule_set: RuleSet, *, timed: bool = False) -> Judge:  # noqa: ARG002 - its phases are so long that it always times them
         return _ReferenceJudge(rule_set)
 
 
 REFERENCE: Candidate = _Reference()
 CANDIDATES: dict[str, Candidate] = {REFERENCE.name: REFERENCE}
+# What is measured unless asked otherwise.
+MEASURED = REFERENCE

@@ -66,7 +66,7 @@ class EngineRun:
         if workload.against_python:
             times = timings.times_as_fast(self.candidate.name, _UPB)
             self.rows.append(
-                Row(3, _name(workload), times, TIMES_UPB, AGAINST_PYTHON, timings.run_count, "protobuf parse and walk, no rules")
+                Row(3, workload.label, times, TIMES_UPB, AGAINST_PYTHON, timings.run_count, "protobuf parse and walk, no rules")
             )
 
     def _short_and_deep(self, short: Workload, deep: Workload) -> None:
@@ -81,7 +81,7 @@ class EngineRun:
 
     def _against_c(self, workload: Workload, timings: Timings, name: str, limit: str) -> Row:
         times = timings.times_as_fast(name, limit)
-        return Row(workload.row, _name(workload), times, TIMES_C, workload.bar, timings.run_count, "C parser that only decodes")
+        return Row(workload.row, workload.label, times, TIMES_C, workload.bar, timings.run_count, "C parser that only decodes")
 
     def _timed(self, workloads: list[Workload]) -> tuple[Timings, list[tuple[str, str]]]:
         """Time workloads in turns; return the timings and, of each, the names of candidate and C parser among them."""
@@ -97,12 +97,12 @@ class EngineRun:
             rule_set, survey = workload.rules.rule_set, self._survey(workload)
             check_verdicts(self._where("the last run", workload), rule_set, survey, judge.verdicts())
             check_equal(self._where("the last run against the first", workload), rule_set, first, judge.verdicts())
-        self.measurements.append({"workloads": [_name(workload) for workload in workloads], "ns_per_span": dict(timings.ns_per_span)})
+        self.measurements.append({"workloads": [workload.label for workload in workloads], "ns_per_span": dict(timings.ns_per_span)})
         return timings, names
 
     def _prepare(self, workload: Workload, names: tuple[str, str], contestants: dict[str, Contestant]) -> Judge:
         """Check that all agree on a workload, then add those that are timed on it."""
-        self.heard(_name(workload))
+        self.heard(workload.label)
         corpus, rule_set, survey = workload.corpus, workload.rules.rule_set, self._survey(workload)
         self.rules.setdefault(workload.rules.name, workload.rules)
         judge = self.candidate.start(rule_set)
@@ -119,7 +119,7 @@ class EngineRun:
         return judge
 
     def _where(self, run: str, workload: Workload) -> str:
-        return f"{self.candidate.name}, {run} of {_name(workload)}"
+        return f"{self.candidate.name}, {run} of {workload.label}"
 
     def _survey(self, workload: Workload) -> Survey:
         corpus = workload.corpus
@@ -161,8 +161,3 @@ class EngineRun:
         self.heard("compiling beside traffic")
         running, records = workloads.named(10), workloads.sample.records
         self.rows += compile_rows(self.candidate, running.rule_set, records, self.run_count, SEED)
-
-
-def _name(workload: Workload) -> str:
-    corpus = workload.corpus
-    return f"{workload.name}; {corpus.form}, {corpus.layout}"

@@ -11,7 +11,7 @@ from statistics import median
 # A run is repeated until it has taken so long: shorter ones measure the clock.
 RUN_S_MIN = 0.03
 # Each contestant runs for so long before it is timed: what compiles itself while it runs has done so by then.
-WARM_S = 0.3
+WARM_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,9 @@ class Timings:
         pairs = zip(self.ns_per_span[name], self.ns_per_span[other], strict=True)
         return median([theirs / ours for ours, theirs in pairs])
 
-    def spans_per_second(self, name: str) -> float:
-        """Return the median rate of a contestant."""
-        return 1e9 / median(self.ns_per_span[name])
+    def median_ns(self, name: str) -> float:
+        """Return the median nanoseconds per span of a contestant."""
+        return median(self.ns_per_span[name])
 
 
 def timed(contestants: Mapping[str, Contestant], run_count: int) -> Timings:

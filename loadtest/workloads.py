@@ -40,6 +40,11 @@ class Workload:
     bar: Bar
     against_python: bool = False
 
+    @property
+    def label(self) -> str:
+        """What it is called in a report."""
+        return f"{self.name}; {self.corpus.form}, {self.corpus.layout}"
+
 
 class Workloads:
     """All workloads, made of one seed, with about `span_count` spans each; `named` makes so many rules about spans by name that fire."""
@@ -77,7 +82,7 @@ class Workloads:
                 yield Workload(1, "10 rules", few, self._shop(form, layout), FEW_RULES, against_python=True)
         for count, row, bar in ((1, 1, FEW_RULES), (50, 2, FIFTY_RULES), (200, 2, MANY_RULES), (DRAWN_COUNT, 2, NO_BAR)):
             rules = self.named(count) if count < DRAWN_COUNT else self._drawn()
-            for form in Form:
+            for form in Form if count < DRAWN_COUNT else (Form.TRACES,):
                 yield Workload(row, f"{count} rule{'s' if count > 1 else ''}", rules, self._shop(form, Layout.COLLECTOR), bar)
 
     def wide(self) -> Iterator[Workload]:
@@ -103,6 +108,14 @@ class Workloads:
             Workload(13, name.format(SHORT_TRACE), rules, short, RELATIONS),
             Workload(13, name.format(DEEP_TRACE), rules, deep, RELATIONS),
         )
+
+    def each_kind(self) -> Iterator[Workload]:
+        """Yield one workload of each kind, for whoever looks closer."""
+        yield self.plain(self.named(10))
+        yield self.plain(self.named(200))
+        for some in (self.wide(), self.without_names(), self.recordings()):
+            yield next(some)
+        yield from self.relations()
 
     def recordings(self) -> Iterator[Workload]:
         """Yield row 13 on what a Collector recorded, by the rules of the recorded shop: most are relations or `for each`."""

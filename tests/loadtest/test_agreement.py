@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -30,7 +30,8 @@ class Broken:
     span_count: int = 300
     quick_span_count: int = 300
 
-    def start(self, rule_set: RuleSet) -> Judge:
+    def start(self, rule_set: RuleSet, *, timed: bool = False) -> Judge:
+        assert not timed
         return BrokenJudge(REFERENCE.start(rule_set), self.change)
 
 
@@ -52,6 +53,9 @@ class BrokenJudge:
 
     def evidence(self, records: Sequence[bytes]) -> Evidence:
         return self.right.evidence(records)
+
+    def phases(self) -> Mapping[str, int]:
+        return self.right.phases()
 
 
 def turn_one(said: dict[str, tuple[Verdict, ...]]) -> None:
@@ -121,7 +125,7 @@ def test_a_comparison_that_finds_another_number_of_spans_is_refused() -> None:
 def test_the_command_reports_nothing_for_a_candidate_that_disagrees(monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends with status 2, an empty standard output and the place of the difference on stderr."""
     monkeypatch.setitem(CANDIDATES, REFERENCE.name, Broken(turn_one))
-    done = CliRunner().invoke(command.loadtest, ["engine", "--quick", "--output", "json"])
+    done = CliRunner().invoke(command.loadtest, ["engine", "--quick", "--engine", "reference", "--output", "json"])
     assert done.exit_code == 2
     assert done.stdout == ""
     assert "no result: broken, the first run of 10 rules; a record per trace, collector layout: of trace" in done.stderr

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from compiler import RuleSet
 from loadtest import __main__ as command
-from loadtest import compile_beside, measuring, report, workloads
+from loadtest import compile_beside, measuring, phase_profile, report, workloads
 from loadtest.candidates import CANDIDATES, REFERENCE, Judge
 from loadtest.corpora.corpus import Form, enough, written
 from loadtest.corpora.shop_traces import shop_traces
@@ -19,6 +19,7 @@ from loadtest.corpora.wire import Layout
 from loadtest.engine_benchmark import EngineRun
 from loadtest.machine import machine
 from loadtest.measuring import Contestant, Timings, timed
+from loadtest.phase_profile import Profile
 from loadtest.report import Report, as_text, read_baseline
 from loadtest.rows import COMPILE, FEW_RULES, PAUSE, Row
 from loadtest.rule_sample import sampled
@@ -35,8 +36,8 @@ class Small:
     span_count: int = 600
     quick_span_count: int = 600
 
-    def start(self, rule_set: RuleSet) -> Judge:
-        return REFERENCE.start(rule_set)
+    def start(self, rule_set: RuleSet, *, timed: bool = False) -> Judge:
+        return REFERENCE.start(rule_set, timed=timed)
 
 
 @pytest.fixture
@@ -56,7 +57,9 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_the_json_is_one_object_of_the_agreed_shape_and_a_missed_bar_is_status_one(small: Path) -> None:
-    done = CliRunner().invoke(command.loadtest, ["engine", "--quick", "--output", "json", "--baseline"], catch_exceptions=False)
+    done = CliRunner().invoke(
+        command.loadtest, ["engine", "--quick", "--engine", "reference", "--output", "json", "--baseline"], catch_exceptions=False
+    )
     printed = json.loads(done.stdout)
     assert done.exit_code == 1
     assert list(printed)[:4] == ["machine", "commit", "versions", "rows"]
@@ -76,6 +79,31 @@ def test_the_json_is_one_object_of_the_agreed_shape_and_a_missed_bar_is_status_o
     baseline = read_baseline("engine", "reference", small / "baselines")
     assert baseline == {(row["row"], row["name"]): row["figure"] for row in printed["rows"]}
     assert read_baseline("engine", "other", small / "baselines") == {}
+
+
+def test_a_profile_says_where_the_time_of_a_span_goes(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Phases and the rest are the whole; nothing is kept."""
+    monkeypatch.setattr(phase_profile, "PROFILED_NS", 1)
+    done = CliRunner().invoke(command.loadtest, ["profile", "--quick", "--engine", "reference", "-o", "json"], catch_exceptions=False)
+    printed = json.loads(done.stdout)
+    assert list(printed) == ["machine", "commit", "versions", "engine", "quick", "profiles"]
+    assert [one["workload"].split(";")[0] for one in printed["profiles"]][:2] == ["10 rules", "200 rules"]
+    for one in printed["profiles"]:
+        assert set(one["phases"]) == {"decode", "judge"}
+        assert 0.8 * one["timed"] < sum(one["phases"].values()) <= one["timed"]
+        assert one["c_parser"] < one["untimed"]
+    assert list(small.iterdir()) == []
+
+
+def test_the_text_of_a_profile_has_the_longest_phase_first_and_the_rest_last() -> None:
+    lines = list(Profile("ten", {"decode": 60.0, "judge": 130.0}, 200.0, 180.0, 50.0).as_text())
+    assert [" ".join(line.split()) for line in lines] == [
+        "ten",
+        "180.0 ns a span (200.0 with its phases timed); the C parser takes 50.0",
+        "130.0 65.0% judge",
+        "60.0 30.0% decode",
+        "10.0 5.0% outside of any phase",
+    ]
 
 
 def test_the_text_holds_each_row_with_its_bar_and_baseline_the_corpora_and_the_rules() -> None:
