@@ -44,15 +44,21 @@ class _State:
     following: dict[int, _State] = field(default_factory=dict)
 
 
+def bounds_of(sets: Iterable[Ranges]) -> list[int]:
+    """Return where stretches of code points begin that no set tells apart, sorted, the first 0."""
+    return sorted({0, *(bound for ranges in sets for low, high in ranges for bound in (low, high + 1))})
+
+
 class Matcher:
-    """Runs one program on texts; may be shared by threads."""
+    """Runs one program on texts; may be shared by threads. `program` and `sets` are what it was made of, not to be changed."""
 
     def __init__(self, program: list[Instruction], sets: list[Ranges]) -> None:
-        self._program = program
+        self.program = program
+        self.sets = sets
         self._lows = [[low for low, _ in ranges] for ranges in sets]
         self._highs = [[high for _, high in ranges] for ranges in sets]
         # Between two of these no set tells code points apart, so such a stretch is one letter of the alphabet.
-        self._bounds = sorted({0, *(bound for ranges in sets for low, high in ranges for bound in (low, high + 1))})
+        self._bounds = bounds_of(sets)
         self._ascii = [bisect_right(self._bounds, code) for code in range(_ASCII)]
         self._first = self._reach((0,), is_begin=True, is_end=False)
         self._states: dict[tuple[int, ...], _State] = {}
@@ -75,7 +81,7 @@ class Matcher:
     def _step(self, state: _State, letter: int) -> _State:
         """Return the state after a letter; a match may also begin after it."""
         code = self._bounds[letter - 1]
-        program = self._program
+        program = self.program
         reached = [place + 1 for place in state.characters if self._holds(program[place][1], code)]
         return self._cache((*reached, 0))
 
@@ -105,7 +111,7 @@ class Matcher:
             if place in seen:
                 continue
             seen.add(place)
-            op, first, second = self._program[place]
+            op, first, second = self.program[place]
             if op is Op.CHARACTER:
                 characters.append(place)
             elif op is Op.SPLIT:

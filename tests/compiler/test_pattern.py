@@ -11,12 +11,7 @@ from hypothesis import strategies as st
 
 from compiler.diagnostics import Code
 from compiler.pattern import Pattern, PatternProblem, parse_pattern
-
-
-def pattern(text: str) -> Pattern:
-    found = parse_pattern(text)
-    assert isinstance(found, Pattern), found
-    return found
+from tests.compiler.written_patterns import PATTERNS, options, pattern
 
 
 def problem(text: str) -> tuple[str, int]:
@@ -231,25 +226,6 @@ def test_the_cache_of_states_is_bounded_and_the_answer_stays_right() -> None:
     assert found.matches(bits + "a" + "b" * 120 + "c")
 
 
-ATOMS = st.sampled_from(
-    [
-        *("a", "b", "é", "😀", "-", "_", ":", ".", "^", "$", r"\A", r"\z", r"\d", r"\W", r"\s", r"\.", r"\x41", r"\x{e9}", r"\101"),
-        *("[ab]", "[^a]", "[a-c]", r"[^\w]", "[[:alpha:]_]", "[[:^digit:]]", "[]a]", "[é-😀]", "[^é]", r"[\D-]", "[[:punct:]]"),
-        *(r"\Qa.\E", "(?:)", "{", "}", "]", r"\n"),
-    ]
-)
-PATTERNS = st.recursive(
-    ATOMS,
-    lambda inner: st.one_of(
-        st.tuples(inner, inner).map("".join),
-        st.tuples(inner, inner).map("|".join),
-        inner.map(lambda text: f"({text})"),
-        st.tuples(inner, st.sampled_from(["*", "+", "?", "*?", "+?", "??", "{0}", "{2}", "{1,}", "{0,2}", "{1,3}?", "{2,}"])).map(
-            lambda pair: f"(?:{pair[0]}){pair[1]}"
-        ),
-    ),
-    max_leaves=8,
-)
 TEXTS = st.text(alphabet="abcABC1é😀 .-_:\n]{A\x7f\v", max_size=12)
 # Anything that looks like a pattern, to agree also on what is none.
 SOUP = st.lists(
@@ -287,12 +263,6 @@ SOUP = st.lists(
     ),
     max_size=10,
 ).map("".join)
-
-
-def options() -> re2.Options:
-    made = re2.Options()
-    made.log_errors = False
-    return made
 
 
 def check_with_re2(text: str, matched: str) -> None:
