@@ -22,7 +22,7 @@ from processor.metrics import COMMITS_REFUSED
 from processor.record import PartitionKey
 from processor.resume import Commit
 from processor.settings import GroupProtocol, InputFormat, Settings
-from topics.otlp import format_of
+from topics.otlp import detected, format_of
 
 if TYPE_CHECKING:
     from processor.metrics import Metrics
@@ -214,6 +214,7 @@ class PartitionGroup(threading.Thread):
         given = self._settings.input_format
         kind, timestamp_ms = message.timestamp()
         headers = _headers(message)
+        value = message.value() or b""
         return KafkaRecord(
             topic=key.topic,
             partition=key.partition,
@@ -221,8 +222,8 @@ class PartitionGroup(threading.Thread):
             timestamp_ns=None if kind == _NO_TIMESTAMP or timestamp_ms < 0 else timestamp_ms * _NS_PER_MS,
             key=message.key(),
             headers=headers,
-            value=message.value() or b"",
-            format=format_of(headers, "protobuf") if given is InputFormat.AUTO else _FORMATS[given],
+            value=value,
+            format=format_of(headers, detected(value)) if given is InputFormat.AUTO else _FORMATS[given],
         )
 
     def _drain(self) -> None:

@@ -2,7 +2,7 @@
 
 A Kafka record has `partition`, `offset`, `timestamp_ms` (null where it had none), `key` (text or null; `key_b64` where it is no UTF-8),
 `headers` (a list of [name, text]) and `value_b64`, or `value` for the text of a JSON record; `format` (json, protobuf) says what
-`value_b64` holds where neither a header nor protobuf, the default, does. The raw form, the body of a request as an SDK sent it, has `seq`
+`value_b64` holds where neither a header nor its first bytes do. The raw form, the body of a request as an SDK sent it, has `seq`
 and `path` instead, and its content type among the headers.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from topics.json_text import Json, read_json
-from topics.otlp import Format, format_of
+from topics.otlp import Format, detected, format_of
 from topics.refusal import RefusalReason, RefusedError
 from topics.span import shown
 
@@ -55,23 +55,24 @@ def _captured(item: dict[str, Json]) -> CapturedRecord:
     timestamp_ms = item.get("timestamp_ms")
     headers = _headers(item.get("headers"))
     text = item.get("value_b64") is None
+    value = _utf8(item.get("value")) if text else _base64(item["value_b64"])
     return CapturedRecord(
         partition=_integer(item.get("partition", 0), 2**31 - 1),
         offset=_integer(item["seq"] if "seq" in item else item.get("offset"), _INT64_MAX),
         timestamp_ns=None if timestamp_ms is None else _integer(timestamp_ms, _TIMESTAMP_MS_MAX) * _NS_PER_MS,
         key=_key(item),
         headers=headers,
-        value=_utf8(item.get("value")) if text else _base64(item["value_b64"]),
-        format="json" if text else _format(item.get("format"), headers),
+        value=value,
+        format="json" if text else _format(item.get("format"), headers, value),
     )
 
 
-def _format(value: Json, headers: Headers) -> Format:
-    match value:
+def _format(named: Json, headers: Headers, value: bytes) -> Format:
+    match named:
         case None:
-            return format_of(headers, "protobuf")
+            return format_of(headers, detected(value))
         case "json" | "protobuf":
-            return value
+            return named
         case _:
             raise RefusedError(RefusalReason.BAD_CAPTURE)
 

@@ -7,6 +7,7 @@ by its reason, and what else the record holds is kept.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ __all__ = [
     "decode",
     "decode_json",
     "decode_protobuf",
+    "detected",
     "encode_protobuf",
     "format_of",
 ]
@@ -34,6 +36,10 @@ __all__ = [
 Format: TypeAlias = Literal["protobuf", "json"]
 
 RECORD_SIZE_MAX = 64 * 2**20
+
+# No request begins with an open brace (a group, field 15) or a byte order mark. One may begin with what is white space in JSON, since the
+# tag of its groups is a line feed, and have a brace for its length; a letter after a quote tells JSON from it.
+_JSON_START = re.compile(rb'(?:\xef\xbb\xbf)?(?:\{|\s+\{\s*"[A-Za-z])')
 
 _FORMATS: dict[str, Format] = {
     "otlp_proto": "protobuf",
@@ -95,3 +101,8 @@ def format_of(headers: Iterable[tuple[str, bytes | str | None]], default: Format
             if found is not None:
                 return found
     return default
+
+
+def detected(value: bytes) -> Format:
+    """Return the format that a value without headers shows by its first bytes."""
+    return "json" if _JSON_START.match(value) else "protobuf"

@@ -24,8 +24,10 @@ PARTITION = TopicPartition("otlp_spans", 0)
 class Message:
     """A message as confluent_kafka gives it."""
 
-    def __init__(self, offset: int, error: KafkaError | None = None, headers: Sequence[tuple[str, bytes]] = ()) -> None:
-        self._offset, self._error, self._headers = offset, error, list(headers)
+    def __init__(
+        self, offset: int, error: KafkaError | None = None, headers: Sequence[tuple[str, bytes]] = (), content: bytes = b"value"
+    ) -> None:
+        self._offset, self._error, self._headers, self._content = offset, error, list(headers), content
 
     def topic(self) -> str:
         return KEY.topic
@@ -46,7 +48,7 @@ class Message:
         return b"key"
 
     def value(self) -> bytes:
-        return b"value"
+        return self._content
 
     def headers(self) -> list[tuple[str, bytes]]:
         return self._headers
@@ -297,19 +299,21 @@ def test_a_worker_that_drains_on_stop_reads_to_the_end_before_it_closes_its_trac
 
 
 @pytest.mark.parametrize(
-    ("given", "headers", "expected"),
+    ("given", "value", "headers", "expected"),
     [
-        (InputFormat.AUTO, [], "protobuf"),
-        (InputFormat.AUTO, [("Content-Type", b"application/json; charset=utf-8")], "json"),
-        (InputFormat.JSON, [], "json"),
-        (InputFormat.PROTOBUF, [("content-type", b"application/json")], "protobuf"),
+        (InputFormat.AUTO, b"", [], "protobuf"),
+        (InputFormat.AUTO, b'{"resourceSpans": []}', [], "json"),
+        (InputFormat.AUTO, b'{"resourceSpans": []}', [("content-type", b"application/x-protobuf")], "protobuf"),
+        (InputFormat.AUTO, b"", [("Content-Type", b"application/json; charset=utf-8")], "json"),
+        (InputFormat.JSON, b"", [], "json"),
+        (InputFormat.PROTOBUF, b"{}", [("content-type", b"application/json")], "protobuf"),
     ],
 )
 def test_the_format_is_as_set_or_as_the_record_says(
-    monkeypatch: pytest.MonkeyPatch, given: InputFormat, headers: list[tuple[str, bytes]], expected: str
+    monkeypatch: pytest.MonkeyPatch, given: InputFormat, value: bytes, headers: list[tuple[str, bytes]], expected: str
 ) -> None:
     running = Running(monkeypatch, input_format=given).start()
-    running.consumer.polls.put([Message(0, headers=headers)])
+    running.consumer.polls.put([Message(0, headers=headers, content=value)])
     running.until(lambda: bool(running.handler.records))
     running.stop()
     assert running.handler.records[0].format == expected

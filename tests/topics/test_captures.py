@@ -55,6 +55,11 @@ def test_a_raw_request_has_its_sequence_number_for_an_offset_and_its_format_from
     )
 
 
+@pytest.mark.parametrize(("value", "expected"), [("e30=", "json"), ("AAE=", "protobuf"), ("", "protobuf")])
+def test_a_value_without_header_and_format_shows_its_format(value: str, expected: str) -> None:
+    assert read_capture(line(value_b64=value)).format == expected
+
+
 def test_a_header_that_is_no_utf8_is_written_with_a_replacement_character() -> None:
     record = CapturedRecord(0, 0, None, b"\xff", (("a", b"\xff"), ("\udcff", None)), b"", "protobuf")
     read = read_capture(write_capture(record))

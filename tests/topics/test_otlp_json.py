@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.topics.otlp_spans import json_of, json_span, span
-from topics.otlp import RECORD_SIZE_MAX, VALUE_DEPTH_MAX, Decoded, decode_json, format_of
+from topics.otlp import RECORD_SIZE_MAX, VALUE_DEPTH_MAX, Decoded, decode_json, detected, encode_protobuf, format_of
 from topics.refusal import RefusalReason
 from topics.span import Link, Resource, Scope, Span
 
@@ -278,6 +278,27 @@ def test_the_first_header_that_names_a_format_decides(headers: list[tuple[str, b
 
 def test_without_a_header_the_setting_decides() -> None:
     assert format_of([("encoding", b"odd")], "json") == "json"
+
+
+@pytest.mark.parametrize("before", [b"", b"\n", b" \r\n\t", b"\xef\xbb\xbf"])
+def test_a_document_shows_that_it_is_json_whatever_stands_before_its_brace(before: bytes) -> None:
+    assert detected(before + json_of([span()])) == "json"
+
+
+def test_a_document_without_members_is_json() -> None:
+    assert detected(b"{}") == "json"
+
+
+@pytest.mark.parametrize("name_size", range(300))
+def test_a_request_of_any_size_is_no_json(name_size: int) -> None:
+    """Among them the groups of 123 bytes: they begin with a line feed and an open brace."""
+    for name in ("n" * name_size, "{" * name_size, '{"a' * name_size):
+        for resource in (Resource(), Resource({"service.name": "x" * 14})):
+            assert detected(encode_protobuf([span(name=name, resource=resource)])) == "protobuf"
+
+
+def test_an_empty_value_is_an_empty_request() -> None:
+    assert detected(b"") == "protobuf"
 
 
 def test_every_reason_has_a_meaning() -> None:
