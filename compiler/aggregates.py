@@ -98,7 +98,7 @@ def _rounded_once(numbers: list[int | float]) -> Value:
     try:
         return float(exact)
     except OverflowError:
-        return math.copysign(math.inf, exact)
+        return math.inf if exact > 0 else -math.inf
 
 
 def _avg(values: list[Value]) -> Value:
