@@ -8,25 +8,17 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from cli.check_formats import FORMATS
 from cli.check_text import print_outcome
+from cli.engine_option import engine_option
 from cli.rule_files import USAGE, rule_set_or_exit
-from compiler import ReferenceEngine
+from cli.shown_text import one_line
+from processor import metrics as m
+from processor.engines import EngineName, make_engine
 from processor.finite import FiniteOutcome, FiniteRun
-from processor.inputs import InputRecord, RefusedInput, input_size, read_inputs
-from topics.refusal import RefusalReason
-
-# What refuses a whole file, line or record; the other reasons leave the rest of it to be judged.
-_WHOLE = (
-    RefusalReason.UNREADABLE,
-    RefusalReason.TRUNCATED,
-    RefusalReason.MALFORMED,
-    RefusalReason.TOO_LARGE,
-    RefusalReason.NOT_TRACES,
-    RefusalReason.BAD_CAPTURE,
-)
+from processor.inputs import STDIN, Input, input_size, read_inputs
 
 
 @click.command()
@@ -48,23 +40,21 @@ _WHOLE = (
     show_default=True,
     help="Form of the answer on standard output.",
 )
-def check(inputs: Sequence[str], rule_paths: Sequence[Path], output: str) -> None:
+@engine_option
+def check(inputs: Sequence[str], rule_paths: Sequence[Path], output: str, engine: EngineName) -> None:
     """Judge all traces of INPUT by rules: files, directories, or - for standard input.
 
     Read are the Collector file exporter's JSON lines, OTLP JSON documents, protobuf export requests, and captures of a topic,
     gzip'd or not. A trace is assembled over all inputs.
 
-    Exit status: 0 no violation, 1 a violation of a rule in mode enforce, 2 the rules are refused or no input could be read. Items that
-    cannot be used are counted and leave the status as it is.
+    Exit status: 0 no violation, 1 a violation of a rule in mode enforce, 2 the rules are refused, or an INPUT could not be used: it is
+    missing, or something of it was refused and no span is left, or no INPUT holds anything. Standard error names it; what the others hold
+    is judged all the same. Where spans are left, items that cannot be used are counted and leave the status as it is.
     """
     rule_set = rule_set_or_exit(rule_paths)
-    refused: Counter[str] = Counter()
-    run = FiniteRun(ReferenceEngine(rule_set), rule_set)
-    run.take(_records(inputs, refused))
+    run = FiniteRun(make_engine(engine, rule_set), keeps_records=output == "text")
+    unused = _read(inputs, run)
     outcome = run.finish()
-    item_count = outcome.record_count + refused.total()
-    for reason, count in refused.items():
-        outcome.refused[reason] = outcome.refused.get(reason, 0) + count
     if output == "text":
         print_outcome(outcome, rule_set)
     else:
@@ -72,7 +62,7 @@ def check(inputs: Sequence[str], rule_paths: Sequence[Path], output: str) -> Non
             click.echo(text)
         if output != "json":
             _say_refused(outcome)
-    raise SystemExit(_status(outcome, item_count))
+    raise SystemExit(_status(outcome, inputs, unused))
 
 
 def _say_refused(outcome: FiniteOutcome) -> None:
@@ -81,23 +71,36 @@ def _say_refused(outcome: FiniteOutcome) -> None:
         click.echo(f"refused: {count} {reason}", err=True)
 
 
-def _status(outcome: FiniteOutcome, item_count: int) -> int:
-    if not outcome.span_count and item_count <= sum(outcome.refused.get(reason, 0) for reason in _WHOLE):
-        reasons = ", ".join(sorted(outcome.refused)) or "it is empty"
-        click.echo(f"betrace: no input could be read ({reasons})", err=True)
+def _status(outcome: FiniteOutcome, inputs: Sequence[str], unused: dict[str, Counter[str]]) -> int:
+    if not outcome.record_count and not unused:
+        unused = {path: Counter() for path in inputs}
+    for path, refused in unused.items():
+        name = "standard input" if path == STDIN else one_line(path)
+        click.echo(f"betrace: {name}: no input could be read ({', '.join(sorted(refused)) or 'it is empty'})", err=True)
+    if unused:
         return USAGE
     return int(any(record.rule.mode.value == "enforce" for record in outcome.records))
 
 
-def _records(inputs: Sequence[str], refused: Counter[str]) -> Iterator[InputRecord]:
-    """Yield the records of the inputs, count what is none, and show how far it is."""
+def _read(inputs: Sequence[str], run: FiniteRun) -> dict[str, Counter[str]]:
+    """Give the run all inputs and show how far it is; return those that gave no span although they hold something, with the reasons."""
     console = Console(stderr=True)
     columns = (TextColumn("reading"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    unused: dict[str, Counter[str]] = {}
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("reading", total=input_size(inputs))
-        for item in read_inputs(inputs):
-            progress.update(task, completed=item.position)
-            if isinstance(item, RefusedInput):
-                refused[item.reason] += 1
-            else:
-                yield item
+        for path in inputs:
+            span_count, refused = run.tally.count(m.SPANS_READ), Counter(run.tally.by_label(m.ITEMS_REFUSED))
+            run.take(_followed(path, progress, task))
+            refused = Counter(run.tally.by_label(m.ITEMS_REFUSED)) - refused
+            if refused and run.tally.count(m.SPANS_READ) == span_count:
+                unused[path] = refused
+    return unused
+
+
+def _followed(path: str, progress: Progress, task: TaskID) -> Iterator[Input]:
+    position = 0
+    for item in read_inputs([path]):
+        progress.advance(task, item.position - position)
+        position = item.position
+        yield item

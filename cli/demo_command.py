@@ -16,10 +16,12 @@ from cli.demo_player import Player, PlayError, played_length_s
 from cli.demo_processes import PartError, Worker, running_api, running_worker
 from cli.demo_watch import Watch, show_summary
 from cli.embedded_broker import BrokerStartError, embedded_broker
+from cli.engine_option import engine_option
 from cli.rule_files import fail, rule_set_or_exit
 from cli.shop_rules import SHOP_RULES
 from cli.shown_text import some_lines
-from compiler import ReferenceEngine, RuleSet
+from compiler import RuleSet
+from processor.engines import EngineName, make_engine
 from processor.finite import FiniteOutcome, judge_finite
 from processor.inputs import InputRecord, read_inputs
 from topics import names
@@ -50,7 +52,8 @@ _POLL_S = 0.5
     default=recording(SHOP_PROTO_KEYED),
     help="Keyed capture to play.  [default: the recorded shop]",
 )
-def demo(seconds: float | None, rule_path: Path, records: Path) -> None:
+@engine_option
+def demo(seconds: float | None, rule_path: Path, records: Path, engine: EngineName) -> None:
     """Play recorded traces onto a broker, judge them in a worker, serve the violations, and show each of them.
 
     Everything runs here, on loopback and free ports, and is gone afterwards. At the end the input is drained and the verdicts are compared
@@ -65,7 +68,7 @@ def demo(seconds: float | None, rule_path: Path, records: Path) -> None:
         fail(f"{records}: no records")
     ended = threading.Event()
     with _interrupts(ended), tempfile.TemporaryDirectory(prefix="betrace-demo-") as folder:
-        demonstration = _Demo(rule_set, rule_path, captured, Path(folder), ended)
+        demonstration = _Demo(rule_set, rule_path, captured, engine, Path(folder), ended)
         try:
             status = demonstration.run(None if seconds is None else began + seconds)
         except (BrokerStartError, BrokerError, PartError, PlayError) as error:
@@ -89,14 +92,17 @@ def _interrupts(ended: threading.Event) -> Iterator[None]:
 class _Demo:
     """One run: `expected` is what `betrace check` says of the same records."""
 
-    def __init__(self, rule_set: RuleSet, rule_path: Path, records: list[InputRecord], folder: Path, ended: threading.Event) -> None:
+    def __init__(
+        self, rule_set: RuleSet, rule_path: Path, records: list[InputRecord], engine: EngineName, folder: Path, ended: threading.Event
+    ) -> None:
         self.rule_set = rule_set
         self.rule_path = rule_path
         self.records = records
+        self.engine = engine
         self.folder = folder
         self.ended = ended
         self.unheard: Exception | None = None
-        self.expected: FiniteOutcome = judge_finite(records, ReferenceEngine(rule_set), rule_set)
+        self.expected: FiniteOutcome = judge_finite(records, make_engine(engine, rule_set), keeps_records=True)
 
     def run(self, until: float | None) -> int:
         """Start the parts, play, watch, drain, compare; return the exit status."""
@@ -104,7 +110,7 @@ class _Demo:
             partitions = 1 + max(record.partition for record in self.records)
             apply_topics(TopicSettings(bootstrap_servers=broker, partition_count=partitions))
             with (
-                running_worker(broker, self.rule_path, self.folder / "worker.log") as worker,
+                running_worker(broker, self.rule_path, self.engine, self.folder / "worker.log") as worker,
                 running_api(broker, self.rule_path) as address,
             ):
                 self._introduce(broker, address, worker)

@@ -17,6 +17,7 @@ from typing import Any
 
 from api.server import ApiServer
 from api.settings import ApiSettings
+from processor.engines import EngineName
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 60.0
@@ -64,10 +65,10 @@ class Worker:
 
 
 @contextmanager
-def running_worker(bootstrap_servers: str, rules: Path, log_file: Path) -> Iterator[Worker]:
+def running_worker(bootstrap_servers: str, rules: Path, engine: EngineName, log_file: Path) -> Iterator[Worker]:
     """Start a worker that drains its traces when it is stopped; yield it once it owns its partitions."""
     command = [sys.executable, "-m", "cli", "worker", "--rules", str(rules), "--bootstrap-servers", bootstrap_servers]
-    command += ["--http-port", "0", "--drains-on-stop", "--group-id", "betrace-demo", "--source", "betrace-demo"]
+    command += ["--engine", engine, "--http-port", "0", "--drains-on-stop", "--group-id", "betrace-demo", "--source", "betrace-demo"]
     with log_file.open("wb") as log:
         # In a session of its own: a Ctrl-C is ours, and we stop it in order.
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)  # noqa: S603 - no shell, our own arguments

@@ -31,8 +31,8 @@ class Watch:
         self._address = address
         self._rule_set = rule_set
         self._wanted = {record.id for record in expected.records}
-        # The traces were assembled for the comparison; a violation is shown in its trace.
-        self._views = {said.trace.trace_id: said.view for said in expected.violations}
+        # The records were kept when they were judged for the comparison; a violation is shown in its trace.
+        self._view = expected.view
         self._console = stdout_console()
 
     def played(self, count: int) -> None:
@@ -65,7 +65,7 @@ class Watch:
 
     def _show(self, record: Violation) -> None:
         rule = self._rule_set[record.rule.id]
-        text = violation_text(record, rule, self._views.get(record.trace.id))
+        text = violation_text(record, rule, self._view(record.trace.id))
         if record.revision > 1:
             text.append(f"\n  revision {record.revision}: {record.change.value}", style="dim")
         self._console.print(text, soft_wrap=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from compiler.verdict import Closing
+from processor.trace_engine import TakePolicy
 from topics.violation import CloseReason
 
 if TYPE_CHECKING:
@@ -37,6 +38,11 @@ class ClosingPolicy:
             return None
         return self.max_age_ns + self.closed_retention_ns
 
+    @property
+    def take_policy(self) -> TakePolicy:
+        """What an engine needs to know of it."""
+        return TakePolicy(self.span_count_max, self.closed_retention_ns, self.cut_age_ns)
+
 
 def finite_policy(span_count_max: int) -> ClosingPolicy:
     """Return the policy of a finite input: nothing closes before its end but a trace with too many spans."""
@@ -65,13 +71,13 @@ def forgotten(trace: OpenTrace, policy: ClosingPolicy) -> int | None:
     return by_silence if policy.cut_age_ns is None else min(by_silence, trace.first_record_ns + policy.cut_age_ns)
 
 
-def begins_anew(trace: OpenTrace, policy: ClosingPolicy, arrival_ns: int) -> bool:
-    """Say whether a record that arrives now begins a new trace of the id instead of belonging to this one."""
+def begins_anew(policy: TakePolicy, first_record_ns: int, last_record_ns: int, arrived_ns: int) -> bool:
+    """Say whether a record that arrives now begins a new trace of the id instead of belonging to the one with these records."""
     if policy.closed_retention_ns is None:
         return False
-    if policy.cut_age_ns is not None and arrival_ns >= trace.first_record_ns + policy.cut_age_ns:
+    if policy.cut_age_ns is not None and arrived_ns >= first_record_ns + policy.cut_age_ns:
         return True
-    return arrival_ns > trace.last_record_ns + policy.closed_retention_ns
+    return arrived_ns > last_record_ns + policy.closed_retention_ns
 
 
 def completeness(trace: OpenTrace) -> Closing:

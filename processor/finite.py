@@ -10,15 +10,17 @@ from processor import metrics as m
 from processor.closing import finite_policy
 from processor.handler import Handler, Surroundings
 from processor.inputs import RefusedInput
+from processor.kept_records import KeepingEngine, KeptRecords
 from processor.metrics import Tally
 from processor.record import PartitionKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from compiler.rule_set import RuleSet
-    from processor.judging import Engine, SaidVerdict
+    from compiler.trace import TraceView
+    from processor.judging import SaidVerdict
     from processor.record import Record
+    from processor.trace_engine import TraceEngine
     from topics.dead_letter import DeadLetter
     from topics.violation import Violation
 
@@ -55,6 +57,11 @@ class FiniteOutcome:
     span_count: int
     trace_count: int
     tally: Tally
+    kept: KeptRecords | None = None
+
+    def view(self, trace_id: str) -> TraceView | None:
+        """Return a trace with all of its spans; None where the run was not asked to keep its records, or had no room for them."""
+        return None if self.kept is None else self.kept.view(trace_id)
 
     @property
     def records(self) -> list[Violation]:
@@ -64,19 +71,27 @@ class FiniteOutcome:
 
 @dataclass(slots=True)
 class FiniteRun:
-    """A run over inputs that come in batches: `take` any number of times, then `finish` once."""
+    """A run over inputs that come in batches: `take` any number of times, then `finish` once; the engine is its own.
 
-    engine: Engine
-    rule_set: RuleSet
+    `keeps_records`: the records are kept in memory (KEPT_SIZE_MAX bytes of them at most), so that `FiniteOutcome.view` can show a trace.
+    """
+
+    engine: TraceEngine
     span_count_max: int = SPAN_COUNT_MAX
+    keeps_records: bool = False
     tally: Tally = field(default_factory=Tally)
+    _kept: KeptRecords | None = None
     _position: int = 0
     _violations: list[SaidVerdict] = field(default_factory=list)
     _handler: Handler = field(init=False)
 
     def __post_init__(self) -> None:
+        engine = self.engine
+        if self.keeps_records:
+            self._kept = KeptRecords(self.span_count_max)
+            engine = KeepingEngine(engine, self._kept)
         around = Surroundings(_Nowhere(), self.tally, listen=self._hear)
-        self._handler = Handler(self.engine, self.rule_set, finite_policy(self.span_count_max), around, is_keyed=False)
+        self._handler = Handler(engine, finite_policy(self.span_count_max), around, is_keyed=False)
         self._handler.assigned({_INPUT: None})
 
     def take(self, inputs: Iterable[Record | RefusedInput]) -> None:
@@ -98,13 +113,14 @@ class FiniteRun:
         refused = self.tally.by_label(m.ITEMS_REFUSED)
         over_limit = self.tally.count(m.SPANS_OVER_LIMIT)
         return FiniteOutcome(
-            counts={rule.id: self._counts(rule.id) for rule in self.rule_set.enabled},
+            counts={rule.id: self._counts(rule.id) for rule in self.engine.rule_set.enabled},
             violations=tuple(sorted(self._violations, key=lambda said: said.trace.number)),
             refused=refused | ({"span_limit": over_limit} if over_limit else {}),
             record_count=self.tally.count(m.RECORDS_READ),
             span_count=self.tally.count(m.SPANS_READ),
             trace_count=self.tally.count(m.TRACES_OPENED),
             tally=self.tally,
+            kept=self._kept,
         )
 
     def _counts(self, rule_id: str) -> RuleCounts:
@@ -121,10 +137,10 @@ class FiniteRun:
 
 
 def judge_finite(
-    inputs: Iterable[Record | RefusedInput], engine: Engine, rule_set: RuleSet, *, span_count_max: int = SPAN_COUNT_MAX
+    inputs: Iterable[Record | RefusedInput], engine: TraceEngine, *, span_count_max: int = SPAN_COUNT_MAX, keeps_records: bool = False
 ) -> FiniteOutcome:
-    """Return what a rule set says of all traces of an input, assembled over all of its records."""
-    run = FiniteRun(engine, rule_set, span_count_max)
+    """Return what an engine's rules say of all traces of an input, assembled over all of its records."""
+    run = FiniteRun(engine, span_count_max, keeps_records)
     run.take(inputs)
     return run.finish()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING
 
 from processor import metrics as m
@@ -18,11 +19,10 @@ from processor.resume import Commit, read_note
 from topics.violation import CloseReason
 
 if TYPE_CHECKING:
-    from compiler.rule_set import RuleSet
     from processor.closing import ClosingPolicy
-    from processor.judging import Engine
     from processor.metrics import Metrics
     from processor.partition_time import Clock
+    from processor.trace_engine import TraceEngine
 
 # Says where the log ends: the offset of the next record to be appended, of each partition it is asked for and can answer.
 LogEnds = Callable[[Sequence[PartitionKey]], Mapping[PartitionKey, int]]
@@ -42,7 +42,8 @@ def _nobody(_said: SaidVerdict) -> None:
 class Surroundings:
     """All that the core is given from outside.
 
-    `clock` None: there is no wall clock, partition time follows the records alone. `listen` hears every verdict said.
+    `clock` None: there is no wall clock, partition time follows the records alone. `listen` hears every verdict that a record goes out
+    with.
     """
 
     publisher: Publisher
@@ -53,21 +54,18 @@ class Surroundings:
 
 
 class Handler:
-    """Judges the partitions it is given.
+    """Judges the partitions it is given; the engine is its own.
 
     `is_keyed`: records of a trace all come in one partition, keyed by trace id; others are counted and their traces are judged as
     incomplete.
     """
 
-    def __init__(
-        self, engine: Engine, rule_set: RuleSet, policy: ClosingPolicy, surroundings: Surroundings, *, is_keyed: bool = True
-    ) -> None:
-        self.rule_set = rule_set
+    def __init__(self, engine: TraceEngine, policy: ClosingPolicy, surroundings: Surroundings, *, is_keyed: bool = True) -> None:
         self.readers: dict[PartitionKey, PartitionReader] = {}
         self._policy = policy
         self._around = surroundings
         self._is_keyed = is_keyed
-        self._judging = Judging(engine, rule_set, self._say, surroundings.metrics)
+        self._judging = Judging(engine, self._say, surroundings.metrics)
 
     def assigned(self, committed: Mapping[PartitionKey, Commit | None]) -> dict[PartitionKey, int]:
         """Own these partitions; `committed` is what the last checkpoint of each had committed. Return where to start.
@@ -76,6 +74,7 @@ class Handler:
         """
         starts = {key: commit.offset for key, commit in committed.items() if commit is not None}
         for key, commit in committed.items():
+            self._release(key)
             reader = self.readers[key] = self._reader(key)
             if commit is not None:
                 reader.start(commit.offset, read_note(commit.note))
@@ -98,13 +97,18 @@ class Handler:
         """Drop the state of these partitions. `lost`: another worker may own them already; nothing is written in either case."""
         del lost
         for key in keys:
-            self.readers.pop(key, None)
+            self._release(key)
         self._around.metrics.set(m.PARTITIONS_OWNED, len(self.readers))
 
     def drain(self, reason: CloseReason = CloseReason.DRAINED) -> None:
         """Close every open trace of every partition: the input has ended."""
         for reader in self.readers.values():
             reader.drain(reason)
+
+    def _release(self, key: PartitionKey) -> None:
+        reader = self.readers.pop(key, None)
+        if reader is not None:
+            reader.release()
 
     def _mark_wall_clock(self, readers: Sequence[PartitionReader]) -> None:
         """Mark the wall clock on partitions whose position is the end of the log.
@@ -134,8 +138,16 @@ class Handler:
 
     def _reader(self, key: PartitionKey) -> PartitionReader:
         around = self._around
+        taken = {reader.number for reader in self.readers.values()}
         return PartitionReader(
-            key, self._policy, self._judging, around.metrics, around.publisher.dead_letter, clock=around.clock, is_keyed=self._is_keyed
+            key,
+            next(number for number in count() if number not in taken),
+            self._policy,
+            self._judging,
+            around.metrics,
+            around.publisher.dead_letter,
+            clock=around.clock,
+            is_keyed=self._is_keyed,
         )
 
     def _say(self, said: SaidVerdict) -> None:

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
-from compiler.trace import TraceView
-from compiler.verdict import Closing, Verdict
+from compiler.verdict import Judgement, Verdict
 from processor import metrics as m
 from processor.closing import completeness
 from processor.metrics import Silent
 from processor.open_trace import Said
 from processor.records import RecordMaker, body_digest
+from processor.trace_engine import CODES, VERDICTS, Asked
 from topics.violation import Change
 
 if TYPE_CHECKING:
-    from compiler.rule_set import Rule, RuleSet
-    from compiler.verdict import Judgement
+    from compiler.rule_set import Rule
     from processor.metrics import Metrics
     from processor.open_trace import OpenTrace
+    from processor.trace_engine import TraceEngine, TraceFacts
     from topics.violation import Violation
 
-
-class Engine(Protocol):
-    """What judges: one judgement per enabled rule, in the order of the rule set."""
-
-    def judge(self, view: TraceView, closing: Closing, opened_ns: int | None) -> list[Judgement]:
-        """Judge one trace; `opened_ns` None: every exception is in force."""
+_VIOLATED = CODES[Verdict.VIOLATED]
+_WITH_EVIDENCE = frozenset({_VIOLATED, CODES[Verdict.EXCUSED]})
+# An engine may hold on to what it found of the traces it was asked about together.
+_ASKED_COUNT_MAX = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ class SaidVerdict:
 
     rule: Rule
     judgement: Judgement
-    view: TraceView
+    facts: TraceFacts
     trace: OpenTrace
     decided_ns: int
     record: Violation | None
@@ -49,80 +48,127 @@ def _nobody(_said: SaidVerdict) -> None:
     pass
 
 
-class Judging:
-    """Judges traces by one rule set and says what is new."""
+class _Judged(NamedTuple):
+    """A trace, how it was asked about, and the codes of its verdicts."""
 
-    def __init__(self, engine: Engine, rule_set: RuleSet, say: Say, metrics: Metrics, *, exceptions_expire: bool = True) -> None:
-        self.rule_set = rule_set
-        self._engine = engine
-        self._rules = rule_set.enabled
+    trace: OpenTrace
+    asked: Asked
+    codes: bytes
+
+
+class Judging:
+    """Judges traces by one rule set and says what is new.
+
+    `says_all`: every verdict is said, with its evidence, be there a record or not; else only those that a record goes out with.
+    """
+
+    def __init__(self, engine: TraceEngine, say: Say, metrics: Metrics, *, exceptions_expire: bool = True, says_all: bool = False) -> None:
+        self.engine = engine
+        self._rules = engine.rule_set.enabled
         self._say = say
         self._metrics = metrics
         self._exceptions_expire = exceptions_expire
+        self._says_all = says_all
+        self._some_expire = any(exception.expires_ns is not None for rule in self._rules for exception in rule.exceptions)
 
     def muted(self) -> Judging:
         """Return the same judge with nobody to hear it: what it says is remembered of the traces and goes nowhere."""
-        return Judging(self._engine, self.rule_set, _nobody, Silent(), exceptions_expire=self._exceptions_expire)
+        return Judging(self.engine, _nobody, Silent(), exceptions_expire=self._exceptions_expire)
 
-    def repeat(self, trace: OpenTrace, now_ns: int) -> None:
-        """Say once more what was last said of a trace, as the revision that it was."""
-        if not trace.said:
-            return
-        view, judgements = self._judge(trace)
-        for rule, judgement in zip(self._rules, judgements, strict=True):
-            if (last := trace.said.get(rule.id)) is not None:
+    def repeat(self, traces: Sequence[OpenTrace], now_ns: int) -> None:
+        """Say once more what was last said of some traces, as the revisions that they were."""
+        for judged in self._judged([trace for trace in traces if trace.said]):
+            facts = self.engine.facts(judged.trace.handle)
+            for index, last in sorted(judged.trace.said.items()):
                 change = Change.WITHDRAWN if not last.stands else Change.RAISED if last.revision == 1 else Change.UPDATED
-                maker = RecordMaker(self.rule_set.fingerprint, rule, judgement, view, trace, now_ns)
-                self._say(SaidVerdict(rule, judgement, view, trace, now_ns, maker.make(last.revision, change)))
+                maker = self._maker(judged, index, facts, now_ns)
+                self._tell(maker, maker.make(last.revision, change))
 
-    def early(self, trace: OpenTrace, now_ns: int) -> None:
-        """Say the violations that are decided although the trace is open."""
-        view, judgements = self._judge(trace)
-        for rule, judgement in zip(self._rules, judgements, strict=True):
-            if judgement.verdict is Verdict.VIOLATED and rule.id not in trace.said:
-                self._one(rule, judgement, view, trace, now_ns)
+    def early(self, traces: Sequence[OpenTrace], now_ns: int) -> None:
+        """Say the violations that are decided although their traces are open."""
+        for judged in self._judged(traces):
+            said = judged.trace.said
+            self._say_new(judged, [index for index, code in enumerate(judged.codes) if code == _VIOLATED and index not in said], now_ns)
 
-    def close(self, trace: OpenTrace, now_ns: int) -> None:
-        """Say the verdict of every rule on a trace that has just closed."""
-        view, judgements = self._judge(trace)
-        for rule, judgement in zip(self._rules, judgements, strict=True):
-            trace.verdicts[rule.id] = judgement.verdict
-            self._metrics.add(m.VERDICTS, 1, rule.id, judgement.verdict)
-            self._one(rule, judgement, view, trace, now_ns)
+    def close(self, traces: Sequence[OpenTrace], now_ns: int) -> None:
+        """Say the verdict of every rule on traces that have just closed."""
+        counts: Counter[bytes] = Counter()
+        for judged in self._judged(traces):
+            judged.trace.verdicts = judged.codes
+            counts[judged.codes] += 1
+            self._say_new(judged, self._spoken_of(judged), now_ns)
+        for codes, count in counts.items():
+            for rule, code in zip(self._rules, codes, strict=True):
+                self._metrics.add(m.VERDICTS, count, rule.id, VERDICTS[code])
 
-    def revise(self, trace: OpenTrace, now_ns: int) -> None:
-        """Judge a closed trace again and say what late spans have changed."""
-        view, judgements = self._judge(trace)
-        for rule, judgement in zip(self._rules, judgements, strict=True):
-            before = trace.verdicts.get(rule.id)
-            if before is not None and before is not judgement.verdict:
-                self._metrics.add(m.VERDICTS_MOVED, 1, rule.id, before, judgement.verdict)
-            trace.verdicts[rule.id] = judgement.verdict
-            self._one(rule, judgement, view, trace, now_ns)
+    def revise(self, traces: Sequence[OpenTrace], now_ns: int) -> None:
+        """Judge closed traces again and say what late spans have changed."""
+        for judged in self._judged(traces):
+            before = judged.trace.verdicts
+            if before != judged.codes:
+                self._count_moved(before, judged.codes)
+            judged.trace.verdicts = judged.codes
+            self._say_new(judged, self._spoken_of(judged), now_ns)
 
-    def _judge(self, trace: OpenTrace) -> tuple[TraceView, list[Judgement]]:
-        view = TraceView(trace.spans.values())
-        opened_ns = (trace.opened_ns if trace.opened_ns is not None else view.first_start_ns) if self._exceptions_expire else None
-        return view, self._engine.judge(view, completeness(trace), opened_ns)
+    def _judged(self, traces: Sequence[OpenTrace]) -> Iterator[_Judged]:
+        for first in range(0, len(traces), _ASKED_COUNT_MAX):
+            some = traces[first : first + _ASKED_COUNT_MAX]
+            asked = [Asked(trace.handle, completeness(trace), self._opened_ns(trace)) for trace in some]
+            yield from map(_Judged, some, asked, self.engine.judge(asked))
 
-    def _one(self, rule: Rule, judgement: Judgement, view: TraceView, trace: OpenTrace, now_ns: int) -> None:
-        record = self._record(RecordMaker(self.rule_set.fingerprint, rule, judgement, view, trace, now_ns))
-        if record is not None:
-            self._metrics.add(m.VIOLATIONS, 1, rule.id, record.change)
-        self._say(SaidVerdict(rule, judgement, view, trace, now_ns, record))
-
-    def _record(self, maker: RecordMaker) -> Violation | None:
-        """Return the next revision if the record's body is new, and remember it."""
-        rule_id, said = maker.rule.id, maker.trace.said
-        last = said.get(rule_id)
-        violated = maker.judgement.verdict is Verdict.VIOLATED
-        stood = last is not None and last.stands
-        if not violated and not stood:
+    def _opened_ns(self, trace: OpenTrace) -> int | None:
+        if not self._exceptions_expire:
             return None
-        change = Change.UPDATED if violated and stood else Change.RAISED if violated else Change.WITHDRAWN
-        record = maker.make(1 if last is None else last.revision + 1, change)
-        digest = body_digest(record)
-        if last is not None and stood and violated and digest == last.digest:
-            return None
-        said[rule_id] = Said(record.revision, digest, violated)
-        return record
+        if trace.opened_ns is None and self._some_expire:
+            return self.engine.facts(trace.handle).first_start_ns
+        return trace.opened_ns
+
+    def _spoken_of(self, judged: _Judged) -> Sequence[int]:
+        """Return the indices of the rules there may be something to say of: violated now, or said to be before."""
+        codes, said = judged.codes, judged.trace.said
+        if self._says_all:
+            return range(len(codes))
+        if not said and _VIOLATED not in codes:
+            return ()
+        return [index for index, code in enumerate(codes) if code == _VIOLATED or (index in said and said[index].stands)]
+
+    def _count_moved(self, before: bytes, after: bytes) -> None:
+        for rule, was, code in zip(self._rules, before, after, strict=True):
+            if was != code:
+                self._metrics.add(m.VERDICTS_MOVED, 1, rule.id, VERDICTS[was], VERDICTS[code])
+
+    def _say_new(self, judged: _Judged, indices: Sequence[int], now_ns: int) -> None:
+        if not indices:
+            return
+        facts = self.engine.facts(judged.trace.handle)
+        for index in indices:
+            maker = self._maker(judged, index, facts, now_ns)
+            record = _next_record(maker, judged.trace.said, index)
+            if record is not None:
+                self._metrics.add(m.VIOLATIONS, 1, maker.rule.id, record.change)
+            if record is not None or self._says_all:
+                self._tell(maker, record)
+
+    def _maker(self, judged: _Judged, index: int, facts: TraceFacts, now_ns: int) -> RecordMaker:
+        rule, code = self._rules[index], judged.codes[index]
+        judgement = self.engine.explain(judged.asked, index) if code in _WITH_EVIDENCE else Judgement(rule.id, VERDICTS[code])
+        return RecordMaker(self.engine.rule_set.fingerprint, rule, judgement, facts, judged.trace, now_ns)
+
+    def _tell(self, maker: RecordMaker, record: Violation | None) -> None:
+        self._say(SaidVerdict(maker.rule, maker.judgement, maker.facts, maker.trace, maker.decided_ns, record))
+
+
+def _next_record(maker: RecordMaker, said: dict[int, Said], index: int) -> Violation | None:
+    """Return the next revision if the record's body is new, and remember it."""
+    last = said.get(index)
+    violated = maker.judgement.verdict is Verdict.VIOLATED
+    stood = last is not None and last.stands
+    if not violated and not stood:
+        return None
+    change = Change.UPDATED if violated and stood else Change.RAISED if violated else Change.WITHDRAWN
+    record = maker.make(1 if last is None else last.revision + 1, change)
+    digest = body_digest(record)
+    if last is not None and stood and violated and digest == last.digest:
+        return None
+    said[index] = Said(record.revision, digest, violated)
+    return record

@@ -1,14 +1,12 @@
-"""What is remembered of one trace, while it is open and until late spans can no longer come."""
+"""What the flow remembers of one trace, while it is open and until late spans can no longer come; its spans are the engine's."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from compiler.verdict import Verdict
-    from topics.span import Span
+    from processor.trace_engine import Touch
     from topics.violation import CloseReason
 
 
@@ -34,15 +32,6 @@ class Arrival(NamedTuple):
     scattered: bool = False
 
 
-class Taken(Enum):
-    """What became of a span."""
-
-    NEW = auto()
-    REDELIVERED = auto()
-    DIFFERING = auto()
-    OVER_LIMIT = auto()
-
-
 @dataclass(slots=True)
 class Said:
     """What was last said of one rule on this trace: its revision, a digest of its body, whether it stands."""
@@ -54,12 +43,15 @@ class Said:
 
 @dataclass(slots=True, eq=False)
 class OpenTrace:
-    """One trace: its spans in order of arrival, its times, what was said of it. `close_reason` is None while it is open.
+    """One trace: its times and what was said of it. `close_reason` is None while it is open.
 
-    `over_limit_ns` is when the first span beyond the limit arrived. `queued_ns` belongs to the partition's queue of due times.
+    `handle` names it to the engine. `over_limit_ns` is when the first span beyond the limit arrived. `verdicts` are those of its last close
+    or revision, a byte per enabled rule (processor.trace_engine.VERDICTS), and `said` is what went out, by the index of the rule.
+    `queued_ns` belongs to the partition's queue of due times.
     """
 
     trace_id: str
+    handle: int
     origin: Origin
     number: int
     first_record_ns: int
@@ -67,37 +59,33 @@ class OpenTrace:
     last_record_ns: int
     last_new_span_ns: int
     last_offset: int
-    spans: dict[str, Span] = field(default_factory=dict)
     root_seen: bool = False
     scattered: bool = False
     over_limit_ns: int | None = None
     close_reason: CloseReason | None = None
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
-    said: dict[str, Said] = field(default_factory=dict)
+    verdicts: bytes = b""
+    said: dict[int, Said] = field(default_factory=dict)
     queued_ns: int | None = None
 
-    def take(self, span: Span, arrival: Arrival, span_count_max: int) -> Taken:
-        """Keep a span unless its id has come before or the trace has too many; of one id the first to arrive stands."""
-        kept = self.spans.get(span.span_id)
-        if kept is not None:
-            return Taken.REDELIVERED if kept == span else Taken.DIFFERING
-        if len(self.spans) >= span_count_max:
-            if self.over_limit_ns is None:
-                self.over_limit_ns = arrival.arrived_ns
-            return Taken.OVER_LIMIT
-        self.spans[span.span_id] = span
-        self.root_seen = self.root_seen or not span.parent_id
-        self.last_new_span_ns = max(self.last_new_span_ns, arrival.arrived_ns)
-        if (arrival.topic, arrival.partition) == self.origin[:2]:
-            self.last_offset = max(self.last_offset, arrival.offset)
-        return Taken.NEW
+    def touched(self, touch: Touch, arrival: Arrival) -> None:
+        """Take note of what a record brought."""
+        self.last_record_ns = max(self.last_record_ns, arrival.arrived_ns)
+        self.scattered = self.scattered or arrival.scattered
+        if touch.over_limit_count and self.over_limit_ns is None:
+            self.over_limit_ns = arrival.arrived_ns
+        if touch.new_count:
+            self.root_seen = self.root_seen or touch.root_seen
+            self.last_new_span_ns = max(self.last_new_span_ns, arrival.arrived_ns)
+            if (arrival.topic, arrival.partition) == self.origin[:2]:
+                self.last_offset = max(self.last_offset, arrival.offset)
 
 
-def open_trace(trace_id: str, arrival: Arrival, number: int) -> OpenTrace:
+def open_trace(touch: Touch, arrival: Arrival, number: int) -> OpenTrace:
     """Return a trace that begins with this record; `number` orders the traces of a partition by their first record."""
     at_ns = arrival.arrived_ns
     return OpenTrace(
-        trace_id,
+        touch.trace_id,
+        touch.handle,
         Origin(arrival.topic, arrival.partition, arrival.offset),
         number,
         first_record_ns=at_ns,

@@ -1,9 +1,8 @@
-"""Reads one partition: records to spans to traces, a mark after each chunk; replays what was said before in silence."""
+"""Reads one partition: chunks of records to the engine, what they touched to the traces, then a mark; replays in silence."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from processor import metrics as m
@@ -12,10 +11,11 @@ from processor.open_trace import Arrival
 from processor.partition import Partition
 from processor.partition_time import PartitionTime
 from processor.resume import Commit, Resume
+from processor.trace_engine import TakenRecord
 from topics.dead_letter import DeadLetter
-from topics.otlp import decode
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Sequence
 
     from processor.closing import ClosingPolicy
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from processor.metrics import Metrics
     from processor.partition_time import Clock
     from processor.record import PartitionKey, Record
-    from topics.otlp import Decoded
+    from processor.trace_engine import Touch
+    from topics.refusal import RefusalReason
     from topics.violation import CloseReason
 
 _TRACE_ID = re.compile(rb"[0-9a-f]{32}")
@@ -31,11 +32,15 @@ _SILENT = Silent()
 
 
 class PartitionReader:
-    """One partition while it is owned. `position` is the offset of the next record to read, None until that is known."""
+    """One partition while it is owned; `number` tells it from the others of its engine.
+
+    `position` is the offset of the next record to read, None until that is known.
+    """
 
     def __init__(
         self,
         key: PartitionKey,
+        number: int,
         policy: ClosingPolicy,
         judging: Judging,
         metrics: Metrics,
@@ -45,6 +50,7 @@ class PartitionReader:
         is_keyed: bool,
     ) -> None:
         self.key = key
+        self.number = number
         self.position: int | None = None
         self.is_quiet = False
         self._judging = judging
@@ -53,7 +59,7 @@ class PartitionReader:
         self._is_keyed = is_keyed
         self._replay_to: Resume | None = None
         self.time = PartitionTime(clock, policy.timestamp_skew_max_ns, metrics)
-        self.traces = Partition(policy, judging, metrics)
+        self.traces = Partition(number, policy, judging, metrics)
 
     def start(self, offset: int, resume: Resume | None) -> None:
         """Begin at a committed offset; what lies before the note's position is replayed in silence."""
@@ -90,6 +96,10 @@ class PartitionReader:
             self._end_replay(self._replay_to)
         self.traces.drain(reason, self.time.mark())
 
+    def release(self) -> None:
+        """Drop all state: the partition is somebody else's."""
+        self.traces.release()
+
     def commit(self) -> Commit | None:
         """Return what may be committed now: the first record of the oldest remembered trace, else the position."""
         if self.position is None or self._replay_to is not None:
@@ -120,40 +130,46 @@ class PartitionReader:
         self.traces.repeat(now_ns)
 
     def _take(self, records: Sequence[Record]) -> None:
+        if not records:
+            return
         arrivals = self.time.arrivals([record.timestamp_ns for record in records])
-        for record, arrived_ns in zip(records, arrivals, strict=True):
-            self._record(record, arrived_ns)
+        taken = self.traces.take(
+            [TakenRecord(record.value, record.format, arrived_ns) for record, arrived_ns in zip(records, arrivals, strict=True)]
+        )
+        touches: dict[int, list[Touch]] = {}
+        for touch in taken.touches:
+            touches.setdefault(touch.record, []).append(touch)
+        for index, (record, arrived_ns) in enumerate(zip(records, arrivals, strict=True)):
+            self._record(record, arrived_ns, touches.get(index, ()), taken.refused.get(index))
 
-    def _record(self, record: Record, arrived_ns: int) -> None:
-        decoded = decode(record.value, record.format)
-        scattered = self._is_keyed and not _is_keyed_by_trace(record, decoded)
+    def _record(self, record: Record, arrived_ns: int, touches: Sequence[Touch], refused: Counter[RefusalReason] | None) -> None:
+        scattered = self._is_keyed and not _is_keyed_by_trace(record, touches)
         if self._replay_to is None:
-            self._count(record, decoded, scattered=scattered)
+            self._count(record, refused, scattered=scattered)
         timed = record.timestamp_ns is not None
-        self.traces.arrive(Arrival(record.topic, record.partition, record.offset, arrived_ns, timed, scattered), decoded.spans)
+        self.traces.arrive(Arrival(record.topic, record.partition, record.offset, arrived_ns, timed, scattered), touches)
 
-    def _count(self, record: Record, decoded: Decoded, *, scattered: bool) -> None:
+    def _count(self, record: Record, refused: Counter[RefusalReason] | None, *, scattered: bool) -> None:
         self._metrics.add(m.RECORDS_READ)
         if scattered:
             self._metrics.add(m.RECORDS_UNKEYED)
-        refused: Counter[str] = Counter({str(reason): count for reason, count in decoded.refused.items()})
-        for reason, count in sorted(refused.items()):
-            self._metrics.add(m.ITEMS_REFUSED, count, reason)
-            self._metrics.add(m.RECORDS_REFUSED, 1, reason)
         if refused:
+            for reason, count in sorted(refused.items()):
+                self._metrics.add(m.ITEMS_REFUSED, count, reason)
+                self._metrics.add(m.RECORDS_REFUSED, 1, reason)
             self._bury(_dead_letter(record, refused))
 
 
-def _is_keyed_by_trace(record: Record, decoded: Decoded) -> bool:
-    if not decoded.spans:
+def _is_keyed_by_trace(record: Record, touches: Sequence[Touch]) -> bool:
+    if not touches:
         return True
     if record.key is None or not _TRACE_ID.fullmatch(record.key):
         return False
     key = record.key.decode("ascii")
-    return all(span.trace_id == key for span in decoded.spans)
+    return all(touch.trace_id == key for touch in touches)
 
 
-def _dead_letter(record: Record, refused: Counter[str]) -> DeadLetter:
+def _dead_letter(record: Record, refused: Counter[RefusalReason]) -> DeadLetter:
     reason = min(refused, key=lambda word: (-refused[word], word))
     return DeadLetter(
         reason=reason,

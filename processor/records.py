@@ -33,9 +33,10 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from compiler.rule_set import Rule, RuleText
-    from compiler.trace import AttributeValue, Span, TraceView
+    from compiler.trace import AttributeValue, Span
     from compiler.verdict import Comparison, Judgement
     from processor.open_trace import OpenTrace
+    from processor.trace_engine import TraceFacts
     from topics.span import AttributeValue as SpanAttributeValue
     from topics.violation import Change
 
@@ -50,7 +51,7 @@ class RecordMaker:
     fingerprint: str
     rule: Rule
     judgement: Judgement
-    view: TraceView
+    facts: TraceFacts
     trace: OpenTrace
     decided_ns: int
 
@@ -63,11 +64,11 @@ class RecordMaker:
             change=change,
             verdict=SaidVerdict(self.judgement.verdict),
             early=self.trace.close_reason is None,
-            decided_at=format_ns(self.decided_ns or self.view.last_end_ns or 0),
+            decided_at=format_ns(self.decided_ns or self.facts.last_end_ns or 0),
             clauses=cast("tuple[Literal['always', 'never'], ...]", self.judgement.clauses),
             rule=_rule(rule, self.fingerprint),
-            trace=_trace(self.trace, self.view),
-            offenders=tuple(_offender(span, rule.text, self.view) for span in self.judgement.offenders),
+            trace=_trace(self.trace, self.facts),
+            offenders=tuple(_offender(span, rule.text, self.facts) for span in self.judgement.offenders),
             offender_count=self.judgement.offender_count,
             comparisons=tuple(_comparison(comparison) for comparison in self.judgement.comparisons),
             input=InputRange(
@@ -94,29 +95,28 @@ def _rule(rule: Rule, fingerprint: str) -> ViolatedRule:
     )
 
 
-def _trace(trace: OpenTrace, view: TraceView) -> JudgedTrace:
-    root = view.roots[0] if view.roots else None
+def _trace(trace: OpenTrace, facts: TraceFacts) -> JudgedTrace:
     return JudgedTrace(
         id=trace.trace_id,
-        root_name=root.name if root else None,
-        root_service=(service_name(root) or None) if root else None,
-        services=tuple(view.services[:SERVICE_COUNT_MAX]),
-        start_time=None if view.first_start_ns is None else format_ns(view.first_start_ns),
-        duration_ns=view.duration_ns,
-        span_count=len(view.by_id),
+        root_name=facts.root_name,
+        root_service=facts.root_service,
+        services=facts.services[:SERVICE_COUNT_MAX],
+        start_time=None if facts.first_start_ns is None else format_ns(facts.first_start_ns),
+        duration_ns=facts.duration_ns,
+        span_count=facts.span_count,
         close_reason=trace.close_reason,
         complete=completeness(trace) is Closing.COMPLETE,
-        orphan_count=view.orphan_count,
+        orphan_count=facts.orphan_count,
     )
 
 
-def _offender(span: Span, text: RuleText, view: TraceView) -> Offender:
+def _offender(span: Span, text: RuleText, facts: TraceFacts) -> Offender:
     timed = has_times(span)
     return Offender(
         span_id=span.span_id,
         service=service_name(span),
         name=span.name,
-        start_offset_ns=span.start_ns - view.first_start_ns if timed and view.first_start_ns is not None else None,
+        start_offset_ns=span.start_ns - facts.first_start_ns if timed and facts.first_start_ns is not None else None,
         duration_ns=span.end_ns - span.start_ns if timed else None,
         attributes=evidence(span, text),
     )

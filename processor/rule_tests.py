@@ -2,6 +2,7 @@
 
 A plain test: all spans arrive, then the trace closes as the test says. A timed test: spans arrive at their moments under default settings,
 early verdicts on; a mark is made after the arrivals of each moment, at each moment the test names, and whenever a trace falls due.
+The spans come as OTLP, a record each. A test asks what a rule means, so the reference engine answers, whatever engine a worker has.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from compiler.judge import judge
 from compiler.notation import INSTANT_NS
 from compiler.rule_set import RuleSet
 from compiler.verdict import Verdict
@@ -20,14 +20,17 @@ from processor.metrics import Silent
 from processor.notation_spans import spans_of
 from processor.open_trace import Arrival
 from processor.partition import Partition
+from processor.reference_traces import ReferenceTraceEngine
+from processor.trace_engine import TakenRecord
+from topics.otlp import encode_protobuf
 from topics.violation import CloseReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from compiler.rule_set import Rule, RuleTest
-    from compiler.trace import TraceView
-    from compiler.verdict import Closing, Judgement
+    from compiler.verdict import Judgement
+    from processor.engines import EngineMaker
     from processor.judging import SaidVerdict
     from topics.span import Span
 
@@ -60,9 +63,9 @@ class RuleTestOutcome:
         return self.test.offenders is None or self.offenders == self.test.offenders
 
 
-def run_rule_test(rule: Rule, test: RuleTest) -> RuleTestOutcome:
+def run_rule_test(rule: Rule, test: RuleTest, make_engine: EngineMaker = ReferenceTraceEngine) -> RuleTestOutcome:
     """Run one test of a rule, enabled or not; exceptions are in force whatever their last day."""
-    play = _Play(rule, test)
+    play = _Play(rule, test, make_engine)
     actual = play.timed() if test.is_timed else play.plain()
     said = play.judgement
     offenders = () if said is None else tuple(span.name for span in said.offenders)
@@ -72,13 +75,15 @@ def run_rule_test(rule: Rule, test: RuleTest) -> RuleTestOutcome:
 class _Play:
     """One run of one test."""
 
-    def __init__(self, rule: Rule, test: RuleTest) -> None:
+    def __init__(self, rule: Rule, test: RuleTest, make_engine: EngineMaker) -> None:
         self.test = test
         self.judgement: Judgement | None = None
         self.spans = spans_of(test.trace.lines)
         rule_set = RuleSet((replace(rule, text=replace(rule.text, enabled=True)),), "test")
-        judging = Judging(_OneRule(rule), rule_set, self._hear, Silent(), exceptions_expire=False)
-        self.partition = Partition(_TIMED, judging, Silent())
+        engine = make_engine(rule_set, 0, _OFFENDER_COUNT_MAX)
+        judging = Judging(engine, self._hear, Silent(), exceptions_expire=False, says_all=True)
+        policy = _TIMED if test.is_timed else ClosingPolicy(None, None, None, None, 0, len(self.spans) + 1)
+        self.partition = Partition(0, policy, judging, Silent())
         self._offset = 0
 
     @property
@@ -87,7 +92,6 @@ class _Play:
         return str(Verdict.UNKNOWN if self.judgement is None else self.judgement.verdict)
 
     def plain(self) -> str:
-        self.partition.policy = ClosingPolicy(None, None, None, None, 0, len(self.spans) + 1)
         self._arrive(INSTANT_NS, self.spans)
         self.partition.drain(CloseReason(self.test.close), INSTANT_NS)
         return self.word
@@ -114,21 +118,13 @@ class _Play:
 
     def _arrive(self, moment_ns: int, spans: Iterable[Span]) -> None:
         for span in spans:
-            self.partition.arrive(Arrival("test", 0, self._offset, moment_ns), [span])
+            taken = self.partition.take([TakenRecord(encode_protobuf([span]), "protobuf", moment_ns)])
+            assert not taken.refused, f"{span} is no span that could come"
+            self.partition.arrive(Arrival("test", 0, self._offset, moment_ns), taken.touches)
             self._offset += 1
 
     def _hear(self, said: SaidVerdict) -> None:
         self.judgement = said.judgement
-
-
-class _OneRule:
-    """The reference engine for a single rule, be it enabled or not."""
-
-    def __init__(self, rule: Rule) -> None:
-        self._rule = rule
-
-    def judge(self, view: TraceView, closing: Closing, opened_ns: int | None) -> list[Judgement]:
-        return [judge(self._rule, view, closing, opened_ns=opened_ns, offender_count_max=_OFFENDER_COUNT_MAX)]
 
 
 def run_rule_tests(rules: Sequence[Rule]) -> Iterable[RuleTestOutcome]:

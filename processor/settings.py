@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from processor.closing import SECOND_NS, ClosingPolicy
+from processor.engines import DEFAULT_ENGINE, EngineName
 from topics import names
 from topics.settings import TopicName
 
@@ -25,7 +26,7 @@ class GroupProtocol(StrEnum):
 
 
 class InputFormat(StrEnum):
-    """How values are read: `auto` goes by the record's content-type header and takes protobuf where there is none."""
+    """How values are read: `auto` goes by the record's content-type header and, where there is none, by how the value begins."""
 
     AUTO = "auto"
     PROTOBUF = "protobuf"
@@ -40,6 +41,9 @@ class Settings(BaseSettings):
     rules: Annotated[Path, Field(description="A rule file, or a directory whose .yaml and .yml files are read, subdirectories too.")] = (
         Path("rules")
     )
+    engine: Annotated[
+        EngineName, Field(description="What judges: luajit, or reference, the slow definition of what rules mean, to compare with.")
+    ] = DEFAULT_ENGINE
     bootstrap_servers: Annotated[str, Field(min_length=1, description="Kafka brokers, host:port, separated by commas.")] = "127.0.0.1:9092"
     client_properties: Annotated[
         dict[str, str],
@@ -68,7 +72,7 @@ class Settings(BaseSettings):
         str, Field(min_length=1, description="CloudEvents source of the violation records; the same on every worker of a group.")
     ] = "betrace"
     input_format: Annotated[
-        InputFormat, Field(description="protobuf, json, or auto: by the record's content-type header, else protobuf.")
+        InputFormat, Field(description="protobuf, json, or auto: by the record's content-type header, else by how the value begins.")
     ] = InputFormat.AUTO
     is_input_keyed: Annotated[
         bool,

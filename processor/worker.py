@@ -8,8 +8,9 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
-from compiler import ReferenceEngine, compile_sources, render
+from compiler import compile_sources, render
 from processor import metrics as m
+from processor.engines import make_engine
 from processor.faust_app import Lifeline, make_app, run_app
 from processor.handler import Handler, Surroundings
 from processor.health import Health
@@ -81,11 +82,11 @@ def free_port(host: str, port: int) -> int | None:
 def _run(settings: Settings, rule_set: RuleSet, port: int) -> int:
     metrics = PrometheusMetrics()
     metrics.set(m.RULES_IN_FORCE, len(rule_set.enabled), rule_set.fingerprint)
-    engine = ReferenceEngine(rule_set, settings.skew_tolerance_ns, settings.offender_count_max)
+    engine = make_engine(settings.engine, rule_set, settings.skew_tolerance_ns, settings.offender_count_max)
     lifeline = Lifeline()
     group = PartitionGroup(settings, metrics, lifeline.ended)
     around = Surroundings(KafkaPublisher(settings, metrics), metrics, wall_clock_ns, group.log_ends)
-    handler = Handler(engine, rule_set, settings.closing_policy(), around, is_keyed=settings.is_input_keyed)
+    handler = Handler(engine, settings.closing_policy(), around, is_keyed=settings.is_input_keyed)
     lifeline.tie(lambda: group.drive(handler), group.stop)
     pages = Health(settings, rule_set, group, metrics).pages()
     app = make_app(settings.group_id, settings.http_host, port, lifeline, pages)

@@ -84,8 +84,8 @@ def test_a_compliant_trace_ends_with_status_0(rules: Path, tmp_path: Path) -> No
 
 
 def test_json_holds_counts_violations_and_refusals(rules: Path, trace: Path, tmp_path: Path) -> None:
-    bad = written(tmp_path, "bad.json", "{ no json")
-    result = run("check", trace, bad, "--rules", rules, "--output", "json")
+    written(tmp_path, "trace.json", trace.read_bytes() + b"\n{ no json")
+    result = run("check", trace, "--rules", rules, "--output", "json")
     body = json.loads(result.stdout)
     assert result.exit_code == 1
     assert list(body) == ["rules", "violations", "refused"]
@@ -153,11 +153,40 @@ def test_an_input_of_which_nothing_can_be_read_ends_with_status_2(rules: Path, t
     assert "no input could be read" in result.stderr
 
 
-def test_a_missing_input_ends_with_status_2_alone_and_is_counted_beside_others(rules: Path, trace: Path, tmp_path: Path) -> None:
-    assert run("check", tmp_path / "none.json", "--rules", rules).exit_code == 2
-    result = run("check", tmp_path / "none.json", trace, "--rules", rules)
-    assert result.exit_code == 1
-    assert "refused: 1 unreadable" in result.output
+@pytest.mark.parametrize("content", [COMPLIANT, VIOLATING])
+def test_a_missing_input_beside_others_is_named_and_ends_with_status_2_after_they_were_judged(
+    rules: Path, tmp_path: Path, content: str
+) -> None:
+    trace, missing = written(tmp_path, "trace.json", content), tmp_path / "none.json"
+    assert run("check", missing, "--rules", rules).exit_code == 2
+    for inputs in ((missing, trace), (trace, missing)):
+        result = run("check", *inputs, "--rules", rules)
+        assert result.exit_code == 2
+        assert result.stderr == f"betrace: {missing}: no input could be read (unreadable)\n"
+        assert "refused: 1 unreadable" in result.stdout
+        assert "1 record, 3 spans, 1 trace" in result.stdout
+
+
+def test_every_input_that_could_not_be_used_is_named(rules: Path, tmp_path: Path) -> None:
+    good, bad = written(tmp_path, "good.json", COMPLIANT), written(tmp_path, "bad.json", "nonsense")
+    result = run("check", bad, good, "-", tmp_path / "none.json", "--rules", rules, stdin=b"\x00")
+    named = [line.split(": ")[1] for line in result.stderr.splitlines()]
+    assert (result.exit_code, named) == (2, [str(bad), "standard input", str(tmp_path / "none.json")])
+
+
+def test_an_empty_input_beside_others_is_no_failure(rules: Path, tmp_path: Path) -> None:
+    good, empty = written(tmp_path, "good.json", COMPLIANT), written(tmp_path, "empty.json", "")
+    assert run("check", empty, good, "--rules", rules).exit_code == 0
+
+
+def test_a_file_of_a_directory_that_cannot_be_read_is_counted(rules: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    written(folder, "good.json", COMPLIANT)
+    written(folder, "other.json", '{"resourceLogs": []}')
+    result = run("check", folder, "--rules", rules)
+    assert result.exit_code == 0
+    assert "refused: 1 not_traces" in result.stdout
 
 
 def test_bad_spans_are_counted_and_the_rest_is_judged(rules: Path, tmp_path: Path) -> None:
@@ -168,9 +197,17 @@ def test_bad_spans_are_counted_and_the_rest_is_judged(rules: Path, tmp_path: Pat
     assert "refused: 1 span_without_span_id" in result.output
 
 
-def test_bad_items_alone_leave_the_status_at_0(rules: Path, tmp_path: Path) -> None:
-    result = run("check", written(tmp_path, "in.json", document(span(1, "a", 0, 1) | {"spanId": ""})), "--rules", rules)
-    assert result.exit_code == 0
+def test_bad_items_beside_good_ones_leave_the_status_at_0(rules: Path, tmp_path: Path) -> None:
+    spans = (span(1, "a", 0, 1), span(2, "a", 0, 1) | {"spanId": ""})
+    assert run("check", written(tmp_path, "in.json", document(*spans)), "--rules", rules).exit_code == 0
+
+
+def test_an_input_whose_every_span_is_refused_ends_with_status_2_and_is_named(rules: Path, tmp_path: Path) -> None:
+    bad = written(tmp_path, "bad.json", document(span(1, "a", 0, 1) | {"spanId": ""}))
+    for inputs in ((bad,), (written(tmp_path, "good.json", COMPLIANT), bad)):
+        result = run("check", *inputs, "--rules", rules)
+        assert result.exit_code == 2
+        assert f"betrace: {bad}: no input could be read (span_without_span_id)" in result.stderr
 
 
 def test_a_trace_is_assembled_over_files_directories_and_standard_input(rules: Path, tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_random_bytes_are_no_traces_and_change_nothing_beside_some(rules: Path, 
         written(folder, f"{number}.bin", chance.randbytes(chance.randrange(1, 2_000)))
     status, refused, said = _judged(rules, folder)
     assert (status, sum(refused.values()) >= 40) == (2, True)
-    assert said.startswith("betrace: no input could be read (")
+    assert said.startswith(f"betrace: {folder}: no input could be read (")
     written(folder, "good.json", VIOLATING)
     assert _judged(rules, folder)[0] == 1
 

@@ -14,9 +14,10 @@ from rich.console import Console
 
 from cli.check_formats import FORMATS
 from cli.check_text import print_outcome
-from compiler import ReferenceEngine, RuleSet, SourceFile, compile_sources
+from compiler import RuleSet, SourceFile, compile_sources
 from processor.finite import FiniteOutcome, judge_finite
 from processor.inputs import read_inputs
+from processor.reference_traces import ReferenceTraceEngine
 from tests.cli.run import document, run, span, written
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "reference" / "violation.schema.json").read_text())
@@ -252,7 +253,7 @@ def thousands(tmp_path_factory: pytest.TempPathFactory) -> tuple[FiniteOutcome, 
         )
     ]
     file = written(tmp_path_factory.mktemp("thousands"), "in.json", document(*spans))
-    outcome = judge_finite(read_inputs([str(file)]), ReferenceEngine(rules), rules)
+    outcome = judge_finite(read_inputs([str(file)]), ReferenceTraceEngine(rules), keeps_records=True)
     assert len(outcome.records) == 6_000
     return outcome, rules
 

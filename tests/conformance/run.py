@@ -1,4 +1,7 @@
-"""The public runner of the conformance suite: `run_cases(ReferenceEngine)`. An engine joins with one line in `ENGINES`."""
+"""The public runner of the conformance suite: `run_cases(ReferenceEngine)`.
+
+An engine of the flow joins with one line in tests/trace_engines.py; one that only judges, with one in `ENGINES`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, assert_never
 
 from compiler import ReferenceEngine
+from processor.reference_traces import ReferenceTraceEngine
+from tests import trace_engines
+from tests.conformance.behind_the_flow import behind_the_flow
 from tests.conformance.case import Case, CheckCase, JudgeCase, ParseCase, StreamCase, load_cases
 from tests.conformance.run_judge import run_judge
 from tests.conformance.run_stream import run_stream
@@ -17,7 +23,12 @@ if TYPE_CHECKING:
 
     from tests.conformance.run_judge import EngineMaker
 
-ENGINES: Mapping[str, EngineMaker] = MappingProxyType({"reference": ReferenceEngine})
+ENGINES: Mapping[str, EngineMaker] = MappingProxyType(
+    {
+        "reference": ReferenceEngine,
+        **{f"{name} behind the flow": behind_the_flow(make) for name, make in trace_engines.ENGINES.items()},
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +61,7 @@ def _problems(case: Case, make_engine: EngineMaker) -> list[str]:
         case JudgeCase():
             return run_judge(case, make_engine)
         case StreamCase():
-            return run_stream(case)
+            return run_stream(case, ReferenceTraceEngine)
     assert_never(case)
 
 

@@ -10,16 +10,17 @@ from tests.conformance.run_judge import compiled
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from processor.engines import EngineMaker
     from processor.rule_tests import RuleTestOutcome
     from tests.conformance.case import StreamCase
 
 
-def run_stream(case: StreamCase) -> list[str]:
+def run_stream(case: StreamCase, make_engine: EngineMaker) -> list[str]:
     """Return what is wrong: every rule of the case carries its expectation as a test of its own."""
     rule_set = compiled(case.let, [_with_test(case, entry) for entry in case.entries()])
     if isinstance(rule_set, list):
         return rule_set
-    outcomes = [run_rule_test(rule, test) for rule in rule_set.rules for test in rule.tests]
+    outcomes = [run_rule_test(rule, test, make_engine) for rule in rule_set.rules for test in rule.tests]
     return [problem for outcome in outcomes for problem in _problems(outcome)]
 
 

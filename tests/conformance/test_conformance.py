@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from compiler import ReferenceEngine
-from tests.conformance.case import JudgeCase, load_cases
+from tests.conformance.case import JudgeCase, StreamCase, load_cases
 from tests.conformance.run import ENGINES, run_case, run_cases
+from tests.conformance.run_stream import run_stream
+from tests.trace_engines import engine_for
 
 if TYPE_CHECKING:
     from tests.conformance.case import Case
@@ -16,13 +18,20 @@ if TYPE_CHECKING:
 
 CASES = load_cases()
 OF_THE_ENGINE = [case for case in CASES if isinstance(case, JudgeCase)]
-OF_THE_HOUSE = [case for case in CASES if not isinstance(case, JudgeCase)]
+OF_THE_FLOW = [case for case in CASES if isinstance(case, StreamCase)]
+OF_THE_COMPILER = [case for case in CASES if not isinstance(case, JudgeCase | StreamCase)]
 
 
-@pytest.mark.parametrize("case", OF_THE_HOUSE, ids=lambda case: case.label)
-def test_compiler_and_flow_do_as_the_case_says(case: Case) -> None:
+@pytest.mark.parametrize("case", OF_THE_COMPILER, ids=lambda case: case.label)
+def test_the_compiler_does_as_the_case_says(case: Case) -> None:
     outcome = run_case(case, ReferenceEngine)
     assert outcome.passed, str(outcome)
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("case", OF_THE_FLOW, ids=lambda case: case.label)
+def test_the_flow_does_as_the_case_says(case: StreamCase) -> None:
+    assert run_stream(case, engine_for) == []
 
 
 @pytest.mark.parametrize("case", OF_THE_ENGINE, ids=lambda case: case.label)

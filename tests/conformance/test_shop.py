@@ -13,12 +13,15 @@ from functools import cache
 import pytest
 
 from cli.shop_rules import SHOP_RULES
-from compiler import Compilation, ReferenceEngine, RuleSet, compile_sources
+from compiler import Compilation, RuleSet, compile_sources
 from processor.finite import FiniteOutcome, judge_finite
 from processor.inputs import read_inputs
 from processor.rule_directory import read_sources
 from processor.rule_tests import run_rule_tests
+from tests.trace_engines import ENGINES, EngineInUse
 from topics.recordings import HOTROD_PROTO_KEYED, SHOP_ALL, SHOP_SCENARIOS, recording
+
+pytestmark = pytest.mark.usefixtures("engine")
 
 DEFECT_BY_RULE = {
     "tool-with-effects-is-approved": "agent_tool_without_approval",
@@ -59,10 +62,14 @@ def rule_set() -> RuleSet:
     return compiled
 
 
-@cache
 def outcome(name: str) -> FiniteOutcome:
-    """Return what the rules say of a recording; each is read once."""
-    return judge_finite(read_inputs([str(recording(name))]), ReferenceEngine(rule_set()), rule_set())
+    """Return what the rules say of a recording by the engine in use; each is read once."""
+    return judged(name, EngineInUse.name)
+
+
+@cache
+def judged(name: str, engine_name: str) -> FiniteOutcome:
+    return judge_finite(read_inputs([str(recording(name))]), ENGINES[engine_name](rule_set(), 0, 16))
 
 
 @cache

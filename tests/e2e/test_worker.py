@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from compiler import ReferenceEngine, compile_sources
+from compiler import compile_sources
 from processor.finite import FiniteOutcome, judge_finite
 from processor.inputs import InputRecord, read_inputs
+from processor.reference_traces import ReferenceTraceEngine
 from processor.rule_directory import read_sources
 from tests.e2e.stage import RULES, last_revisions, substance, wait_for
+from tests.trace_engines import ENGINES
 from topics.cloudevents import read_event
 from topics.recordings import SHOP_PROTO_KEYED, recording
 
@@ -31,7 +33,7 @@ def captured() -> tuple[InputRecord, ...]:
 def finite() -> FiniteOutcome:
     rule_set = compile_sources(read_sources(RULES)).rule_set
     assert rule_set is not None
-    return judge_finite(captured(), ReferenceEngine(rule_set), rule_set)
+    return judge_finite(captured(), ReferenceTraceEngine(rule_set))
 
 
 def _expected() -> dict[str, dict[str, object]]:
@@ -44,8 +46,9 @@ def _read_all(worker: Worker) -> None:
     wait_for(f"reading {count} records", lambda: worker.metric("betrace_position") >= count, worker)
 
 
-def test_the_worker_says_what_a_finite_run_says(stage: Stage) -> None:
-    worker = stage.start(drains_on_stop=True)
+@pytest.mark.parametrize("engine_name", ENGINES)
+def test_the_worker_says_what_a_finite_run_says(engine_name: str, stage: Stage) -> None:
+    worker = stage.start(drains_on_stop=True, engine=engine_name)
     stage.play(captured())
     _read_all(worker)
     assert worker.get("/readyz")[0] == 200

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from compiler import ReferenceEngine
 from processor.closing import SECOND_NS, ClosingPolicy
 from processor.handler import Handler, Surroundings
 from processor.metrics import Tally
 from processor.record import PartitionKey, RecordFormat
 from tests.processor.played import NEEDS_CHECK, NO_BYPASS, START_NS, rules
+from tests.trace_engines import engine_for
 from topics.otlp import encode_protobuf
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Owner:
         self.log = log
         self.tally = Tally()
         around = Surroundings(log.outbox, self.tally, lambda: log.at(log.wall_s), lambda keys: dict.fromkeys(keys, len(log.records)))
-        self.handler = Handler(ReferenceEngine(log.rule_set), log.rule_set, log.policy, around)
+        self.handler = Handler(engine_for(log.rule_set), log.policy, around)
         self.position = self.handler.assigned({KEY: log.committed}).get(KEY, 0)
 
     def read(self, count: int = 1_000_000, chunk: int = 1_000_000) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from compiler.compile import compile_sources
-from compiler.judge import ReferenceEngine
 from compiler.rule_set import RuleSet
 from compiler.source import SourceFile
 from processor.closing import SECOND_NS, ClosingPolicy
@@ -13,6 +12,9 @@ from processor.judging import Judging, SaidVerdict
 from processor.metrics import Tally
 from processor.open_trace import Arrival
 from processor.partition import Partition
+from processor.trace_engine import TakenRecord
+from tests.trace_engines import engine_for
+from topics.otlp import encode_protobuf
 from topics.span import Attributes, Resource, Span
 from topics.violation import CloseReason, Violation
 
@@ -72,12 +74,13 @@ class Played:
     offset: int = 0
 
     def __post_init__(self) -> None:
-        judging = Judging(ReferenceEngine(self.rule_set), self.rule_set, self.said.append, self.tally)
-        self.partition = Partition(self.policy, judging, self.tally)
+        judging = Judging(engine_for(self.rule_set), self.said.append, self.tally, says_all=True)
+        self.partition = Partition(0, self.policy, judging, self.tally)
 
     def arrive(self, second: float, *spans: Span, scattered: bool = False) -> None:
         """One record, without a mark."""
-        self.partition.arrive(Arrival("otlp_spans", 0, self.offset, self.at(second), scattered=scattered), spans)
+        taken = self.partition.take([TakenRecord(encode_protobuf(spans), "protobuf", self.at(second))])
+        self.partition.arrive(Arrival("otlp_spans", 0, self.offset, self.at(second), scattered=scattered), taken.touches)
         self.offset += 1
 
     def mark(self, second: float) -> None:

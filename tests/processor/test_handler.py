@@ -7,9 +7,13 @@ from dataclasses import replace
 import pytest
 
 from processor import metrics as m
+from processor.record import PartitionKey
 from processor.resume import Commit, read_note
 from tests.processor.logs import KEY, Log, LogRecord, Owner, believed
 from tests.processor.played import rules, span, trace_id
+from topics.otlp import encode_protobuf
+
+pytestmark = pytest.mark.usefixtures("engine")
 
 
 def test_partition_time_follows_the_records_while_the_log_is_not_read_to_its_end() -> None:
@@ -221,6 +225,32 @@ def test_a_released_partition_is_dropped_and_no_longer_checkpointed() -> None:
     owner.handler.released([KEY], lost=True)
     assert owner.handler.checkpoint([KEY]) == {}
     assert log.outbox.sent == []
+
+
+def test_a_released_partition_that_comes_back_knows_nothing_of_what_it_had_read() -> None:
+    log = Log()
+    log.append(0, span("charge", 1))
+    owner = log.own()
+    owner.read()
+    owner.handler.released([KEY], lost=False)
+    owner.handler.assigned({KEY: Commit(1, "")})
+    log.append(1, span("charge", 2))
+    owner.read()
+    owner.handler.drain()
+    assert [(it.input.first_offset, it.trace.span_count) for it in log.outbox.sent] == [(1, 1)]
+
+
+def test_partitions_of_one_worker_never_share_a_trace_even_after_one_was_released() -> None:
+    log, other = Log(), PartitionKey(KEY.topic, 1)
+    log.append(0, span("charge", 1))
+    owner = log.own()
+    owner.handler.assigned({other: None})
+    owner.handler.released([KEY], lost=False)
+    owner.handler.assigned({KEY: None})
+    owner.read()
+    owner.handler.chunk(other, [replace(log.records[0], partition=1, value=encode_protobuf([span("charge", 2)]))], 1)
+    owner.handler.drain()
+    assert [(it.input.partition, it.trace.span_count) for it in log.outbox.sent] == [(1, 1), (0, 1)]
 
 
 def test_a_record_that_cannot_be_read_becomes_a_dead_letter_and_is_counted_by_reason() -> None:

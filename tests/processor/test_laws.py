@@ -5,18 +5,21 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler import ReferenceEngine
 from processor.finite import judge_finite
 from tests.processor.logs import KEY, Log, LogRecord, Owner, believed
 from tests.processor.played import NEEDS_CHECK, NO_BYPASS, rules, span
+from tests.trace_engines import engine_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from topics.span import Span
+
+pytestmark = pytest.mark.usefixtures("engine")
 
 RULES = rules(NEEDS_CHECK, NO_BYPASS)
 NAMES = ("charge", "check", "bypass", "other")
@@ -55,7 +58,7 @@ def _run_to_the_end(owner: Owner, chunk: int) -> None:
 
 
 def _finite(records: Sequence[LogRecord]) -> dict[tuple[str, str], tuple[str, ...]]:
-    outcome = judge_finite(records, ReferenceEngine(RULES), RULES)
+    outcome = judge_finite(records, engine_for(RULES))
     return {(it.rule.id, it.trace.id): tuple(offender.span_id for offender in it.offenders) for it in outcome.records}
 
 

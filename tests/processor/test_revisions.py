@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from processor import metrics as m
 from processor.closing import ClosingPolicy
 from tests.processor.played import NEEDS_CHECK, NO_BYPASS, Played, rules, span
 from topics.violation import CloseReason, violation_id
+
+pytestmark = pytest.mark.usefixtures("engine")
 
 EARLY = ClosingPolicy(early_verdicts=True)
 
@@ -163,9 +167,7 @@ def test_judging_a_trace_again_with_nothing_new_says_nothing_again() -> None:
     played = Played()
     played.arrive(0, span("charge", 1))
     played.mark(30)
-    judging = played.partition.judging
-    assert judging is not None
-    judging.revise(played.said[0].trace, played.at(40))
+    played.partition.judging.revise([played.said[0].trace], played.at(40))
     assert len(played.records) == 1
 
 

@@ -1,0 +1,164 @@
+"""The reference engine behind the flow: keeps the spans of each trace as objects and judges them by the definition of the language."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from compiler.judge import ReferenceEngine
+from compiler.trace import TraceView
+from processor.closing import begins_anew
+from processor.trace_engine import CODES, Asked, Taken, Touch, TraceFacts
+from topics.otlp import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from compiler.rule_set import RuleSet
+    from compiler.verdict import Judgement
+    from processor.trace_engine import TakenRecord, TakePolicy
+    from topics.refusal import RefusalReason
+    from topics.span import Span
+
+
+@dataclass(slots=True)
+class _Trace:
+    """A trace: its spans by id in order of arrival, and when its first and its last record arrived."""
+
+    partition: int
+    trace_id: str
+    first_record_ns: int
+    last_record_ns: int
+    spans: dict[str, Span] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What was last asked of a trace, and answered."""
+
+    asked: Asked
+    view: TraceView
+    judgements: list[Judgement]
+
+
+class ReferenceTraceEngine:
+    """Judges as rule-language.md says (processor.trace_engine.TraceEngine), slowly.
+
+    `skew_tolerance_ns` widens time relations; `offender_count_max` bounds the offenders named.
+    """
+
+    def __init__(self, rule_set: RuleSet, skew_tolerance_ns: int = 0, offender_count_max: int = 16) -> None:
+        self.rule_set = rule_set
+        self._engine = ReferenceEngine(rule_set, skew_tolerance_ns, offender_count_max)
+        self._traces: dict[int, _Trace] = {}
+        self._handles: dict[tuple[int, str], int] = {}
+        self._free: list[int] = []
+        # Of the traces judged last: who asks for verdicts asks for their evidence next.
+        self._judged: dict[int, _Judged] = {}
+
+    def take(self, partition: int, records: Sequence[TakenRecord], policy: TakePolicy) -> Taken:
+        """Decode some records of a partition, in their order, and take in their spans; never raises for what they hold."""
+        self._judged.clear()
+        touches: list[Touch] = []
+        refused: dict[int, Counter[RefusalReason]] = {}
+        for index, record in enumerate(records):
+            decoded = decode(record.value, record.format)
+            if decoded.refused:
+                refused[index] = decoded.refused
+            touches += self._touches(partition, index, record.arrived_ns, decoded.spans, policy)
+        return Taken(touches, refused)
+
+    def judge(self, asked: Sequence[Asked]) -> list[bytes]:
+        """Return for each trace asked one byte per enabled rule: the index of its verdict in VERDICTS."""
+        judged = [self._judge(one) for one in asked]
+        self._judged = {one.asked.handle: one for one in judged}
+        return [bytes([CODES[judgement.verdict] for judgement in one.judgements]) for one in judged]
+
+    def explain(self, asked: Asked, rule_index: int) -> Judgement:
+        """Return the verdict of one enabled rule with its evidence."""
+        judged = self._judged.get(asked.handle)
+        if judged is None or judged.asked != asked:
+            judged = self._judged[asked.handle] = self._judge(asked)
+        return judged.judgements[rule_index]
+
+    def facts(self, handle: int) -> TraceFacts:
+        """Return what there is to say of a trace itself."""
+        view = self._judged[handle].view if handle in self._judged else self._view(handle)
+        root = view.roots[0] if view.roots else None
+        name = None if root is None else root.resource.attributes.get("service.name")
+        return TraceFacts(
+            root_name=None if root is None else root.name,
+            root_service=name if isinstance(name, str) and name else None,
+            services=tuple(view.services),
+            first_start_ns=view.first_start_ns,
+            last_end_ns=view.last_end_ns,
+            span_count=len(view.by_id),
+            orphan_count=view.orphan_count,
+        )
+
+    def drop(self, handle: int) -> None:
+        """Forget a trace; its handle may be used again."""
+        trace = self._traces.pop(handle)
+        self._judged.pop(handle, None)
+        self._free.append(handle)
+        if self._handles.get((trace.partition, trace.trace_id)) == handle:
+            del self._handles[trace.partition, trace.trace_id]
+
+    def export(self, handle: int) -> bytes:
+        """Raise NotImplementedError: spans have no packed form here."""
+        raise NotImplementedError
+
+    def load(self, partition: int, state: bytes) -> int:
+        """Raise NotImplementedError, as `export` does."""
+        raise NotImplementedError
+
+    def _touches(self, partition: int, record: int, arrived_ns: int, spans: Iterable[Span], policy: TakePolicy) -> Iterator[Touch]:
+        by_trace: dict[str, list[Span]] = {}
+        for span in spans:
+            by_trace.setdefault(span.trace_id, []).append(span)
+        for trace_id, own in by_trace.items():
+            handle = self._handles.get((partition, trace_id))
+            opened = handle is None or _is_over(self._traces[handle], policy, arrived_ns)
+            if handle is None or opened:
+                handle = self._open(partition, trace_id, arrived_ns)
+            trace = self._traces[handle]
+            trace.last_record_ns = max(trace.last_record_ns, arrived_ns)
+            yield _grown(trace, own, Touch(record, handle, trace_id, opened, len(own), 0, 0, 0, 0, root_seen=False), policy.span_count_max)
+
+    def _open(self, partition: int, trace_id: str, arrived_ns: int) -> int:
+        handle = self._free.pop() if self._free else len(self._traces)
+        self._traces[handle] = _Trace(partition, trace_id, arrived_ns, arrived_ns)
+        self._handles[partition, trace_id] = handle
+        return handle
+
+    def _judge(self, asked: Asked) -> _Judged:
+        view = self._view(asked.handle)
+        return _Judged(asked, view, self._engine.judge(view, asked.closing, asked.opened_ns))
+
+    def _view(self, handle: int) -> TraceView:
+        return TraceView(self._traces[handle].spans.values())
+
+
+def _is_over(trace: _Trace, policy: TakePolicy, arrived_ns: int) -> bool:
+    return begins_anew(policy, trace.first_record_ns, trace.last_record_ns, arrived_ns)
+
+
+def _grown(trace: _Trace, spans: Iterable[Span], touch: Touch, span_count_max: int) -> Touch:
+    """Keep spans unless their ids have come before or the trace has too many: of one id the first to arrive stands."""
+    new = redelivered = differing = over_limit = 0
+    root_seen = False
+    for span in spans:
+        kept = trace.spans.get(span.span_id)
+        if kept is not None:
+            redelivered += kept == span
+            differing += kept != span
+        elif len(trace.spans) >= span_count_max:
+            over_limit += 1
+        else:
+            new += 1
+            trace.spans[span.span_id] = span
+            root_seen = root_seen or not span.parent_id
+    return touch._replace(
+        new_count=new, redelivered_count=redelivered, differing_count=differing, over_limit_count=over_limit, root_seen=root_seen
+    )

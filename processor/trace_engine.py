@@ -1,0 +1,135 @@
+"""What the flow sees of an engine: records go in, it keeps what its rules must remember of each trace, and judges when it is asked.
+
+The flow keeps times, close reasons and what was said. A handle names a trace between them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from compiler.verdict import Verdict
+
+if TYPE_CHECKING:
+    from compiler.rule_set import RuleSet
+    from compiler.verdict import Closing, Judgement
+    from processor.record import RecordFormat
+    from topics.refusal import RefusalReason
+
+# A verdict is a byte between engine and flow: the index into this table.
+VERDICTS = (Verdict.UNKNOWN, Verdict.SATISFIED, Verdict.VIOLATED, Verdict.NOT_APPLICABLE, Verdict.INCONCLUSIVE, Verdict.EXCUSED)
+CODES = {verdict: code for code, verdict in enumerate(VERDICTS)}
+
+
+class TakenRecord(NamedTuple):
+    """A record as an engine takes it: an ExportTraceServiceRequest, its encoding, and when it arrived in partition time."""
+
+    value: bytes
+    format: RecordFormat
+    arrived_ns: int
+
+
+class TakePolicy(NamedTuple):
+    """How many spans are kept of a trace, and when a record begins its trace anew (processor/closing.py); None: never."""
+
+    span_count_max: int
+    closed_retention_ns: int | None = None
+    cut_age_ns: int | None = None
+
+
+class Touch(NamedTuple):
+    """What one record brought to one trace.
+
+    `record` is the index into the records given. `handle` is a small number, not negative, which names the trace until it is dropped and
+    is then used again. `opened`: the trace began with this record; an older trace of the same id, if the flow has not dropped it, keeps its
+    own handle and gets no more spans. `span_count` is how many spans of the trace the record held, `new_count` how many of them were kept;
+    the rest had come before, equal (`redelivered_count`) or not (`differing_count`), or were too many (`over_limit_count`). `root_seen`: a
+    kept span has no parent id.
+    """
+
+    record: int
+    handle: int
+    trace_id: str
+    opened: bool
+    span_count: int
+    new_count: int
+    redelivered_count: int
+    differing_count: int
+    over_limit_count: int
+    root_seen: bool
+
+
+class Taken(NamedTuple):
+    """What became of some records: touches in order of (record, first span of the trace in it), and what was refused, by record index."""
+
+    touches: list[Touch]
+    refused: dict[int, Counter[RefusalReason]]
+
+
+class Asked(NamedTuple):
+    """A question: a trace, how much of it is there, and when it opened, for exceptions that expire; None: every exception is in force."""
+
+    handle: int
+    closing: Closing
+    opened_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TraceFacts:
+    """What a violation record says of its trace, whatever the rules read.
+
+    Name and service are those of the first root in order of (start, id); `services` are distinct and sorted. Times are unix nanoseconds
+    of spans that have usable ones, None where no span has. An orphan has a parent id that names no other span of the trace.
+    """
+
+    root_name: str | None
+    root_service: str | None
+    services: tuple[str, ...]
+    first_start_ns: int | None
+    last_end_ns: int | None
+    span_count: int
+    orphan_count: int
+
+    @property
+    def duration_ns(self) -> int | None:
+        """Last end minus first start; None where no span has times."""
+        if self.first_start_ns is None or self.last_end_ns is None:
+            return None
+        return self.last_end_ns - self.first_start_ns
+
+
+class TraceEngine(Protocol):
+    """Keeps traces and judges them by one rule set. Serves one handler; its methods are called one at a time.
+
+    Traces of different partitions never meet, even with the same id; `partition` is any number that tells them apart.
+    """
+
+    @property
+    def rule_set(self) -> RuleSet:
+        """The rules it judges by."""
+
+    def take(self, partition: int, records: Sequence[TakenRecord], policy: TakePolicy) -> Taken:
+        """Decode some records of a partition, in their order, and take in their spans; never raises for what they hold."""
+
+    def judge(self, asked: Sequence[Asked]) -> list[bytes]:
+        """Return for each trace asked one byte per enabled rule, in the order of the rule set: its index in VERDICTS."""
+
+    def explain(self, asked: Asked, rule_index: int) -> Judgement:
+        """Return the verdict of one enabled rule with its evidence.
+
+        Of the offenders' attributes those are there, at least, that the rule reads or declares as evidence.
+        """
+
+    def facts(self, handle: int) -> TraceFacts:
+        """Return what there is to say of a trace itself."""
+
+    def drop(self, handle: int) -> None:
+        """Forget a trace; its handle may be used again."""
+
+    def export(self, handle: int) -> bytes:
+        """Return all that is kept of a trace, to be loaded by an engine of the same program. Raises NotImplementedError where it cannot."""
+
+    def load(self, partition: int, state: bytes) -> int:
+        """Take in a trace that was exported and return its handle; raises as `export` does, ValueError on the state of another program."""
