@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from compiler import RuleSet
-from loadtest.candidates import Verdicts, reference_verdicts
+from loadtest.candidates import reference_verdicts
 from loadtest.comparisons import Comparison
 from loadtest.corpora.corpus import Facts, Survey
+from loadtest.measured import Verdicts
 
 
 class DisagreementError(Exception):

@@ -10,7 +10,7 @@ from itertools import cycle, islice
 from statistics import median
 
 from compiler import RuleSet, SourceFile
-from loadtest.candidates import Candidate, Judge
+from loadtest.measured import Candidate, Judge
 from loadtest.rows import COMPILE, PAUSE, Row
 from loadtest.rule_writing import compiled, named_rules, rule_file
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from loadtest.agreement import check_equal, check_span_count, check_verdicts
-from loadtest.candidates import Candidate, Judge
 from loadtest.comparisons import Comparison, CParser, UpbWalk
 from loadtest.compile_beside import compile_rows
 from loadtest.corpora.corpus import Facts, Survey
 from loadtest.demand import demand_of
+from loadtest.measured import Candidate, Judge
 from loadtest.measuring import Contestant, Timings, timed
 from loadtest.rows import AGAINST_PYTHON, MEMORY, NEAR_LINEAR, NO_BAR, TIMES, TIMES_C, TIMES_UPB, Row
 from loadtest.rule_sample import RuleSample

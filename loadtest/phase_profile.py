@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 
-from loadtest.candidates import Candidate, Judge
 from loadtest.comparisons import CParser
 from loadtest.demand import demand_of
 from loadtest.engine_benchmark import SEED
+from loadtest.measured import Candidate, Judge
 from loadtest.measuring import Contestant, timed
 from loadtest.workloads import Workload, Workloads
 

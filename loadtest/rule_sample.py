@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from compiler import RuleSet, Verdict
-from loadtest.candidates import Verdicts, reference_verdicts
+from loadtest.candidates import reference_verdicts
 from loadtest.corpora.corpus import Corpus
+from loadtest.measured import Verdicts
 from loadtest.rule_writing import compiled, rule_file
 
 _DRAWS_PER_RULE_MAX = 8

@@ -12,10 +12,11 @@ from click.testing import CliRunner
 from compiler import RuleSet, SourceFile, Verdict
 from loadtest import __main__ as command
 from loadtest.agreement import DisagreementError, check_equal, check_span_count, check_verdicts
-from loadtest.candidates import CANDIDATES, REFERENCE, Evidence, Judge, Memory, Verdicts, reference_verdicts
+from loadtest.candidates import CANDIDATES, REFERENCE, reference_verdicts
 from loadtest.corpora.corpus import Corpus, Form, enough, written
 from loadtest.corpora.shop_traces import shop_traces
 from loadtest.corpora.wire import Layout
+from loadtest.measured import Evidence, Judge, Memory, Verdicts
 from loadtest.rule_writing import compiled
 
 Change = Callable[[dict[str, tuple[Verdict, ...]]], object]

@@ -12,12 +12,13 @@ from click.testing import CliRunner
 from compiler import RuleSet
 from loadtest import __main__ as command
 from loadtest import compile_beside, measuring, phase_profile, report, workloads
-from loadtest.candidates import CANDIDATES, REFERENCE, Judge
+from loadtest.candidates import CANDIDATES, REFERENCE
 from loadtest.corpora.corpus import Form, enough, written
 from loadtest.corpora.shop_traces import shop_traces
 from loadtest.corpora.wire import Layout
 from loadtest.engine_benchmark import EngineRun
 from loadtest.machine import machine
+from loadtest.measured import Judge
 from loadtest.measuring import Contestant, Timings, timed
 from loadtest.phase_profile import Profile
 from loadtest.report import Report, as_text, read_baseline
