@@ -56,10 +56,11 @@ class Partition:
         """Take in what one record brought; nothing is said before the next mark, but of a trace that this one's id displaces."""
         for touch in touches:
             trace = self._trace(touch, arrival)
-            trace.touched(touch, arrival)
             self._count(touch)
-            if touch.new_count:
+            # A trace that turns out to be scattered is judged by another column, be the spans known or not.
+            if touch.new_count or (arrival.scattered and not trace.scattered):
                 self._touched[trace.number] = trace
+            trace.touched(touch, arrival)
             self._enqueue(trace)
 
     def _trace(self, touch: Touch, arrival: Arrival) -> OpenTrace:

@@ -277,6 +277,34 @@ def test_a_record_not_keyed_by_its_trace_is_counted_and_its_trace_judged_as_inco
     assert [(record.rule.id, record.trace.complete) for record in log.outbox.sent] == [("no-bypass", False)]
 
 
+def _with_a_violation_whose_trace_turns_out_to_be_scattered() -> Log:
+    """The record that says so brings a span that had come before."""
+    log = Log()
+    log.append(0, span("charge", 1))
+    log.append(40, span("other", 2, of=2))
+    log.append(41, span("charge", 1), span("other", 3, of=2), key=None)
+    owner = log.own()
+    owner.read(chunk=1)
+    owner.checkpoint()
+    return log
+
+
+def test_a_trace_that_turns_out_to_be_scattered_is_judged_again_although_no_span_is_new() -> None:
+    sent = _with_a_violation_whose_trace_turns_out_to_be_scattered().outbox.sent
+    assert [(it.change, it.verdict, it.trace.complete) for it in sent] == [
+        ("raised", "violated", True),
+        ("withdrawn", "inconclusive", False),
+    ]
+
+
+def test_a_worker_that_starts_again_repeats_what_it_withdrew_of_a_scattered_trace() -> None:
+    log = _with_a_violation_whose_trace_turns_out_to_be_scattered()
+    owner = log.own()
+    owner.read()
+    assert log.outbox.sent[-1].change == "withdrawn"
+    assert believed(log.outbox.sent) == {}
+
+
 @pytest.mark.parametrize("note", ["", "anything", "betrace-1 1 2", "betrace-1 1 2 x", "betrace-1 1 2 ³", "betrace-1 -1 2 3", None])
 def test_a_note_that_is_not_ours_is_none(note: str | None) -> None:
     assert read_note(note) is None
