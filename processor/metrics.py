@@ -63,7 +63,12 @@ TIMESTAMPS_CLAMPED = _counter(
 )
 SPANS_READ = _counter("spans_read", "spans", "", "Spans read, redelivered ones included.")
 SPANS_REDELIVERED = _counter("spans_redelivered", "spans", "", "Spans that had come before with the same content: they change nothing.")
-SPANS_DIFFERING = _counter("spans_differing", "spans", "", "Spans that had come before with other content: the first to arrive stands.")
+SPANS_DIFFERING = _counter(
+    "spans_differing",
+    "spans",
+    "",
+    "Spans that had come before with other content: the first to arrive stands. Only the reference engine tells them from redelivered ones.",
+)
 SPANS_OVER_LIMIT = _counter(
     "spans_over_limit", "spans", "", "Spans beyond span_count_max of their trace, not kept: the trace closes as span_limit."
 )

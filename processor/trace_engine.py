@@ -45,8 +45,8 @@ class Touch(NamedTuple):
     `record` is the index into the records given. `handle` is a small number, not negative, which names the trace until it is dropped and
     is then used again. `opened`: the trace began with this record; an older trace of the same id, if the flow has not dropped it, keeps its
     own handle and gets no more spans. `span_count` is how many spans of the trace the record held, `new_count` how many of them were kept;
-    the rest had come before, equal (`redelivered_count`) or not (`differing_count`), or were too many (`over_limit_count`). `root_seen`: a
-    kept span has no parent id.
+    the rest had come before, equal (`redelivered_count`) or not (`differing_count`), or were too many (`over_limit_count`). An engine that
+    does not keep whole spans counts differing ones as redelivered. `root_seen`: a kept span has no parent id.
     """
 
     record: int

@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processor.finite import judge_finite
@@ -24,6 +24,8 @@ pytestmark = pytest.mark.usefixtures("engine")
 RULES = rules(NEEDS_CHECK, NO_BYPASS)
 NAMES = ("charge", "check", "bypass", "other")
 END_S = 5_000
+# An engine may be a program that has to be compiled for each log.
+of_a_log = settings(deadline=None)
 
 spans = st.lists(
     st.builds(
@@ -62,6 +64,7 @@ def _finite(records: Sequence[LogRecord]) -> dict[tuple[str, str], tuple[str, ..
     return {(it.rule.id, it.trace.id): tuple(offender.span_id for offender in it.offenders) for it in outcome.records}
 
 
+@of_a_log
 @given(spans, gaps, st.integers(1, 10))
 def test_the_same_log_in_the_same_chunks_says_the_same_bytes(arrivals: list[Span], gap_s: list[float], chunk: int) -> None:
     first, second = _log(arrivals, gap_s), _log(arrivals, gap_s)
@@ -70,6 +73,7 @@ def test_the_same_log_in_the_same_chunks_says_the_same_bytes(arrivals: list[Span
     assert [it.canonical_json() for it in first.outbox.sent] == [it.canonical_json() for it in second.outbox.sent]
 
 
+@of_a_log
 @given(spans, gaps, seeds)
 def test_a_finite_run_finds_the_same_whatever_the_order_of_arrival(arrivals: list[Span], gap_s: list[float], seed: int) -> None:
     shuffled = list(arrivals)
@@ -77,6 +81,7 @@ def test_a_finite_run_finds_the_same_whatever_the_order_of_arrival(arrivals: lis
     assert _finite(_log(arrivals, gap_s).records) == _finite(_log(shuffled, gap_s).records)
 
 
+@of_a_log
 @given(spans, gaps, seeds)
 def test_a_finite_run_finds_the_same_when_spans_are_redelivered(arrivals: list[Span], gap_s: list[float], seed: int) -> None:
     chance = random.Random(seed)
@@ -86,6 +91,7 @@ def test_a_finite_run_finds_the_same_when_spans_are_redelivered(arrivals: list[S
     assert _finite(_log(arrivals, gap_s).records) == _finite(_log(twice, gap_s).records)
 
 
+@of_a_log
 @given(spans, seeds, st.integers(1, 10))
 def test_a_stream_that_stays_within_the_retention_ends_where_a_finite_run_does(arrivals: list[Span], seed: int, chunk: int) -> None:
     chance = random.Random(seed)
@@ -97,6 +103,7 @@ def test_a_stream_that_stays_within_the_retention_ends_where_a_finite_run_does(a
     assert found == _finite(log.records)
 
 
+@of_a_log
 @given(spans, gaps, seeds)
 def test_crashes_and_restarts_lose_nothing_and_invent_nothing(arrivals: list[Span], gap_s: list[float], seed: int) -> None:
     """Ids are compared: a worker that reads on in larger chunks may close a trace in one step where another took two."""
@@ -114,6 +121,7 @@ def test_crashes_and_restarts_lose_nothing_and_invent_nothing(arrivals: list[Spa
     assert believed(stormy.outbox.sent).keys() == believed(calm.outbox.sent).keys()
 
 
+@of_a_log
 @given(spans, gaps, st.integers(1, 7))
 def test_the_low_watermark_never_passes_a_trace_that_is_remembered(arrivals: list[Span], gap_s: list[float], chunk: int) -> None:
     log = _log(arrivals, gap_s)

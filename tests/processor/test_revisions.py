@@ -83,13 +83,14 @@ def test_redelivered_spans_revise_nothing() -> None:
     assert played.tally.count(m.SPANS_REDELIVERED) == 1
 
 
-def test_a_redelivered_span_with_other_content_is_counted_and_the_first_stands() -> None:
+def test_a_redelivered_span_with_other_content_is_counted_and_the_first_stands(engine: str) -> None:
     played = Played()
     played.arrive(0, span("charge", 1))
     played.arrive(1, span("check", 1))
     played.drain(2)
     assert played.words == ["violated"]
-    assert played.tally.count(m.SPANS_DIFFERING) == 1
+    # Only who keeps whole spans can tell that they differ.
+    assert played.tally.count(m.SPANS_DIFFERING if engine == "reference" else m.SPANS_REDELIVERED) == 1
 
 
 def test_no_early_verdict_is_said_unless_it_is_asked_for() -> None:
