@@ -15,9 +15,10 @@ from compiler.relations import select_related
 from compiler.trace import Span
 from compiler.values import Duration, Truth, Value, arithmetic, compare, kleene_and, kleene_not, kleene_or, negate
 
-_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
-_GROWING = frozenset({"count", "distinct", "max", "trace:duration", "trace:spanCount", "trace:serviceCount"})
-_FALLING = frozenset({"min"})
+MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+GROWING = frozenset({"count", "distinct", "max", "trace:duration", "trace:spanCount", "trace:serviceCount"})
+FALLING = frozenset({"min"})
+DECIDED_BY_BOUNDS = GROWING | FALLING
 
 
 def formula(node: ir.Formula, trace: Trace) -> Truth:
@@ -42,6 +43,8 @@ def formula(node: ir.Formula, trace: Trace) -> Truth:
 
 def not_true(node: ir.AllOf, trace: Trace) -> list[Span]:
     """Return the selected spans of which the predicate is not true."""
+    if id(node) in trace.memory.not_true:
+        return trace.memory.not_true[id(node)]
     return [span for span in select(node.selector, trace) if predicate(node.predicate, Look(span, trace.bound)) is not True]
 
 
@@ -75,25 +78,26 @@ def aggregates_of(node: ir.Value) -> list[ir.Aggregate]:
 def compare_group(node: ir.Comparison, group: Group, trace: Trace) -> Truth:
     """Return the truth of a comparison for one group: by value, or while open as far as bounds decide it."""
     left, right = scalar(node.left, group, trace), scalar(node.right, group, trace)
-    if not trace.is_open or (_is_constant(node.left) and _is_constant(node.right)):
+    if not trace.is_open or (is_constant(node.left) and is_constant(node.right)):
         return compare(node.word, left, right)
-    if _is_constant(node.right):
+    if is_constant(node.right):
         return _decided(node.word, node.left, left, right)
-    if _is_constant(node.left):
-        return _decided(_MIRRORED[node.word], node.right, right, left)
+    if is_constant(node.left):
+        return _decided(MIRRORED[node.word], node.right, right, left)
     return None
 
 
-def _is_constant(node: ir.Value) -> bool:
+def is_constant(node: ir.Value) -> bool:
+    """Say whether a value of the trace is the same while the trace grows."""
     match node:
         case ir.Aggregate():
             return False
         case ir.TraceValue(name=name):
             return name == "trace:id"
         case ir.Arithmetic(first=first, rest=rest):
-            return _is_constant(first) and all(_is_constant(operand) for _, operand in rest)
+            return is_constant(first) and all(is_constant(operand) for _, operand in rest)
         case ir.Negate(operand=operand):
-            return _is_constant(operand)
+            return is_constant(operand)
         case _:
             return True
 
@@ -101,15 +105,15 @@ def _is_constant(node: ir.Value) -> bool:
 def _decided(word: str, node: ir.Value, bound: Value, constant: Value) -> Truth:
     """Decide `node word constant` where all values in the node's bounds agree: at least `bound`, or at most."""
     name = node.word if isinstance(node, ir.Aggregate) else node.name if isinstance(node, ir.TraceValue) else ""
-    if bound is None or name not in _GROWING | _FALLING:
+    if bound is None or name not in DECIDED_BY_BOUNDS:
         return None
-    beyond, reached = (">", ">=") if name in _GROWING else ("<", "<=")
+    beyond, reached = (">", ">=") if name in GROWING else ("<", "<=")
     if word in {beyond, reached}:
         return compare(word, bound, constant) or None
     if word in {"==", "!="}:
         return (word == "!=") if compare(beyond, bound, constant) else None
     # The contrary comparison holds from here on: `<` is false once `>=` is true.
-    contrary = reached if word == _MIRRORED[beyond] else beyond
+    contrary = reached if word == MIRRORED[beyond] else beyond
     return False if compare(contrary, bound, constant) else None
 
 
@@ -145,16 +149,15 @@ def trace_value(name: str, trace: Trace) -> Value:
     view = trace.view
     match name:
         case "trace:id":
-            return next((span.trace_id for span in view.spans), None)
+            return view.trace_id
         case "trace:duration":
             return None if view.duration_ns is None else Duration(view.duration_ns)
         case "trace:spanCount":
-            return len(view.spans)
+            return view.span_count
         case "trace:serviceCount":
-            return len(view.services)
+            return view.service_count
         case "trace:rootName":
-            return view.roots[0].name if view.roots else None
+            return view.root_name
         case "trace:rootService":
-            service = view.roots[0].resource.attributes.get("service.name") if view.roots else None
-            return service if isinstance(service, str) else None
+            return view.root_service
     raise AssertionError(name)

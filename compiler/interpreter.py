@@ -35,9 +35,13 @@ from compiler.values import (
 
 @dataclass(slots=True)
 class Memory:
-    """What was selected and grouped already, by the identity of the node: spans never change while a trace is judged."""
+    """What was selected and grouped already, by the identity of the node: spans never change while a trace is judged.
+
+    `not_true` is known beforehand of an `all` that a trace was asked as its spans came (captured_trace.py).
+    """
 
     selected: dict[int, list[Span]] = field(default_factory=dict)
+    not_true: dict[int, list[Span]] = field(default_factory=dict)
     groups: dict[int, dict[tuple[object, ...], list[Span]]] = field(default_factory=dict)
     joins: dict[int, tuple[Join | None, dict[object, list[Span]]]] = field(default_factory=dict)
 

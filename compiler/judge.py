@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from compiler import ir
 from compiler.blame import NO_BLAME, Blame, blame
 from compiler.evaluate import formula
-from compiler.interpreter import Trace
+from compiler.interpreter import Memory, Trace
 from compiler.relations import select_related
 from compiler.rule_set import Rule, RuleSet
 from compiler.trace import Span, TraceView
@@ -61,14 +61,15 @@ def judge(
     opened_ns: int | None,
     skew_tolerance_ns: int = 0,
     offender_count_max: int = 16,
+    memory: Memory | None = None,
 ) -> Judgement:
-    """Judge a trace by a rule.
+    """Judge a trace by a rule; `memory` holds what is known of it already.
 
     While the trace is open the verdict is `unknown` until it is decided `violated` and every exception in force is decided false.
     """
-    if rule.program.requires_complete and (view.orphan_count or not view.roots) and closing is Closing.COMPLETE:
+    if rule.program.requires_complete and not view.is_whole and closing is Closing.COMPLETE:
         closing = Closing.INCOMPLETE
-    trace = Trace(view, closing is not Closing.COMPLETE, skew_tolerance_ns)
+    trace = Trace(view, closing is not Closing.COMPLETE, skew_tolerance_ns, memory=memory or Memory())
     instances = _instances(rule.program, trace)
     verdict = _rule_verdict(rule.program, instances, closing)
     if verdict is not Verdict.VIOLATED:

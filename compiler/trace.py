@@ -126,6 +126,37 @@ class TraceView:
         """The spans without a parent id, in order of (start, id)."""
         return [span for span in self.spans if not span.parent_id]
 
+    @property
+    def span_count(self) -> int:
+        """The number of spans."""
+        return len(self.by_id)
+
+    @cached_property
+    def trace_id(self) -> str | None:
+        """The id that all spans share; None of no span."""
+        return next((span.trace_id for span in self.by_id.values()), None)
+
+    @property
+    def root_name(self) -> str | None:
+        """The name of the first root."""
+        return self.roots[0].name if self.roots else None
+
+    @property
+    def root_service(self) -> str | None:
+        """The service name of the first root, None where it is no string."""
+        name = self.roots[0].resource.attributes.get("service.name") if self.roots else None
+        return name if isinstance(name, str) else None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there is a root and no orphan."""
+        return bool(self.roots) and not self.orphan_count
+
+    @property
+    def service_count(self) -> int:
+        """The number of distinct service names."""
+        return len(self.services)
+
     @cached_property
     def orphan_count(self) -> int:
         """The number of spans whose parent is absent or themselves."""

@@ -5,6 +5,7 @@ All numbers and bytes go in and come out by value; Lua never sees a Python objec
 
 from __future__ import annotations
 
+import ctypes
 import os
 from array import array
 from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +31,7 @@ _JIT_OPTIONS = (
 _PREPARE = b"""
 local ffi, bit, jit_options, jit_on, eager = require("ffi"), require("bit"), ...
 if jit_on then require("jit.opt").start(unpack(jit_options)) else require("jit").off() end
-if eager then collectgarbage("setpause", 1) collectgarbage("setstepmul", 100000) end
+if eager then collectgarbage("setpause", 100) collectgarbage("setstepmul", 1000) end
 local globals = _G
 for _, name in ipairs { "os", "io", "require", "package", "debug", "python", "load", "loadstring", "loadfile", "dofile", "module", "jit", "_G",
   "getfenv", "setfenv", "newproxy" } do
@@ -110,6 +111,17 @@ class LuaProgram:
 
     def _matcher(self, pattern: Pattern) -> object:
         return self._table(_form(automaton_of(pattern)))
+
+
+def address_of(value: bytes) -> int:
+    """Return the address of the first byte; it holds as long as the bytes are kept alive. A NUL stands behind the last."""
+    return id(value) + _BYTES_OFFSET
+
+
+_BYTES_OFFSET = bytes.__basicsize__ - 1
+_PROBE = b"\x07probe"
+if ctypes.string_at(address_of(_PROBE), len(_PROBE) + 1) != _PROBE + b"\0":
+    raise ImportError("this Python keeps bytes in another way: no address can be handed to LuaJIT")
 
 
 def _key(key: object) -> object:

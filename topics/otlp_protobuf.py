@@ -184,6 +184,16 @@ def _value(message: schema.AnyValueMessage, depth: int) -> AttributeValue | None
             return None
 
 
+def read_value(wire: bytes) -> AttributeValue | None:
+    """Return the value of an AnyValue; None for one without a type. Raises RefusedError on bytes that are none."""
+    return _value(schema.read_any_value(wire), 0)
+
+
+def read_span(wire: bytes) -> Span:
+    """Return the span of the bytes of a Span, without resource and scope; raises RefusedError on bytes that are none."""
+    return _span(wire, Resource(), Scope())
+
+
 def _deeper(depth: int) -> int:
     if depth >= VALUE_DEPTH_MAX:
         raise RefusedError(RefusalReason.TOO_DEEP)

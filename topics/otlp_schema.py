@@ -181,6 +181,7 @@ read_scope_spans = cast("Callable[[bytes], ScopeSpansMessage]", _reader(_POOL, "
 read_resource = cast("Callable[[bytes], ResourceMessage]", _reader(_POOL, "resource.v1.Resource"))
 read_scope = cast("Callable[[bytes], ScopeMessage]", _reader(_POOL, "common.v1.InstrumentationScope"))
 read_span = cast("Callable[[bytes], SpanMessage]", _reader(_POOL, "trace.v1.Span"))
+read_any_value = cast("Callable[[bytes], AnyValueMessage]", _reader(_POOL, "common.v1.AnyValue"))
 
 
 def read_request(wire: bytes) -> RequestMessage:

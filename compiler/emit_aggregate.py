@@ -1,0 +1,98 @@
+"""Values of a trace in Lua: aggregates, groups, trace intrinsics. Counterparts: compiler/aggregates.py, scalar in compiler/evaluate.py."""
+
+from __future__ import annotations
+
+from compiler import ir
+from compiler import lua_tree as lua
+from compiler.emit_chunk import Chunk
+from compiler.emit_selection import key_expr, related_list
+from compiler.emit_value import PARAMETERS as LOOK
+from compiler.emit_value import SLOTS, Place, arithmetic, is_length, literal, slot, value
+from compiler.engine_layout import column_of
+from compiler.engine_plan import is_plain_count, leaf_key
+from compiler.ir_walk import mentions_bound
+from compiler.kinds import Kind, kind_of
+
+BOUND = lua.Name("j")
+_TRACE_VALUES = {
+    "trace:id": "W.trace_id",
+    "trace:duration": "W.trace_duration",
+    "trace:spanCount": "W.span_count",
+    "trace:serviceCount": "W.service_count",
+    "trace:rootName": "W.root_name",
+    "trace:rootService": "W.root_service",
+}
+
+
+def scalar(node: ir.Value, chunk: Chunk, group: lua.Expr | None) -> lua.Expr:
+    """Return a value of the trace, for one group where there are groups."""
+    match node:
+        case ir.Literal(value=constant):
+            return literal(constant)
+        case ir.Attribute() | ir.Intrinsic():
+            function = chunk.once("Y", ("own", node), lambda: lua.Function(LOOK, (lua.Return((value(node, Place(chunk)),)),)))
+            return lua.call(function, lua.name("T.rows"), lua.name("T.slots"), BOUND, BOUND)
+        case ir.Aggregate():
+            return _aggregate(node, chunk, group)
+        case ir.TraceValue(name=name):
+            return lua.call(_TRACE_VALUES[name], lua.Name("state"))
+        case ir.Arithmetic(first=first, rest=rest):
+            operands = [(sign, scalar(operand, chunk, group), kind_of(operand)) for sign, operand in rest]
+            return arithmetic(scalar(first, chunk, group), kind_of(first), operands)
+        case ir.Negate(operand=operand):
+            return lua.call("V.negate", scalar(operand, chunk, group))
+        case _:
+            raise AssertionError(node)  # lowering refuses it: wrong-sort
+
+
+def grouping(node: ir.Aggregate, chunk: Chunk) -> lua.Expr:
+    """Return the rows of an aggregate by group."""
+    keys = tuple(
+        chunk.once("Y", ("group", path), lambda path=path: lua.Function(LOOK, (lua.Return((_group_key(path, chunk),)),))) for path in node.by
+    )
+    make = lua.call("W.groups", related_list(node.related, chunk), lua.Table(keys), BOUND)
+    if mentions_bound(node):
+        return make
+    number = lua.Number(chunk.number(("groups", node.related, node.by)))
+    return lua.call("W.once", number, lua.Function((), (lua.Return((make,)),)))
+
+
+def _group_key(path: ir.Path, chunk: Chunk) -> lua.Expr:
+    return lua.NIL if is_length(kind_of(path)) else key_expr(path, chunk)
+
+
+def _aggregate(node: ir.Aggregate, chunk: Chunk, group: lua.Expr | None) -> lua.Expr:
+    if is_plain_count(node):
+        counter = chunk.layout.leaves[leaf_key(node.related.selector)].counter
+        assert counter is not None
+        return lua.item("state.c", counter)
+    rows = related_list(node.related, chunk)
+    if node.by:
+        assert group is not None
+        rows = lua.call("W.group", grouping(node, chunk), group)
+    if node.word == "count" and node.of is None:
+        return lua.call("W.count", rows)
+    assert node.of is not None
+    return _of_values(node.word, node.of, rows, chunk)
+
+
+def _of_values(word: str, of: ir.Path, rows: lua.Expr, chunk: Chunk) -> lua.Expr:
+    """Aggregate the values of a path; durations are told from numbers by their kind, ints from doubles by their tag."""
+    kind = kind_of(of)
+    length = is_length(kind)
+    if kind & Kind.TIME:
+        rows = lua.Name("NONE")  # times are no values of an aggregate
+    read = chunk.once("Y", ("own", of), lambda: lua.Function(LOOK, (lua.Return((value(of, Place(chunk)),)),)))
+    arguments = [rows, read]
+    if word in {"sum", "avg"}:
+        arguments.append(chunk.once("Y", ("whole", of), lambda: lua.Function(LOOK, (lua.Return((_is_whole(of, chunk),)),))))
+    arguments.append(lua.TRUE if length else lua.FALSE)
+    return lua.call("W." + word, *arguments, BOUND)
+
+
+def _is_whole(of: ir.Path, chunk: Chunk) -> lua.Expr:
+    column = column_of(of)
+    if column is None:
+        return lua.TRUE
+    place = Place(chunk, row=lua.Name("j") if of.of is not None else lua.Name("i"))
+    return lua.Binary("==", lua.Field(lua.Index(SLOTS, slot(place, chunk.layout.column(column))), "tag"), lua.Number(0x18))

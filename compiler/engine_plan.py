@@ -1,0 +1,193 @@
+"""First pass of the engine's compiler: what every rule needs of a span and of a trace, marked in one layout.
+
+A selection is *plain* where it can be decided span by span: no relation, nothing bound. Whether some span was selected is a bit of the
+trace then, how many a counter. All else is asked of *captured rows*: spans of relations, joins, `for each`, groups and aggregates, and
+those that a violation would name. Which these are follows from blame (rule-language.md section 8; compiler/blame.py): a selection is
+blamed for being true, `all` for being not true, so under `always` the one and under `never` the other has nothing to name.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import assert_never
+
+from compiler import ir
+from compiler.engine_layout import ANY_CLASS, Column, ColumnKind, Layout, Leaf, LeafKey, column_of
+from compiler.evaluate import aggregates_of
+from compiler.ir_walk import mentions_bound, walk
+from compiler.rule_set import Rule
+
+
+class Blamed(Enum):
+    """When a violation would name the spans of a part of a formula."""
+
+    TRUE = auto()
+    NOT_TRUE = auto()
+    NEVER = auto()
+
+
+_TURNED = {Blamed.TRUE: Blamed.NOT_TRUE, Blamed.NOT_TRUE: Blamed.TRUE, Blamed.NEVER: Blamed.NEVER}
+
+
+def is_plain(selector: ir.Selector) -> bool:
+    """Say whether a selection can be decided span by span, without a bound span."""
+    return not selector.reads_bound and not isinstance(selector.base, ir.Bound)
+
+
+def is_plain_related(related: ir.Related) -> bool:
+    """Say whether a selection has no relation and is plain."""
+    return not related.links and is_plain(related.selector)
+
+
+def is_plain_all(node: ir.AllOf) -> bool:
+    """Say whether `all` can be decided span by span."""
+    return is_plain(node.selector) and not mentions_bound(node.predicate)
+
+
+def is_plain_count(node: ir.Aggregate) -> bool:
+    """Say whether an aggregate is a mere count of a plain selection."""
+    return node.word == "count" and node.of is None and not node.by and is_plain_related(node.related)
+
+
+def leaf_key(selector: ir.Selector, not_true: ir.Predicate | None = None) -> LeafKey:
+    """Return the leaf of a selector; of one that reads the bound span the leaf of its base, whose rows are asked again."""
+    assert not isinstance(selector.base, ir.Bound)
+    return LeafKey(selector.base, None if selector.reads_bound else selector.where, not_true)
+
+
+class Planner:
+    """Marks in a layout what rules need."""
+
+    def __init__(self) -> None:
+        self.layout = Layout()
+        self._evidence: tuple[Column, ...] = ()
+        self._bound: ir.Selector | None = None
+        self._names_bound_spans = False
+
+    def rule(self, rule: Rule) -> None:
+        """Mark what one rule needs."""
+        program = rule.program
+        self._evidence = _evidence_columns(rule)
+        self._bound = None if program.for_each is None else program.for_each.related.selector
+        self._names_bound_spans = program.for_each is not None
+        if program.for_each is not None:
+            self._rows(program.for_each.related)
+        parts = ((program.when, Blamed.TRUE), (program.always, Blamed.NOT_TRUE), (program.never, Blamed.TRUE))
+        for body, blamed in parts:
+            if body is not None:
+                self._formula(body, blamed)
+        self._bound = None
+        for exception in rule.exceptions:
+            self._formula(exception.formula, Blamed.NEVER)
+
+    def _formula(self, node: ir.Formula, blamed: Blamed) -> None:
+        match node:
+            case ir.And(sides=sides) | ir.Or(sides=sides):
+                for side in sides:
+                    self._formula(side, blamed)
+            case ir.Not(body=body):
+                self._formula(body, _TURNED[blamed])
+            case ir.Selected(related=related) if is_plain_related(related):
+                self._seen(self._leaf(leaf_key(related.selector)), names_spans=blamed is Blamed.TRUE)
+            case ir.Selected(related=related):
+                self._rows(related)
+            case ir.AllOf(selector=selector, predicate=predicate) if is_plain_all(node):
+                self._seen(self._leaf(leaf_key(selector, predicate)), names_spans=blamed is Blamed.NOT_TRUE)
+            case ir.AllOf(selector=selector, predicate=predicate):
+                self._rows(ir.Related(selector))
+                self._captured_reads(selector, predicate)
+            case ir.Comparison():
+                self._comparison(node)
+            case _:
+                assert_never(node)
+
+    def _comparison(self, node: ir.Comparison) -> None:
+        for found in aggregates_of(node.left) + aggregates_of(node.right):
+            if is_plain_count(found):
+                self.layout.mark_counted(self._leaf(leaf_key(found.related.selector)))
+            self._rows(found.related)
+            for path in (*((found.of,) if found.of is not None else ()), *found.by):
+                self._captured_reads(found.related.selector, path)
+        self._bound_reads((node.left, node.right))
+
+    def _seen(self, leaf: Leaf, *, names_spans: bool) -> None:
+        self.layout.mark_seen(leaf)
+        if names_spans and not self._names_bound_spans:
+            self._capture(leaf)
+
+    def _leaf(self, key: LeafKey) -> Leaf:
+        leaf = self.layout.leaf(key)
+        for predicate in (key.where, key.not_true):
+            for node in walk(predicate):
+                if isinstance(node, ir.Attribute | ir.Intrinsic) and (column := column_of(node)) is not None:
+                    self.layout.column(column)
+        return leaf
+
+    # ---- captured rows --------------------------------------------------------------------------------------------------------------
+
+    def _rows(self, related: ir.Related) -> None:
+        """Let the spans of a selection and of its neighbours become rows, with what relations and bound predicates read of them."""
+        befores = (related.selector, *(link.selector for link in related.links))
+        for selector in befores:
+            if not isinstance(selector.base, ir.Bound):
+                self._capture(self._leaf(leaf_key(selector)))
+            if selector.reads_bound and selector.where is not None:
+                self._captured_reads(selector, selector.where)
+        for before, link in zip(befores, related.links, strict=False):
+            self.layout.reads_tree = self.layout.reads_tree or link.relation == "under"
+            for path in link.on:
+                self._captured_reads(before, path)
+                self._captured_reads(link.selector, path)
+
+    def _capture(self, leaf: Leaf) -> None:
+        leaf.is_captured = True
+        for column in self._evidence:
+            self._captured_column(leaf.class_id, column)
+
+    def _captured_reads(self, selector: ir.Selector, node: object) -> None:
+        """Let the rows of a selector carry what a predicate or a path reads of them, those of the bound selector what it reads of that."""
+        if (class_id := self._class_of(selector)) is not None:
+            for found in walk(node):
+                if isinstance(found, ir.SomeElement):
+                    self.layout.classes[class_id].captures_bytes = True
+                elif isinstance(found, ir.Attribute | ir.Intrinsic) and found.of is None and (column := column_of(found)) is not None:
+                    self._captured_column(class_id, column)
+        self._bound_reads(node)
+
+    def _bound_reads(self, node: object) -> None:
+        class_id = None if self._bound is None else self._class_of(self._bound)
+        for found in walk(node) if class_id is not None else ():
+            if isinstance(found, ir.Attribute | ir.Intrinsic) and found.of is not None and (column := column_of(found)) is not None:
+                self._captured_column(class_id or ANY_CLASS, column)
+
+    def _class_of(self, selector: ir.Selector) -> int | None:
+        base = selector.base
+        if isinstance(base, ir.Bound):
+            return None if self._bound is None else self._class_of(self._bound)
+        return self.layout.class_of(base)
+
+    def _captured_column(self, class_id: int, column: Column) -> None:
+        self.layout.column(column)
+        self.layout.classes[class_id].captured_columns[column] = None
+
+
+def _evidence_columns(rule: Rule) -> tuple[Column, ...]:
+    """Return the columns of the attributes that may leave in a violation, by every way processor/records.py looks them up."""
+    columns: dict[Column, None] = {}
+    for name in rule.text.evidence:
+        columns[Column(ColumnKind.ANY, name)] = None
+        scope, _, key = name.partition(".")
+        if key and scope == "span":
+            columns[Column(ColumnKind.SPAN, key)] = None
+        if key and scope == "resource":
+            columns[Column(ColumnKind.RESOURCE, key)] = None
+    return tuple(columns)
+
+
+def plan(rules: tuple[Rule, ...]) -> Layout:
+    """Return the layout of a program that judges by some rules."""
+    planner = Planner()
+    for rule in rules:
+        planner.rule(rule)
+    planner.layout.finish()
+    return planner.layout

@@ -1,0 +1,227 @@
+"""Rules to a program: one chunk of Lua, and the tables that the static runtime (compiler/runtime/*.lua) is set up with.
+
+Passes: plan (engine_plan.py) marks what rules need; emit_*.py make a Lua tree of every construct; lua_print.py writes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TypeAlias
+
+from compiler import ir
+from compiler import lua_tree as lua
+from compiler.emit_chunk import SECTION_SIZE, TABLES, Chunk, section
+from compiler.emit_predicate import predicate_function
+from compiler.emit_selection import member_bit, signed_bit
+from compiler.emit_verdict import exceptions_table, rule_function
+from compiler.engine_layout import ANY_CLASS, WORD_BITS, Column, ColumnKind, Layout, Leaf
+from compiler.engine_plan import plan
+from compiler.ir_walk import walk
+from compiler.lua_print import print_chunk
+from compiler.pattern import Pattern
+from compiler.rule_set import Rule, RuleSet
+from compiler.values import text_bytes
+
+# In the order in which they are loaded: each adds to the environment what the next ones build on.
+RUNTIME = (
+    *("memory", "texts", "wire", "id_sets", "traces", "decoder", "values", "arithmetic"),
+    *("captured", "rows", "judge", "leaves", "exchange", "engine"),
+)
+LIBRARIES = ("sweep", "relations", "exact", "patterns")
+
+Setting: TypeAlias = "bool | int | bytes | list[Setting] | dict[str | int, Setting]"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A rule set as a program. `fingerprint` names the layout of states: they may be exchanged by runtimes of one fingerprint only."""
+
+    rule_set: RuleSet
+    layout: Layout
+    patterns: tuple[Pattern, ...]
+    settings: dict[str | int, Setting]
+    chunk: str
+    fingerprint: bytes
+
+
+@cache
+def runtime_source(name: str) -> bytes:
+    """Return the source of a part of the runtime."""
+    return files("compiler").joinpath("runtime", name + ".lua").read_bytes()
+
+
+def compile_program(rule_set: RuleSet) -> Program:
+    """Return the program of the enabled rules of a set; total: every rule set has one."""
+    rules = rule_set.enabled
+    layout = plan(rules)
+    chunk = Chunk(layout)
+    leaves = [_leaf_table(leaf, chunk) for leaf in layout.leaves.values()]
+    entries = [_rule_table(rule, chunk) for rule in rules]
+    text = print_chunk(_chunk(chunk, leaves, entries))
+    runtime = b"".join(runtime_source(name) for name in (*RUNTIME, *LIBRARIES))
+    fingerprint = hashlib.sha256(text.encode() + runtime).digest()[:16]
+    patterns = _patterns(rules, chunk)
+    return Program(rule_set, layout, patterns, _settings(layout, rules), text, fingerprint)
+
+
+def _chunk(chunk: Chunk, leaves: list[lua.Statement], rules: list[lua.Statement]) -> list[lua.Statement]:
+    env = lua.Name("E")
+    empty = tuple(lua.Table(()) for _ in TABLES)
+    body: list[lua.Statement] = [
+        lua.Local(("E",), (lua.Name("..."),)),
+        lua.Local(("V", "W", "REL", "T"), tuple(lua.Field(env, name) for name in ("V", "W", "relations", "T"))),
+        lua.Local(("K", "SKEW", "NONE"), (lua.name("E.config.column_count"), lua.name("E.skew"), lua.name("W.none"))),
+        lua.Local(TABLES, empty),
+        lua.Assign(lua.Name("M"), lua.name("E.matchers")),
+        *chunk.sections(),
+        *_in_sections(leaves),
+        *_in_sections(rules),
+    ]
+    return body
+
+
+def _in_sections(statements: list[lua.Statement]) -> list[lua.Statement]:
+    starts = range(0, len(statements), SECTION_SIZE)
+    return [part for start in starts for part in section(statements[start : start + SECTION_SIZE])]
+
+
+def _leaf_table(leaf: Leaf, chunk: Chunk) -> lua.Statement:
+    """Register a leaf: where its bits are, and its predicates in full generality."""
+    word, mask = member_bit(chunk, leaf)
+    seen = leaf.seen
+    key = leaf.key
+    arguments: tuple[lua.Expr, ...] = (
+        lua.Number(leaf.class_id),
+        lua.Number(word),
+        lua.Number(mask),
+        lua.FALSE if seen is None else lua.Number(seen // WORD_BITS),
+        lua.Number(0 if seen is None else signed_bit(seen % WORD_BITS)),
+        lua.FALSE if leaf.counter is None else lua.Number(leaf.counter),
+        lua.TRUE if isinstance(key.base, ir.Root) else lua.FALSE,
+        lua.FALSE if key.where is None else predicate_function(key.where, chunk),
+        lua.FALSE if key.not_true is None else predicate_function(key.not_true, chunk),
+    )
+    return lua.Run(lua.call("E.add_leaf", *arguments))
+
+
+def _rule_table(rule: Rule, chunk: Chunk) -> lua.Statement:
+    whole = lua.TRUE if rule.program.requires_complete else lua.FALSE
+    return lua.Run(lua.call("E.add_rule", rule_function(rule, chunk), exceptions_table(rule, chunk), whole))
+
+
+def _patterns(rules: tuple[Rule, ...], chunk: Chunk) -> tuple[Pattern, ...]:
+    by_text = {
+        node.pattern.text: node.pattern
+        for rule in rules
+        for part in (rule.program, *(exception.formula for exception in rule.exceptions))
+        for node in walk(part)
+        if isinstance(node, ir.Matches)
+    }
+    return tuple(by_text[text] for text in chunk.patterns)
+
+
+# ---- settings of the runtime --------------------------------------------------------------------------------------------------------------
+
+
+def _settings(layout: Layout, rules: tuple[Rule, ...]) -> dict[str | int, Setting]:
+    columns = layout.columns
+    classes = layout.classes
+    read = _reads(layout)
+    texts = (ColumnKind.STATUS_MESSAGE, ColumnKind.SCOPE_NAME, ColumnKind.SCOPE_VERSION)
+    scope_kinds = (ColumnKind.SCOPE, ColumnKind.SCOPE_NAME, ColumnKind.SCOPE_VERSION)
+    scope_columns: list[Setting] = [number for column, number in columns.items() if column.kind in scope_kinds]
+    return {
+        "column_count": len(columns) + 1,
+        "word_count": max(1, (layout.bit_count + WORD_BITS - 1) // WORD_BITS),
+        "counter_count": max(1, layout.counter_count),
+        "membership_words": max(1, layout.word_count_max),
+        "any_words": layout.any_word_count,
+        "name_count": len(classes) - 1,
+        "names": [{"text": text_bytes(one.name), "id": number} for number, one in enumerate(classes) if number],
+        "keys": _keys(columns),
+        "blank_columns": [number for column, number in columns.items() if column.kind in texts],
+        "scope_columns": scope_columns,
+        "scopes_read": bool(scope_columns),
+        "name_column": columns.get(Column(ColumnKind.NAME), 0),
+        "message_column": columns.get(Column(ColumnKind.STATUS_MESSAGE), 0),
+        "scope_name_column": columns.get(Column(ColumnKind.SCOPE_NAME), 0),
+        "scope_version_column": columns.get(Column(ColumnKind.SCOPE_VERSION), 0),
+        "service_column": columns[Column(ColumnKind.RESOURCE, "service.name")],
+        "class_words": {number: one.word_count for number, one in enumerate(classes) if number},
+        "class_columns": {number: [columns[column] for column in one.captured_columns] for number, one in enumerate(classes)},
+        "class_bytes": {number: one.captures_bytes for number, one in enumerate(classes)},
+        "capture_masks": {number: _capture_masks(layout, number) for number in range(len(classes))},
+        "tree": layout.reads_tree,
+        "rule_count": len(rules),
+        **read,
+    }
+
+
+def _keys(columns: dict[Column, int]) -> list[Setting]:
+    """Return every attribute key with the columns it goes to: of a span two, of a resource two, of a scope one."""
+    places: dict[str, list[Setting]] = {}
+    kinds = {ColumnKind.ANY: (0, 2), ColumnKind.SPAN: (1,), ColumnKind.RESOURCE: (3,), ColumnKind.SCOPE: (4,)}
+    for column, number in columns.items():
+        if column.kind in kinds:
+            found = places.setdefault(column.key, [0, 0, 0, 0, 0, 0])
+            for place in kinds[column.kind]:
+                found[place] = number
+    for found in places.values():
+        for first in (0, 2):
+            if not found[first]:
+                found[first], found[first + 1] = found[first + 1], 0
+    return [{"text": text_bytes(key), "id": number, "c": found} for number, (key, found) in enumerate(places.items(), 1)]
+
+
+def _capture_masks(layout: Layout, class_id: int) -> list[Setting]:
+    """Return words and masks of the leaves whose spans become rows, of class 0 and of the class itself."""
+    masks: dict[int, int] = {}
+    for number in {ANY_CLASS, class_id}:
+        own = 0 if number == ANY_CLASS else layout.any_word_count
+        for leaf in layout.classes[number].leaves:
+            if leaf.is_captured:
+                word = own + leaf.local // WORD_BITS
+                masks[word] = masks.get(word, 0) | 1 << leaf.local % WORD_BITS
+    return [value for word, mask in masks.items() for value in (word, mask if mask < 1 << (WORD_BITS - 1) else mask - (1 << WORD_BITS))]
+
+
+def _reads(layout: Layout) -> dict[str | int, Setting]:
+    """Say of which spans more than the header is read: by class, of every span, of roots; and whether events and links are."""
+    needs: list[Setting] = [False] * len(layout.classes)
+    all_wanted = roots_wanted = events = links = False
+    for class_id, one in enumerate(layout.classes):
+        whole = bool(one.captured_columns) or one.captures_bytes
+        for leaf in one.leaves:
+            reads = whole or _reads_more(leaf)
+            if class_id:
+                needs[class_id] = needs[class_id] or reads
+            elif isinstance(leaf.key.base, ir.Root) and not whole:
+                roots_wanted = roots_wanted or reads
+            else:
+                all_wanted = all_wanted or reads
+            for node in walk((leaf.key.where, leaf.key.not_true)):
+                if isinstance(node, ir.SomeElement):
+                    events, links = events or node.word == "event", links or node.word == "link"
+        if one.captures_bytes:
+            events = links = True
+    return {
+        "needs": needs,
+        "all_wanted": all_wanted,
+        "roots_wanted": roots_wanted,
+        "events_read": events,
+        "links_read": links,
+        "reads_rows": any(leaf.is_captured for leaf in layout.leaves.values()),
+    }
+
+
+_IN_HEADER = frozenset({"span:duration", "span:kind", "span:id", "span:parentID", "span:startTime", "span:endTime"})
+
+
+def _reads_more(leaf: Leaf) -> bool:
+    for node in walk((leaf.key.where, leaf.key.not_true)):
+        if isinstance(node, ir.Attribute | ir.SomeElement) or (isinstance(node, ir.Intrinsic) and node.name not in _IN_HEADER):
+            return True
+    return False

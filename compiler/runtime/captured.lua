@@ -1,0 +1,231 @@
+-- Captured rows: written to a trace's own block when a leaf selects them, laid out as rows and slots again when the trace is judged.
+--
+-- One row: head, membership words (class 0's, then those of its name), cells; a cell is the payload of a column's value. `own` tells a value
+-- of the span from one of its resource. Two cells are no columns: the name of a span that no rule names, and the bytes of the whole span.
+return function(E)
+  local ffi, bit, C, config = E.ffi, E.bit, E.C, E.config
+  local band = bit.band
+  local cast, copy, fill = ffi.cast, ffi.copy, ffi.fill
+  ffi.cdef [[
+    typedef struct {
+      int32_t size, name;
+      uint64_t sid, pid;
+      int64_t t0, t1;
+      int32_t res;
+      uint8_t kind, status;
+      uint16_t cells;
+    } captured_t;
+    typedef struct { uint16_t column; uint8_t tag, own; int32_t len; } cell_t;
+  ]]
+  local capturedp, cellp, u8p, i32p = ffi.typeof("captured_t *"), ffi.typeof("cell_t *"), ffi.typeof("uint8_t *"), ffi.typeof("int32_t *")
+  local HEAD, CELL, WORDS_MAX, K = 48, 8, config.membership_words, config.column_count
+  local rows, slots, membership, any_words = E.rows, E.slots, E.membership, config.any_words
+  local NAME_CELL, BYTES_CELL = 65534, 65535
+  local class_words, class_columns, class_bytes = config.class_words, config.class_columns, config.class_bytes
+
+  local function padded(n) return band(n + 7, -8) end
+
+  local function words_of(name) return any_words + (name > 0 and class_words[name] or 0) end
+
+  local function cells_size(columns, i)
+    local size = 0
+    for x = 1, #columns do
+      local slot = slots[i * K + columns[x]]
+      if slot.tag ~= 0 then size = size + CELL + padded(slot.len) end
+    end
+    return size
+  end
+
+  local function write_cell(at, column, tag, own, p, len)
+    local cell = cast(cellp, at)
+    cell.column, cell.tag, cell.own, cell.len = column, tag, own, len
+    copy(at + CELL, p, len)
+    return at + (CELL + padded(len))
+  end
+
+  local function write_cells(at, columns, i)
+    local r, count = rows[i], 0
+    for x = 1, #columns do
+      local column = columns[x]
+      local slot = slots[i * K + column]
+      if slot.tag ~= 0 then
+        local from = slot.p - r.p
+        at = write_cell(at, column, slot.tag, (from >= 0 and from < r.plen) and 1 or 0, slot.p, slot.len)
+        count = count + 1
+      end
+    end
+    return at, count
+  end
+
+  -- Keep row i of the batch among the rows of its trace.
+  function E.capture(state, i)
+    local r = rows[i]
+    local name = r.name
+    local words = words_of(name)
+    local columns, own_columns = class_columns[0], class_columns[name]
+    local with_bytes = class_bytes[0] or class_bytes[name]
+    local size = HEAD + padded(4 * words) + cells_size(columns, i)
+    if name > 0 then size = size + cells_size(own_columns, i) else size = size + CELL + padded(r.nlen) end
+    if with_bytes then size = size + CELL + padded(r.plen) end
+    local block = state.captured
+    if block.n + size > block.cap then E.resize(block, math.max(block.n + size, math.min(2 * block.cap, block.cap + 4096)), 1) end
+    local begin = cast(u8p, block.p) + block.n
+    local head = cast(capturedp, begin)
+    head.size, head.name, head.sid, head.pid, head.t0, head.t1, head.res = size, name, r.sid, r.pid, r.t0, r.t1, r.res
+    head.kind, head.status = r.kind, r.status
+    copy(begin + HEAD, membership + i * WORDS_MAX, 4 * words)
+    local at, count = write_cells(begin + (HEAD + padded(4 * words)), columns, i)
+    if name > 0 then
+      local more
+      at, more = write_cells(at, own_columns, i)
+      count = count + more
+    else
+      at = write_cell(at, NAME_CELL, 0x0a, 1, r.np, r.nlen)
+      count = count + 1
+    end
+    if with_bytes then
+      at = write_cell(at, BYTES_CELL, 0, 1, r.p, r.plen)
+      count = count + 1
+    end
+    head.cells = count
+    block.n = block.n + size
+  end
+
+  function E.mark_captured(state, marked)
+    local begin, at = cast(u8p, state.captured.p), 0
+    while at < state.captured.n do
+      local head = cast(capturedp, begin + at)
+      marked[head.res] = true
+      at = at + head.size
+    end
+  end
+
+  -- ---- a trace laid out -------------------------------------------------------------------------------------------------------------
+  local T = { capacity = 0, n = 0, stamp = 0 }
+  E.T = T
+
+  local function reserve(n)
+    if n <= T.capacity then return end
+    local cap = math.max(1024, 2 * n)
+    T.rows = E.buffer("row_t", cap)
+    T.slots = E.buffer("slot_t", cap * K)
+    T.words = E.buffer("int32_t", cap * WORDS_MAX)
+    T.offsets = E.buffer("int32_t", cap)
+    T.order = E.buffer("int32_t", cap)
+    T.spare = E.buffer("int32_t", cap)
+    T.starts = E.buffer("uint64_t", cap)
+    T.ids = E.buffer("uint64_t", cap)
+    T.capacity = cap
+  end
+
+  local UNTIMED = 9223372036854775808ULL
+
+  local function find_rows(state)
+    local begin, at, n = cast(u8p, state.captured.p), 0, 0
+    while at < state.captured.n do
+      n = n + 1
+      at = at + cast(capturedp, begin + at).size
+    end
+    reserve(n)
+    at = 0
+    for i = 0, n - 1 do
+      local head = cast(capturedp, begin + at)
+      T.offsets[i] = at
+      T.order[i] = i
+      T.starts[i] = (head.t0 > 0 and head.t1 >= head.t0) and cast("uint64_t", head.t0) or UNTIMED
+      T.ids[i] = bit.bswap(head.sid)
+      at = at + head.size
+    end
+    return n
+  end
+
+  local function after(starts, ids, a, b)
+    return starts[a] > starts[b] or (starts[a] == starts[b] and ids[a] > ids[b])
+  end
+
+  local function merge(from, into, starts, ids, lo, mid, hi)
+    local a, b = lo, mid
+    for k = lo, hi - 1 do
+      if a < mid and (b >= hi or not after(starts, ids, from[a], from[b])) then
+        into[k] = from[a]
+        a = a + 1
+      else
+        into[k] = from[b]
+        b = b + 1
+      end
+    end
+  end
+
+  -- Order of (start, id), those without times last: place in compiler/trace.py.
+  local function sorted(n)
+    local from, into, starts, ids = T.order, T.spare, T.starts, T.ids
+    local width = 1
+    while width < n do
+      for lo = 0, n - 1, 2 * width do
+        local mid, hi = math.min(lo + width, n), math.min(lo + 2 * width, n)
+        merge(from, into, starts, ids, lo, mid, hi)
+      end
+      from, into = into, from
+      width = 2 * width
+    end
+    return from
+  end
+
+  local function lay_out(begin, i)
+    local head, r = cast(capturedp, begin), T.rows[i]
+    fill(r, ffi.sizeof("row_t"))
+    r.sid, r.pid, r.t0, r.t1, r.res = head.sid, head.pid, head.t0, head.t1, head.res
+    r.name, r.kind, r.status = head.name, head.kind, head.status
+    r.timed = (r.t0 > 0 and r.t1 >= r.t0) and 1 or 0
+    local words = words_of(head.name)
+    copy(T.words + i * WORDS_MAX, begin + HEAD, 4 * words)
+    fill(T.slots + i * K, 16 * K)
+    local at = begin + (HEAD + padded(4 * words))
+    for _ = 1, head.cells do
+      local cell = cast(cellp, at)
+      if cell.column == BYTES_CELL then
+        r.p, r.plen = at + CELL, cell.len
+      elseif cell.column == NAME_CELL then
+        r.np, r.nlen = at + CELL, cell.len
+        if config.name_column > 0 then
+          local slot = T.slots[i * K + config.name_column]
+          slot.p, slot.len, slot.tag = at + CELL, cell.len, 0x0a
+        end
+      else
+        local slot = T.slots[i * K + cell.column]
+        slot.p, slot.len, slot.tag = at + CELL, cell.len, cell.tag
+      end
+      at = at + (CELL + padded(cell.len))
+    end
+  end
+
+  -- Lay out the captured rows of a trace, unless they lie there already.
+  function E.lay_out(s)
+    if T.trace == s then return T end
+    local state = E.states()[s]
+    local n = find_rows(state)
+    local order = sorted(n)
+    local begin = cast(u8p, state.captured.p)
+    for i = 0, n - 1 do lay_out(begin + T.offsets[order[i]], i) end
+    T.n, T.trace, T.stamp = n, s, T.stamp + 1
+    T.lists, T.groups, T.joins, T.branches = {}, {}, {}, nil
+    return T
+  end
+
+  -- Forget what is laid out: traces have changed.
+  function E.clear_layout() T.trace = nil end
+
+  -- The rows that a leaf selects.
+  function E.members(class, word, mask)
+    local found, n = {}, 0
+    local words, r = T.words, T.rows
+    for i = 0, T.n - 1 do
+      if (class == 0 or r[i].name == class) and band(words[i * WORDS_MAX + word], mask) ~= 0 then
+        n = n + 1
+        found[n] = i
+      end
+    end
+    found.n = n
+    return found
+  end
+end

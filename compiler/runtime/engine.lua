@@ -1,0 +1,98 @@
+-- What the host calls: records in, verdicts out. Every answer is a number or a string; no table of Lua and no pointer leaves.
+return function(E)
+  local ffi, bit, config = E.ffi, E.bit, E.config
+  local cast = ffi.cast
+  local u8p, i64p, u64p, statep = ffi.typeof("uint8_t *"), ffi.typeof("int64_t *"), ffi.typeof("const uint64_t *"), ffi.typeof("state_t *")
+  local fstr = ffi.string
+  local API = {}
+
+  -- Takes in records first .. last - 1. `addresses`, `lengths`, `arrived`: arrays of 64-bit numbers. Returns the next record, why it stopped
+  -- there (0: all done, 1: more to do, 2: an odd record, 3: one of too many spans) and the touches as bytes.
+  function API.take(addresses, lengths, arrived, first, last, partition, span_count_max, retention, cut_age)
+    E.tend_pool()
+    E.clear_layout()
+    local n, next_record, why = E.decode(cast(u64p, addresses), cast(i64p, lengths), first, last)
+    E.commit(n, partition, cast(i64p, arrived), span_count_max, retention, cut_age)
+    E.evaluate(n)
+    return next_record, why, fstr(E.touches, E.touch_count * ffi.sizeof("touch_t"))
+  end
+
+  local out, out_size = nil, 0
+
+  local function room(size)
+    if size > out_size then
+      out_size = math.max(4096, 2 * size)
+      out = cast(u8p, E.buffer("uint8_t", out_size))
+    end
+    return out
+  end
+
+  -- Judges traces: `asked` holds of each handle, closing and when it opened (negative: every exception is in force), as 64-bit numbers.
+  -- Returns a code per rule and trace as bytes.
+  function API.judge(asked, n)
+    local rule_count = #E.rules
+    local codes = room(n * rule_count)
+    local numbers = cast(i64p, asked)
+    for k = 0, n - 1 do
+      E.judge(tonumber(numbers[3 * k]), tonumber(numbers[3 * k + 1]), numbers[3 * k + 2], codes + k * rule_count)
+    end
+    return fstr(codes, n * rule_count)
+  end
+
+  function API.trace_id(s) return E.W.trace_id(E.states()[s]) end
+
+  -- The bits of the selections seen.
+  function API.seen(s)
+    local state = E.states()[s]
+    return fstr(state.w, 4 * config.word_count)
+  end
+
+  -- Ids and parents of all spans, in order of arrival, where a rule asks for them.
+  function API.tree(s)
+    local block = E.states()[s].tree
+    return block.p == nil and "" or fstr(block.p, 16 * block.n)
+  end
+
+  function API.captured(s)
+    local block = E.states()[s].captured
+    return block.p == nil and "" or fstr(block.p, block.n)
+  end
+
+  -- The texts of the pool that a trace holds as services, each behind its length in 4 bytes.
+  function API.services(s)
+    local block = E.states()[s].services
+    local ids, found = cast("int32_t *", block.p), {}
+    local size = ffi.new("int32_t[1]")
+    for k = 0, block.n - 1 do
+      local text = E.pool[ids[k]]
+      size[0] = #text
+      found[k + 1] = fstr(size, 4) .. text
+    end
+    return table.concat(found)
+  end
+
+  function API.facts(s)
+    local state = E.states()[s]
+    return E.W.root_name(state) or false, E.W.root_service(state) or false, tonumber(state.spans), tonumber(state.orphans),
+      tonumber(state.roots), fstr(cast("const uint8_t *", state) + ffi.offsetof("state_t", "first_start"), 16)
+  end
+
+  function API.export(s) return E.export(s) end
+  function API.load(partition, text)
+    E.clear_layout()
+    return E.load(partition, text)
+  end
+
+  function API.drop(s)
+    E.clear_layout()
+    E.drop(s)
+  end
+
+  function API.pooled(id) return E.pool[id] or "" end
+
+  function API.memory()
+    return E.trace_count, E.block_bytes, ffi.sizeof("state_t"), collectgarbage("count")
+  end
+
+  return API
+end

@@ -1,0 +1,145 @@
+-- Verdicts of traces. Counterparts: compiler/judge.py, the atoms of compiler/evaluate.py.
+return function(E)
+  local ffi, bit, config = E.ffi, E.bit, E.config
+  local band = bit.band
+  local cast = ffi.cast
+  local T, W, pool, relations = E.T, E.W, E.pool, E.relations
+  local u64p = ffi.typeof("uint64_t *")
+  local UNDECIDED, SATISFIED, VIOLATED, NOT_APPLICABLE, INCONCLUSIVE, EXCUSED = 0, 1, 2, 3, 4, 5
+  local OPEN, INCOMPLETE = 0, 1
+
+  -- ---- atoms ------------------------------------------------------------------------------------------------------------------------
+  function W.seen(state, word, mask, closed)
+    if band(state.w[word], mask) ~= 0 then return true end
+    if closed then return false end
+    return nil
+  end
+
+  function W.unbroken(state, word, mask, closed)
+    if band(state.w[word], mask) ~= 0 then return false end
+    if closed then return true end
+    return nil
+  end
+
+  function W.some(list, closed)
+    if list.n > 0 then return true end
+    if closed then return false end
+    return nil
+  end
+
+  function W.all(list, predicate, closed, j)
+    local rows, slots = T.rows, T.slots
+    for x = 1, list.n do
+      if predicate(rows, slots, list[x], j) ~= true then return false end
+    end
+    if closed then return true end
+    return nil
+  end
+
+  function W.if_true(truth, value)
+    if truth == true then return value end
+    return nil
+  end
+
+  function W.on(key, j)
+    local rows, slots = T.rows, T.slots
+    return function(i) return key(rows, slots, i, j) end
+  end
+
+  function W.tree()
+    if not T.branches then
+      local block = E.states()[T.trace].tree
+      local n = block.n
+      local ids, parents = ffi.new("uint64_t[?]", n + 1), ffi.new("uint64_t[?]", n + 1)
+      local pairs = cast(u64p, block.p)
+      for i = 0, n - 1 do ids[i], parents[i] = pairs[2 * i], pairs[2 * i + 1] end
+      T.branches = relations.tree(ids, parents, n)
+    end
+    return T.branches
+  end
+
+  -- ---- values of the trace ----------------------------------------------------------------------------------------------------------
+  function W.trace_id(state)
+    return E.V.hex(cast("const uint8_t *", state.td), 16)
+  end
+  function W.trace_duration(state)
+    if state.last_end == 0 then return nil end
+    return state.last_end - state.first_start
+  end
+  function W.span_count(state) return state.spans end
+  function W.service_count(state) return state.services.n end
+  function W.root_name(state)
+    if state.roots == 0 then return nil end
+    return pool[state.root_name]
+  end
+  function W.root_service(state)
+    if state.roots == 0 or state.root_service == 0 then return nil end
+    return pool[state.root_service]
+  end
+
+  -- ---- instances --------------------------------------------------------------------------------------------------------------------
+  function W.verdict(head, always, never)
+    if head == true then
+      if always == false or never == true then return VIOLATED end
+      if always == true and never == false then return SATISFIED end
+    elseif head == false then
+      return NOT_APPLICABLE
+    end
+    return UNDECIDED
+  end
+
+  -- A rule of `for each`: violated if an instance is; while more spans may come nothing else is decided.
+  function W.each(list, instance, state, closed)
+    local undecided, satisfied = not closed, false
+    for x = 1, list.n do
+      local code = instance(state, closed, list[x])
+      if code == VIOLATED then return VIOLATED end
+      if code == UNDECIDED then undecided = true end
+      if code == SATISFIED then satisfied = true end
+    end
+    if undecided then return UNDECIDED end
+    return satisfied and SATISFIED or NOT_APPLICABLE
+  end
+
+  -- The first exception that is true excuses; while the trace is open each must be decided false first.
+  local function excused(exceptions, state, closing, closed, opened)
+    for x = 1, #exceptions do
+      local test, expires = exceptions[x][1], exceptions[x][2]
+      if not expires or opened < 0 or opened < expires then
+        local truth = test(state, closed)
+        if closing == OPEN then
+          if truth ~= false then return UNDECIDED end
+        elseif truth == true then
+          return EXCUSED
+        end
+      end
+    end
+    return VIOLATED
+  end
+
+  -- The code of one rule on a trace. `opened`: when the trace opened, negative: every exception is in force.
+  local function judge_one(rule, state, closing, closed, opened)
+    local code = rule.judge(state, closed)
+    if code == VIOLATED then
+      if rule.exceptions then return excused(rule.exceptions, state, closing, closed, opened) end
+      return VIOLATED
+    end
+    if closing == OPEN then return UNDECIDED end
+    if code == UNDECIDED then return INCONCLUSIVE end
+    return code
+  end
+
+  -- Writes the codes of all rules on trace `s`, from `out[0]`. `closing`: 0 open, 1 incomplete, 2 complete.
+  function E.judge(s, closing, opened, out)
+    local state = E.states()[s]
+    local broken = state.orphans > 0 or state.roots == 0
+    local rules = E.rules
+    if config.reads_rows then E.lay_out(s) end
+    for r = 1, #rules do
+      local rule = rules[r]
+      local mine = closing
+      if rule.whole and broken and mine == 2 then mine = INCOMPLETE end
+      out[r - 1] = judge_one(rule, state, mine, mine == 2, opened)
+    end
+  end
+end

@@ -1,0 +1,40 @@
+-- Puts the runtime together and loads a program into it; returns what the host may call.
+local ffi, bit, config, libraries, parts, forms, skew, chunk = ...
+local E
+local function env(part) part(E) end
+
+E = parts[1](ffi, bit, config)
+E.skew = ffi.cast("int64_t", skew)
+E.relations = libraries.relations(ffi, libraries.sweep(ffi, bit))
+E.exact = libraries.exact(ffi, bit)
+local kinds = libraries.patterns(ffi, bit)
+E.matchers = {}
+for k = 1, #forms do
+  local form = forms[k]
+  E.matchers[k] = kinds[form[1]](unpack(form, 2))
+end
+
+E.membership = E.buffer("int32_t", (E.row_capacity + 1) * config.membership_words)
+E.needs = E.buffer("uint8_t", config.name_count + 1)
+for class = 0, config.name_count do E.needs[class] = config.needs[class + 1] and 1 or 0 end
+E.leaves, E.rules = {}, {}
+for class = 0, config.name_count do E.leaves[class] = {} end
+
+function E.add_leaf(class, word, mask, seen_word, seen_mask, counter, root, where, not_true)
+  local leaves = E.leaves[class]
+  leaves[#leaves + 1] = {
+    word = word, mask = mask, seen_word = seen_word, seen_mask = seen_mask, counter = counter, root = root, where = where, not_true = not_true,
+  }
+end
+
+function E.add_rule(judge, exceptions, whole)
+  E.rules[#E.rules + 1] = { judge = judge, exceptions = exceptions, whole = whole }
+end
+
+env(parts[2])
+E.keys = E.text_table(0x0a, config.keys)
+E.names = E.text_table(0x2a, config.names)
+for k = 3, #parts - 1 do env(parts[k]) end
+E.W.none = { n = 0 }
+chunk(E)
+return parts[#parts](E)

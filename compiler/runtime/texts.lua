@@ -1,0 +1,89 @@
+-- Wanted texts (keys and names): found by two loads that lie inside the message, then compared in full, so that a hash never decides alone.
+return function(E)
+  local ffi, bit, C = E.ffi, E.bit, E.C
+  local band, bxor, rol, rshift = bit.band, bit.bxor, bit.rol, bit.rshift
+  local i32p, u8p = ffi.typeof("const packed_i32 *"), ffi.typeof("const uint8_t *")
+  local cast = ffi.cast
+
+  -- A table of texts that stand behind a tag byte and their length. `list`: {text, id, c0..c5}. Returns entries, shorts, r1, r2, mask.
+  local function sample(tag, text)
+    local n = #text
+    local head = string.char(tag, n % 128 + (n >= 128 and 128 or 0))
+    local full = n >= 128 and string.char(tag, n % 128 + 128, math.floor(n / 128)) .. text or head .. text
+    local at = #full - n
+    local p = cast(u8p, full)
+    return cast(i32p, p + at - 2).v, cast(i32p, p + at + n - 4).v
+  end
+
+  local function place(a, z, r1, r2, mask)
+    local h = bxor(a, rol(z, r1))
+    return band(bxor(h, rshift(h, r2)), mask)
+  end
+
+  local function collisions(samples, r1, r2, mask, enough)
+    local seen, count = {}, 0
+    for i = 1, #samples do
+      local h = place(samples[i][1], samples[i][2], r1, r2, mask)
+      if seen[h] then count = count + 1; if count >= enough then return count end end
+      seen[h] = true
+    end
+    return count
+  end
+
+  local function best(samples, mask)
+    local found, b1, b2 = 1e9, 13, 11
+    for r1 = 3, 29, 2 do
+      for r2 = 3, 17, 2 do
+        local count = collisions(samples, r1, r2, mask, found)
+        if count < found then found, b1, b2 = count, r1, r2 end
+        if found == 0 then return b1, b2 end
+      end
+    end
+    return b1, b2
+  end
+
+  local anchors = {}
+
+  local function fill(entry, one, a, z)
+    anchors[#anchors + 1] = one.text
+    entry.a, entry.z, entry.id, entry.len = a, z, one.id, #one.text
+    entry.text = cast(u8p, one.text)
+    for c = 0, 5 do entry.c[c] = one.c and one.c[c + 1] or 0 end
+  end
+
+  function E.text_table(tag, list)
+    local longer, size = {}, 16
+    for i = 1, #list do if #list[i].text >= 2 then longer[#longer + 1] = list[i] end end
+    while size < 4 * #longer do size = size * 2 end
+    local samples = {}
+    for i = 1, #longer do samples[i] = { sample(tag, longer[i].text) } end
+    local r1, r2 = best(samples, size - 1)
+    -- Entry 0 .. size-1 are found by hash, further ones by `next` of the entry before them; 0 ends a chain, for place 0 is never a follower.
+    local entries = E.buffer("entry_t", size + #longer + 1)
+    local shorts = E.buffer("entry_t", 257)
+    local free = size
+    for i = 1, #longer do
+      local h = place(samples[i][1], samples[i][2], r1, r2, size - 1)
+      if entries[h].len ~= 0 then
+        local last = h
+        while entries[last].next ~= 0 do last = entries[last].next end
+        entries[last].next = free
+        h, free = free, free + 1
+      end
+      fill(entries[h], longer[i], samples[i][1], samples[i][2])
+    end
+    for i = 1, #list do
+      local text = list[i].text
+      if #text == 1 then fill(shorts[text:byte()], list[i], 0, 0) elseif #text == 0 then fill(shorts[256], list[i], 0, 0) end
+    end
+    return { entries = entries, shorts = shorts, r1 = r1, r2 = r2, mask = size - 1 }
+  end
+
+  -- The entry further down a chain that is this text; the last one asked where none is (its len or text differ).
+  function E.text_chain(entries, at, b, p, n, a, z)
+    local k = entries[at]
+    if k.a == a and k.z == z and k.len == n and C.memcmp(k.text, b + p, n) == 0 then return at end
+    if k.next == 0 then return -1 end
+    return E.text_chain(entries, k.next, b, p, n, a, z)
+  end
+end

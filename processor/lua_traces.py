@@ -1,0 +1,249 @@
+"""The LuaJIT engine behind the flow: records go to the program as they are, evidence is read back from captured rows.
+
+What the program's decoder takes for odd (a form that no sender writes, or no OTLP at all) is decoded by topics.otlp, which refuses what must
+be refused, and given to the program in its usual form. So are records in JSON.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from compiler.captured_trace import CapturedView, TraceTotals, known
+from compiler.engine_program import compile_program
+from compiler.judge import judge
+from compiler.verdict import Closing
+from processor.captured_rows import RowReader, selected
+from processor.lua_engine import LuaProgram, address_of
+from processor.trace_engine import Asked, Taken, Touch, TraceFacts
+from topics.otlp import RECORD_SIZE_MAX, decode, encode_protobuf
+from topics.refusal import RefusalReason
+from topics.span import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from compiler.engine_layout import Leaf
+    from compiler.rule_set import RuleSet
+    from compiler.verdict import Judgement
+    from processor.captured_rows import Row
+    from processor.trace_engine import TakenRecord, TakePolicy
+
+_TOUCH = struct.Struct("<8i")
+_TIMES = struct.Struct("<qq")
+_PAIR = struct.Struct("<8s8s")
+_CLOSINGS = {Closing.OPEN: 0, Closing.INCOMPLETE: 1, Closing.COMPLETE: 2}
+_DONE, _MORE, _ODD, _TOO_MANY = range(4)
+# Spans of one record given to the program at a time, where they had to be written anew.
+_SPANS_AT_ONCE = 1_000
+_STAND_IN = Span("", "", "", 0, 0)
+
+
+class LuaTraceEngine:
+    """Judges by a program of the rule set (processor.trace_engine.TraceEngine).
+
+    `skew_tolerance_ns` widens time relations; `offender_count_max` bounds the offenders named. `jit` off and `collect_eagerly` are for tests.
+    """
+
+    def __init__(
+        self,
+        rule_set: RuleSet,
+        skew_tolerance_ns: int = 0,
+        offender_count_max: int = 16,
+        *,
+        jit: bool = True,
+        collect_eagerly: bool = False,
+    ) -> None:
+        self.rule_set = rule_set
+        self._skew_tolerance_ns = skew_tolerance_ns
+        self._offender_count_max = offender_count_max
+        self._rules = rule_set.enabled
+        self.program = LuaProgram(compile_program(rule_set), skew_tolerance_ns, jit=jit, collect_eagerly=collect_eagerly)
+        self._layout = self.program.program.layout
+        self._reader = RowReader(self._layout, lambda place: _text(self.program.pooled(place)))
+        self._trace_ids: dict[int, str] = {}
+        # Of the trace explained last: who asks for one rule's evidence often asks for another's.
+        self._explained: tuple[int, list[Row], CapturedView] | None = None
+
+    def take(self, partition: int, records: Sequence[TakenRecord], policy: TakePolicy) -> Taken:
+        """Decode some records of a partition, in their order, and take in their spans; never raises for what they hold."""
+        self._explained = None
+        taken = Taken([], {})
+        at = 0
+        while at < len(records):
+            behind = at
+            while behind < len(records) and records[behind].format == "protobuf" and len(records[behind].value) <= RECORD_SIZE_MAX:
+                behind += 1
+            odd = self._take_some(partition, records[at:behind], at, policy, taken) if behind > at else behind
+            at = odd
+            if at < len(records):
+                self._take_odd(partition, records[at], at, policy, taken)
+                at += 1
+        return taken
+
+    def judge(self, asked: Sequence[Asked]) -> list[bytes]:
+        """Return for each trace asked one byte per enabled rule: the index of its verdict in VERDICTS."""
+        numbers = array("q")
+        for one in asked:
+            numbers.extend((one.handle, _CLOSINGS[one.closing], -1 if one.opened_ns is None else one.opened_ns))
+        codes = self.program.judge(numbers.buffer_info()[0], len(asked))
+        width = len(self._rules)
+        return [codes[start : start + width] for start in range(0, width * len(asked), width)] if width else [b""] * len(asked)
+
+    def explain(self, asked: Asked, rule_index: int) -> Judgement:
+        """Return the verdict of one enabled rule with its evidence."""
+        rows, view = self._view(asked.handle)
+        rule = self._rules[rule_index]
+        state = self.program.seen(asked.handle)
+
+        def members(leaf: Leaf) -> list[Span] | bool:
+            if leaf.is_captured:
+                return selected(rows, leaf, self._layout.any_word_count)
+            return leaf.seen is not None and bool(state[leaf.seen // 8] >> leaf.seen % 8 & 1)
+
+        return judge(
+            rule,
+            view,
+            asked.closing,
+            opened_ns=asked.opened_ns,
+            skew_tolerance_ns=self._skew_tolerance_ns,
+            offender_count_max=self._offender_count_max,
+            memory=known(rule, self._layout, members, _STAND_IN),
+        )
+
+    def facts(self, handle: int) -> TraceFacts:
+        """Return what there is to say of a trace itself."""
+        totals = self._totals(handle)
+        return TraceFacts(
+            totals.root_name,
+            totals.root_service or None,
+            totals.services,
+            totals.first_start_ns,
+            totals.last_end_ns,
+            totals.span_count,
+            totals.orphan_count,
+        )
+
+    def drop(self, handle: int) -> None:
+        """Forget a trace; its handle may be used again."""
+        self._explained = None
+        del self._trace_ids[handle]
+        self.program.drop(handle)
+
+    def export(self, handle: int) -> bytes:
+        """Return all that is kept of a trace, packed; for an engine of the same program."""
+        return self.program.program.fingerprint + self.program.export(handle)
+
+    def load(self, partition: int, state: bytes) -> int:
+        """Take in a trace that was exported and return its handle; raises ValueError on the state of another program."""
+        fingerprint = self.program.program.fingerprint
+        if not state.startswith(fingerprint):
+            raise ValueError("the state belongs to another program")
+        handle = self.program.load(partition, state[len(fingerprint) :])
+        if handle < 0:
+            raise ValueError("the trace is there already")
+        self._trace_ids[handle] = self.program.trace_id(handle).decode()
+        return handle
+
+    # ---- taking in ------------------------------------------------------------------------------------------------------------------
+
+    def _take_some(self, partition: int, records: Sequence[TakenRecord], base: int, policy: TakePolicy, taken: Taken) -> int:
+        """Give records in protobuf to the program; return the index of the first that it found odd, or the one behind the last."""
+        addresses = array("Q", [address_of(record.value) for record in records])
+        lengths = array("q", [len(record.value) for record in records])
+        arrived = array("q", [record.arrived_ns for record in records])
+        at, why = 0, _MORE
+        while why == _MORE:
+            at, why, touches = self._call(partition, addresses, lengths, arrived, at, policy)
+            taken.touches.extend(self._touches(touches, base))
+        return base + at
+
+    def _call(
+        self, partition: int, addresses: array[int], lengths: array[int], arrived: array[int], first: int, policy: TakePolicy
+    ) -> tuple[int, int, bytes]:
+        pointers = (addresses.buffer_info()[0], lengths.buffer_info()[0], arrived.buffer_info()[0])
+        retention = -1 if policy.closed_retention_ns is None else policy.closed_retention_ns
+        cut_age = -1 if policy.cut_age_ns is None else policy.cut_age_ns
+        return self.program.take(*pointers, first, len(addresses), partition, policy.span_count_max, retention, cut_age)
+
+    def _touches(self, wire: bytes, base: int) -> Iterator[Touch]:
+        for record, handle, spans, kept, again, over, opened, root in _TOUCH.iter_unpack(wire):
+            if opened:
+                self._trace_ids[handle] = self.program.trace_id(handle).decode()
+            trace_id = self._trace_ids[handle]
+            yield Touch(base + record, handle, trace_id, bool(opened), spans, kept, again, 0, over, root_seen=bool(root))
+
+    def _take_odd(self, partition: int, record: TakenRecord, index: int, policy: TakePolicy, taken: Taken) -> None:
+        """Decode a record here, count what is refused, write the rest in its usual form."""
+        decoded = decode(record.value, record.format)
+        refused = Counter(decoded.refused)
+        values = [
+            encode_protobuf(decoded.spans[start : start + _SPANS_AT_ONCE]) for start in range(0, len(decoded.spans), _SPANS_AT_ONCE)
+        ]
+        merged: dict[int, Touch] = {}
+        for value in values:
+            usual = Taken([], {})
+            if self._take_some(partition, [record._replace(value=value, format="protobuf")], index, policy, usual) == index:
+                refused[RefusalReason.MALFORMED] += 1
+            for touch in usual.touches:
+                merged[touch.handle] = _joined(merged.get(touch.handle), touch)
+        taken.touches.extend(merged.values())
+        if refused:
+            taken.refused[index] = refused
+
+    # ---- reading back ---------------------------------------------------------------------------------------------------------------
+
+    def _view(self, handle: int) -> tuple[list[Row], CapturedView]:
+        if self._explained is None or self._explained[0] != handle:
+            rows = list(self._reader.rows(self.program.captured(handle), self._trace_ids[handle]))
+            links = {span.span_id: span for span in self._links(handle)}
+            self._explained = (handle, rows, CapturedView([row.span for row in rows], self._totals(handle), links))
+        return self._explained[1:]
+
+    def _links(self, handle: int) -> Iterator[Span]:
+        for span_id, parent_id in _PAIR.iter_unpack(self.program.tree(handle)):
+            yield Span("", span_id.hex(), "", 0, 0, parent_id.hex() if any(parent_id) else "")
+
+    def _totals(self, handle: int) -> TraceTotals:
+        root_name, root_service, span_count, orphan_count, root_count, times = self.program.facts(handle)
+        first_start_ns, last_end_ns = _TIMES.unpack(times)
+        services = self.program.services(handle)
+        return TraceTotals(
+            self._trace_ids[handle],
+            span_count,
+            tuple(sorted(_texts(services))),
+            first_start_ns if last_end_ns else None,
+            last_end_ns or None,
+            None if root_name is False else _text(root_name),
+            None if root_service is False else _text(root_service),
+            root_count,
+            orphan_count,
+        )
+
+
+def _texts(wire: bytes) -> Iterator[str]:
+    """Yield texts that stand behind their lengths in four bytes."""
+    at = 0
+    while at < len(wire):
+        behind = at + 4 + int.from_bytes(wire[at : at + 4], "little")
+        yield _text(wire[at + 4 : behind])
+        at = behind
+
+
+def _text(found: bytes) -> str:
+    return found.decode("utf-8", "surrogateescape")
+
+
+def _joined(before: Touch | None, touch: Touch) -> Touch:
+    """Add up what parts of one record brought to one trace."""
+    if before is None:
+        return touch
+    return before._replace(
+        span_count=before.span_count + touch.span_count,
+        new_count=before.new_count + touch.new_count,
+        redelivered_count=before.redelivered_count + touch.redelivered_count,
+        over_limit_count=before.over_limit_count + touch.over_limit_count,
+        root_seen=before.root_seen or touch.root_seen,
+    )
