@@ -67,7 +67,7 @@ SPANS_DIFFERING = _counter(
     "spans_differing",
     "spans",
     "",
-    "Spans that had come before with other content: the first to arrive stands. Only the reference engine tells them from redelivered ones.",
+    "Spans that had come before with other content: the first stands. Only the reference engine tells them from redelivered ones.",
 )
 SPANS_OVER_LIMIT = _counter(
     "spans_over_limit", "spans", "", "Spans beyond span_count_max of their trace, not kept: the trace closes as span_limit."
