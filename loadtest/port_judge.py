@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from compiler import Closing, Verdict
@@ -14,20 +15,28 @@ _PARTITION = 0
 
 
 class PortJudge:
-    """Judges with an engine that the flow could use; `memory` says what its open traces hold, in all."""
+    """Judges with an engine that the flow could use; `memory` says what an open trace holds, given the handles of all."""
 
-    def __init__(self, engine: TraceEngine, memory: Callable[[], Memory], phases: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(self, engine: TraceEngine, memory: Callable[[Sequence[int]], Memory]) -> None:
         self._engine = engine
         self._memory = memory
-        self.phases = phases
+        self._phases: Counter[str] = Counter()
         self._ids: list[str] = []
         self._codes: list[bytes] = []
 
     def judge(self, records: Sequence[bytes]) -> None:
         """Take in all records, judge every trace as complete, drop it."""
+        began_ns = time.perf_counter_ns()
         asked = self._opened(records)
+        taken_ns = time.perf_counter_ns()
         self._codes = self._engine.judge(asked)
+        judged_ns = time.perf_counter_ns()
         self._drop(asked)
+        self._phases.update(take=taken_ns - began_ns, judge=judged_ns - taken_ns, drop=time.perf_counter_ns() - judged_ns)
+
+    def phases(self) -> Mapping[str, int]:
+        """Return the time in calls of the engine."""
+        return self._phases
 
     def verdicts(self) -> Verdicts:
         """Return what the last call found."""
@@ -36,9 +45,9 @@ class PortJudge:
     def memory(self, records: Sequence[bytes]) -> Memory:
         """Return what is held per trace once all records are read."""
         asked = self._opened(records)
-        held, count = self._memory(), max(1, len(asked))
+        held = self._memory([one.handle for one in asked])
         self._drop(asked)
-        return Memory(held.state / count, held.evidence / count)
+        return held
 
     def evidence(self, records: Sequence[bytes]) -> Evidence:
         """Ask for the evidence of each violation, in the order of the traces."""

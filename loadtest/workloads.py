@@ -80,10 +80,11 @@ class Workloads:
         for form in Form:
             for layout in Layout:
                 yield Workload(1, "10 rules", few, self._shop(form, layout), FEW_RULES, against_python=True)
-        for count, row, bar in ((1, 1, FEW_RULES), (50, 2, FIFTY_RULES), (200, 2, MANY_RULES), (DRAWN_COUNT, 2, NO_BAR)):
-            rules = self.named(count) if count < DRAWN_COUNT else self._drawn()
-            for form in Form if count < DRAWN_COUNT else (Form.TRACES,):
+        for count, row, bar in ((1, 1, FEW_RULES), (50, 2, FIFTY_RULES), (200, 2, MANY_RULES)):
+            rules = self.named(count)
+            for form in Form:
                 yield Workload(row, f"{count} rule{'s' if count > 1 else ''}", rules, self._shop(form, Layout.COLLECTOR), bar)
+        yield self._of_very_many()
 
     def wide(self) -> Iterator[Workload]:
         """Yield row 1 on other spans: with 60 attributes, with texts of thousands of characters."""
@@ -125,11 +126,11 @@ class Workloads:
             rules = sampled(f"rules of the recorded shop, {form}", rule_set, corpus.prefix(4 * SAMPLE_SPAN_COUNT))
             yield Workload(13, f"the recorded shop by its {len(rules.violated)} rules", rules, corpus, RELATIONS)
 
-    def _drawn(self) -> RuleSample:
-        """Return so many rules that not each of them need fire."""
-        return sampled(
-            f"named {DRAWN_COUNT}", compiled([rule_file(list(islice(named_rules(self.seed), DRAWN_COUNT)), "drawn")]), self.sample
-        )
+    def _of_very_many(self) -> Workload:
+        """Return row 2 of so many rules that not each of them need fire, over fewer spans."""
+        rule_set = compiled([rule_file(list(islice(named_rules(self.seed), DRAWN_COUNT)), "drawn")])
+        corpus = written("shop, a quarter", enough(iter(self.shop), self.span_count // 4), Form.TRACES, Layout.COLLECTOR)
+        return Workload(2, f"{DRAWN_COUNT} rules", sampled(f"named {DRAWN_COUNT}", rule_set, self.sample), corpus, NO_BAR)
 
     def _new_shop(self, form: Form, layout: Layout) -> Corpus:
         return written("shop", self.shop, form, layout)

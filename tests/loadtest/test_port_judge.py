@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import sys
 
+import pytest
+
 from compiler import Verdict
-from loadtest.candidates import REFERENCE, reference_verdicts
+from loadtest.agreement import check_verdicts
+from loadtest.candidates import CANDIDATES, REFERENCE, reference_verdicts
 from loadtest.corpora.corpus import Corpus, Form, enough, written
 from loadtest.corpora.shop_traces import shop_traces
 from loadtest.corpora.wire import Layout
@@ -21,8 +24,8 @@ def corpus() -> Corpus:
     return written("shop", enough(shop_traces(7), 300), Form.BATCHES, Layout.COLLECTOR)
 
 
-def judge(engine: ReferenceTraceEngine, memory: Memory | None = None) -> PortJudge:
-    return PortJudge(engine, lambda: memory or Memory(0, 0), dict)
+def judge(engine: ReferenceTraceEngine) -> PortJudge:
+    return PortJudge(engine, lambda handles: Memory(len(handles), 0))
 
 
 def test_it_finds_what_the_reference_engine_finds_each_time_anew() -> None:
@@ -40,7 +43,22 @@ def test_each_violation_is_explained_once_by_either_way_of_asking() -> None:
     assert found.taken_ns >= 0
 
 
-def test_what_all_open_traces_hold_is_counted_for_one() -> None:
-    trace_count = corpus().facts().trace_count
-    held = judge(ReferenceTraceEngine(RULES), Memory(100 * trace_count, 30 * trace_count)).memory(corpus().records)
-    assert held == Memory(100, 30)
+def test_memory_is_asked_for_while_all_traces_are_open() -> None:
+    assert judge(ReferenceTraceEngine(RULES)).memory(corpus().records) == Memory(corpus().facts().trace_count, 0)
+
+
+@pytest.mark.parametrize("name", list(CANDIDATES))
+def test_every_candidate_says_what_the_reference_engine_says_and_can_be_asked_everything(name: str) -> None:
+    """Judged twice, and once more after memory and evidence, which leave nothing behind."""
+    records, survey = corpus().records, corpus().survey(sys.maxsize)
+    judge = CANDIDATES[name].start(RULES)
+    for _ in range(2):
+        judge.judge(records)
+        check_verdicts(name, RULES, survey, judge.verdicts())
+    held = judge.memory(records)
+    assert held.state > 0
+    assert held.evidence >= 0
+    assert judge.evidence(records).violation_count == REFERENCE.start(RULES).evidence(records).violation_count
+    judge.judge(records)
+    check_verdicts(name, RULES, survey, judge.verdicts())
+    assert sum(judge.phases().values()) > 0
