@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from processor.reference_traces import ReferenceTraceEngine
@@ -24,7 +23,7 @@ class EngineName(StrEnum):
     REFERENCE = "reference"
 
 
-DEFAULT_ENGINE = EngineName.REFERENCE
+DEFAULT_ENGINE = EngineName.LUAJIT
 
 
 def make_engine(name: EngineName, rule_set: RuleSet, skew_tolerance_ns: int = 0, offender_count_max: int = 16) -> TraceEngine:
@@ -35,5 +34,6 @@ def make_engine(name: EngineName, rule_set: RuleSet, skew_tolerance_ns: int = 0,
     if name is EngineName.REFERENCE:
         return ReferenceTraceEngine(rule_set, skew_tolerance_ns, offender_count_max)
     # The LuaJIT runtime is a library of its own: who asks for the reference engine need not have it.
-    make: EngineMaker = import_module("processor.lua_traces").LuaTraceEngine
-    return make(rule_set, skew_tolerance_ns, offender_count_max)
+    from processor.lua_traces import LuaTraceEngine  # noqa: PLC0415
+
+    return LuaTraceEngine(rule_set, skew_tolerance_ns, offender_count_max)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from processor.lua_traces import LuaTraceEngine
 from processor.reference_traces import ReferenceTraceEngine
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from processor.engines import EngineMaker
     from processor.trace_engine import TraceEngine
 
-ENGINES: Mapping[str, EngineMaker] = MappingProxyType({"reference": ReferenceTraceEngine})
+ENGINES: Mapping[str, EngineMaker] = MappingProxyType({"reference": ReferenceTraceEngine, "luajit": LuaTraceEngine})
 
 
 class EngineInUse:

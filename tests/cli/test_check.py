@@ -11,6 +11,9 @@ import jsonschema
 import pytest
 
 from cli.shop_rules import SHOP_RULES
+from compiler import RuleSet
+from processor.engines import EngineName, make_engine
+from processor.trace_engine import TraceEngine
 from tests.cli.run import COMPLIANT, NEEDS_CHECK, VIOLATING, document, run, span, written
 from topics.recordings import SHOP_PROTO_KEYED, recording
 
@@ -227,6 +230,22 @@ def test_usage_errors_end_with_status_2(rules: Path, trace: Path) -> None:
     assert run("check", trace, "--rules", "/nowhere").exit_code == 2
 
 
+def test_the_engine_may_be_named_by_the_environment_and_must_be_one(rules: Path, trace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def noted(name: EngineName, rule_set: RuleSet) -> TraceEngine:
+        made.append(name)
+        return make_engine(name, rule_set)
+
+    monkeypatch.setattr("cli.check_command.make_engine", noted)
+    run("check", trace, "--rules", rules)
+    monkeypatch.setenv("BETRACE_ENGINE", "reference")
+    run("check", trace, "--rules", rules)
+    run("check", trace, "--rules", rules, "--engine", "luajit")
+    assert made == ["luajit", "reference", "luajit"]
+    assert run("check", trace, "--rules", rules, "--engine", "python").exit_code == 2
+
+
 def test_a_terminal_never_sees_control_characters_of_a_trace(rules: Path, tmp_path: Path) -> None:
     evil = "\x1b[2J\x07evil\u202e\nname"
     spans = (span(1, evil, 0, 9), span(2, "charge", 1, 2, parent=1, amount=5000))
@@ -238,8 +257,9 @@ def test_a_terminal_never_sees_control_characters_of_a_trace(rules: Path, tmp_pa
         assert output != "text" or "\u202e" not in result.output
 
 
-def test_the_recorded_shop_is_judged_by_its_rules() -> None:
-    result = run("check", recording(SHOP_PROTO_KEYED), "--rules", SHOP_RULES, "-o", "json")
+@pytest.mark.parametrize("engine", EngineName)
+def test_the_recorded_shop_is_judged_by_its_rules(engine: EngineName) -> None:
+    result = run("check", recording(SHOP_PROTO_KEYED), "--rules", SHOP_RULES, "-o", "json", "--engine", engine)
     body = json.loads(result.stdout)
     assert result.exit_code == 1
     assert len(body["violations"]) == 48

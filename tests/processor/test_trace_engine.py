@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from compiler import Closing, Verdict
-from processor.engines import EngineName, make_engine
+from processor.engines import DEFAULT_ENGINE, EngineName, make_engine
+from processor.lua_traces import LuaTraceEngine
 from processor.reference_traces import ReferenceTraceEngine
 from processor.trace_engine import VERDICTS, Asked, TakenRecord, TakePolicy, Touch, TraceEngine, TraceFacts
 from tests.processor.played import NEEDS_CHECK, NO_BYPASS, START_NS, rules, span, trace_id
@@ -263,6 +264,11 @@ def test_clocks_may_differ_by_the_tolerance_the_engine_was_made_for() -> None:
         (touch,) = take(engine, record(check, charge))
         found += words(engine, touch.handle)
     assert found == ["violated", "satisfied"]
+
+
+def test_luajit_can_be_asked_for_by_name_and_is_what_judges_unless_told_otherwise() -> None:
+    assert DEFAULT_ENGINE is EngineName.LUAJIT
+    assert isinstance(make_engine(DEFAULT_ENGINE, rules(NO_BYPASS), 7, 3), LuaTraceEngine)
 
 
 def test_the_reference_engine_can_be_asked_for_by_name() -> None:
