@@ -22,11 +22,11 @@ return setfenv(loadstring(source, "patterns"), setmetatable({}, { __index = refu
 ASKED = b"""
 local ffi, is_compiled = ...
 if is_compiled then jit.opt.start("hotloop=2", "hotexit=2") else jit.off() end
-return function(match, text, times)
-  local around = "a\\195" .. text .. "\\169ab\\n"
+return function(match, before, text, after, times)
+  local around = before .. text .. after
   local buffer = ffi.new("uint8_t[?]", #around)
   ffi.copy(buffer, around, #around)
-  local p, yes = ffi.cast("const uint8_t *", buffer) + 2, 0
+  local p, yes = ffi.cast("const uint8_t *", buffer) + #before, 0
   for i = 1, times do if match(p, #text) then yes = yes + 1 end end
   assert(buffer ~= nil)
   return yes
@@ -47,12 +47,12 @@ class LuaPatterns:
         self._asked = lua.execute(ASKED, ffi, is_compiled)
         self._times = times
 
-    def match(self, form: Automaton) -> Match:
-        """Return the function that runs a form; it fails if a text matches one time and not another."""
+    def match(self, form: Automaton, before: bytes = b"a\xc3", after: bytes = b"\xa9ab\n") -> Match:
+        """Return the function that runs a form on a text between others; it fails if a text matches one time and not another."""
         made = self._made(form)
 
         def match(text: bytes) -> bool:
-            yes = self._asked(made, text, self._times)
+            yes = self._asked(made, before, text, after, self._times)
             assert yes in (0, self._times), "the answer changed"
             return bool(yes)
 

@@ -48,9 +48,10 @@ HOSTILE = [
     "(a|b)*a(a|b){200}",
     "(?:.{0,100}x){9}",
     "(.{30}a|b.{30}){30}",
+    "|".join(f"(?:.{{0,100}}{letter}x){{9}}" for letter in "abcde"),
     "((a?){30}){33}",
     "a?" * 3_000,
-    "a" * 9_999,
+    "a" * 9_997 + "+",
     "(" * 9_000 + "a" + ")" * 9_000,
     "((a*)*)*" * 100,
     "(a|" * 3_000 + ")" * 3_000,
@@ -107,6 +108,18 @@ def test_every_form_agrees_with_the_matcher_on_all_bytes(text: str, matched: lis
             assert match(one) == says(found, one), (name, one)
 
 
+@pytest.mark.parametrize("text", ["^.$", "^..$", "^[^é]{2}$", r"^[\x{800}-\x{ffff}]$", r"[\x{10000}-\x{10ffff}]$"])
+def test_every_form_knows_what_is_utf_8(text: str) -> None:
+    """One form is asked about all pairs of bytes where the rules of UTF-8 change, so that none is taken for another that came before."""
+    found = pattern(text)
+    leads = b"\x7f\x80\xbf\xc0\xc1\xc2\xdf\xe0\xe1\xec\xed\xee\xef\xf0\xf1\xf3\xf4\xf5\xff"
+    seconds = b"\x7f\x80\x8f\x90\x9f\xa0\xbf\xc0\xc3"
+    texts = [bytes((lead, second)) + rest for lead in leads for second in seconds for rest in (b"", b"\x80", b"\x80\xbf", b"\xbf\xa9\x80")]
+    random.Random(text).shuffle(texts)
+    for name, match in forms(found):
+        assert [one for one in texts if match(one) != says(found, one)] == [], name
+
+
 @given(PATTERNS, st.text(alphabet="abcABC1é😀 .-_:\n]{A\x7f\v", max_size=12))
 def test_the_table_matches_what_re2_matches(text: str, matched: str) -> None:
     table = build_dfa(pattern(text))
@@ -148,6 +161,27 @@ def test_every_form_of_a_real_pattern_agrees_with_the_matcher(text: str, words: 
 )
 def test_a_pattern_of_characters_alone_is_a_literal(text: str, kind: str, literal: str) -> None:
     assert literal_of(pattern(text)) == Literal(LiteralKind(kind), literal.encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "before", "matched", "after"),
+    [
+        ("abc", "a", "b", "c"),
+        ("abc", "abc", "", "abc"),
+        ("^abc", "", "ab", "c"),
+        ("abc$", "a", "bc", ""),
+        ("^abc$", "", "ab", "c"),
+        ("^abc$", "a", "bc", ""),
+        ("^a+b$", "", "aaaaa", "b"),
+        ("b[ab]$", "b", "a", "b"),
+    ],
+)
+@pytest.mark.parametrize("is_compiled", [False, True])
+def test_what_stands_around_a_text_is_not_read(text: str, before: str, matched: str, after: str, *, is_compiled: bool) -> None:
+    found = pattern(text)
+    for form in (automaton_of(found), nfa_of(found)):
+        match = lua(is_compiled=is_compiled).match(form, before.encode(), after.encode())
+        assert not match(matched.encode())
 
 
 @pytest.mark.parametrize("text", ["a|b", "[ab]", ".", "a?", "a*", "(?i)a", "$a", "a^", "(?:a|)"])
@@ -260,3 +294,14 @@ def test_states_that_are_forgotten_change_no_answer(*, is_compiled: bool) -> Non
         matched = b"".join(chosen.choices([b"a", b"b", "é".encode(), b"\xe4\xb8"], k=length))
         for one in (matched, matched + b"c", matched + b"a" + b"b" * 40 + b"c", matched + b"\n" + b"b" * 40 + b"c"):
             assert match(one) == says(found, one)
+
+
+def test_what_is_forgotten_is_not_written_to() -> None:
+    """One state too many comes right after the first state that was made."""
+    found = pattern("(?:a|b)*a(?:a|b){20}c")
+    chosen = random.Random(13)
+    for length in range(1_012, 1_030):
+        match = LuaPatterns(is_compiled=True, times=1).match(nfa_of(found))
+        match(b"ab" + bytes(chosen.choices(b"ab", k=length)))
+        match(b"aa")
+        assert match(b"a" * 21 + b"c"), length
