@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from compiler import Closing, Judgement, ReferenceEngine, RuleSet, Span, TraceView, Verdict, judge
+from loadtest.lua_judge import LuaJudge, port_judge
 from loadtest.measured import Candidate, Evidence, Judge, Memory, Verdicts
+from processor.lua_traces import LuaTraceEngine
 from topics.otlp import decode_protobuf
 
 
@@ -90,7 +92,23 @@ class _Reference:
         return _ReferenceJudge(rule_set)
 
 
+@dataclass(frozen=True, slots=True)
+class _LuaJit:
+    """The engine for real work, asked for whole lists at once; `through_port`: as the flow asks it, trace by trace."""
+
+    through_port: bool = False
+    span_count: int = 60_000
+    quick_span_count: int = 10_000
+
+    @property
+    def name(self) -> str:
+        return "luajit-port" if self.through_port else "luajit"
+
+    def start(self, rule_set: RuleSet, *, timed: bool = False) -> Judge:  # noqa: ARG002 - calls of the program are always timed
+        return port_judge(LuaTraceEngine(rule_set)) if self.through_port else LuaJudge(rule_set)
+
+
 REFERENCE: Candidate = _Reference()
-CANDIDATES: dict[str, Candidate] = {REFERENCE.name: REFERENCE}
 # What is measured unless asked otherwise.
-MEASURED = REFERENCE
+MEASURED: Candidate = _LuaJit()
+CANDIDATES: dict[str, Candidate] = {one.name: one for one in (MEASURED, _LuaJit(through_port=True), REFERENCE)}

@@ -1,0 +1,117 @@
+"""The LuaJIT engine as the load test asks it: whole lists of records and of traces at once, no Python object per span or trace."""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import compress
+from typing import Protocol, cast
+
+from compiler import RuleSet
+from loadtest.measured import Evidence, Memory, Verdicts
+from loadtest.port_judge import PortJudge
+from processor.lua_engine import address_of
+from processor.lua_traces import LuaTraceEngine
+from processor.trace_engine import VERDICTS
+
+_COMPLETE, _NO_EXPIRY, _FOREVER = 2, -1, -1
+_SPAN_COUNT_MAX = 2**31 - 1
+_DONE, _MORE = 0, 1
+# A touch is eight numbers (compiler/runtime/memory.lua): the handle is the second, whether the trace began with it the seventh.
+_TOUCH_SIZE, _HANDLE, _OPENED = 8, 1, 6
+
+
+class _Program(Protocol):
+    """The functions of compiler/runtime/engine.lua that are called here."""
+
+    def take(self, addresses: int, sizes: int, arrived: int, first: int, count: int, *policy: int) -> tuple[int, int, bytes]: ...
+    def judge(self, asked: int, count: int) -> bytes: ...
+    def drop(self, handle: int) -> None: ...
+    def trace_id(self, handle: int) -> bytes: ...
+    def captured(self, handle: int) -> bytes: ...
+    def memory(self) -> tuple[int, int, int, float]: ...
+
+
+def held_per_trace(program: _Program, handles: Sequence[int]) -> Memory:
+    """Return what a program holds per trace outside of Lua's own heap; captured rows are evidence, unless a rule reads them again."""
+    _, block_size, state_size, _ = program.memory()
+    count, evidence = max(1, len(handles)), sum(len(program.captured(handle)) for handle in handles)
+    return Memory(state_size + (block_size - evidence) / count, evidence / count)
+
+
+def port_judge(engine: LuaTraceEngine) -> PortJudge:
+    """Return the engine as the flow asks it: a touch for each trace of each record, a question for each trace."""
+    return PortJudge(engine, partial(held_per_trace, cast("_Program", engine.program)))
+
+
+class LuaJudge:
+    """A program of the rules. Traces of a run are forgotten at the start of the next one, so that their ids can be asked in between."""
+
+    def __init__(self, rule_set: RuleSet) -> None:
+        self._engine = LuaTraceEngine(rule_set)
+        self._program = cast("_Program", self._engine.program)
+        self._width = len(rule_set.enabled)
+        self._handles: list[int] = []
+        self._codes = b""
+        self._phases: Counter[str] = Counter()
+
+    def judge(self, records: Sequence[bytes]) -> None:
+        """Forget the traces of the last run, take in all records, judge every trace as complete."""
+        began_ns = time.perf_counter_ns()
+        self._forget()
+        forgot_ns = time.perf_counter_ns()
+        self._handles = self._taken(records)
+        taken_ns = time.perf_counter_ns()
+        count = len(self._handles)
+        asked = array("q", bytes(24 * count))
+        asked[0::3] = array("q", self._handles)
+        asked[1::3] = array("q", [_COMPLETE]) * count
+        asked[2::3] = array("q", [_NO_EXPIRY]) * count
+        self._codes = self._program.judge(asked.buffer_info()[0], count)
+        judged_ns = time.perf_counter_ns()
+        self._phases.update(forget=forgot_ns - began_ns, take=taken_ns - forgot_ns, judge=judged_ns - taken_ns)
+
+    def verdicts(self) -> Verdicts:
+        """Return what the last call found."""
+        codes, width = self._codes, self._width
+        return {
+            self._program.trace_id(handle).decode(): tuple([VERDICTS[code] for code in codes[place * width : (place + 1) * width]])
+            for place, handle in enumerate(self._handles)
+        }
+
+    def memory(self, records: Sequence[bytes]) -> Memory:
+        """Return what the engine holds for each trace."""
+        self._forget()
+        self._handles = self._taken(records)
+        return held_per_trace(self._program, self._handles)
+
+    def evidence(self, records: Sequence[bytes]) -> Evidence:
+        """Ask for the evidence of each violation through the port of the flow."""
+        self._forget()
+        return port_judge(self._engine).evidence(records)
+
+    def phases(self) -> Mapping[str, int]:
+        """Return the time in calls of the program."""
+        return self._phases
+
+    def _taken(self, records: Sequence[bytes]) -> list[int]:
+        addresses, sizes = array("Q", map(address_of, records)), array("q", map(len, records))
+        arrived = array("q", bytes(8 * len(records)))
+        pointers = [one.buffer_info()[0] for one in (addresses, sizes, arrived)]
+        opened: list[int] = []
+        at, why = 0, _MORE
+        while why == _MORE:
+            at, why, wire = self._program.take(*pointers, at, len(records), 0, _SPAN_COUNT_MAX, _FOREVER, _FOREVER)
+            touches = memoryview(wire).cast("i")
+            opened += compress(touches[_HANDLE::_TOUCH_SIZE].tolist(), touches[_OPENED::_TOUCH_SIZE].tolist())
+        if why != _DONE:
+            raise ValueError(f"record {at} is not what a sender writes")
+        return opened
+
+    def _forget(self) -> None:
+        for handle in self._handles:
+            self._program.drop(handle)
+        self._handles = []
