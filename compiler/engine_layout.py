@@ -29,6 +29,10 @@ class ColumnKind(IntEnum):
     SCOPE_VERSION = 7
 
 
+# The tag byte before a text in a message, where it is not that of an attribute's string (0x0a).
+TEXT_TAGS = {ColumnKind.NAME: 0x2A, ColumnKind.STATUS_MESSAGE: 0x12, ColumnKind.SCOPE_VERSION: 0x12}
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A field that rules read; `key` is empty for intrinsics."""
@@ -146,6 +150,10 @@ class Layout:
 
     def finish(self) -> None:
         """Number bits and counters: those of one class stand together, so that a span touches few words."""
+        for one in self.classes:
+            one.leaves.sort(key=lambda leaf: (leaf.key not in self._seen, leaf.key not in self._counted))
+            for local, leaf in enumerate(one.leaves):
+                leaf.local = local
         order = sorted(self._seen.values(), key=lambda leaf: (leaf.class_id, leaf.local))
         for number, leaf in enumerate(order):
             leaf.seen = number

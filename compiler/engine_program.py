@@ -15,19 +15,20 @@ from compiler import ir
 from compiler import lua_tree as lua
 from compiler.emit_chunk import SECTION_SIZE, TABLES, Chunk, section
 from compiler.emit_predicate import predicate_function
-from compiler.emit_selection import member_bit, signed_bit
+from compiler.emit_class import ClassCode, apply_code, class_code
+from compiler.emit_selection import member_bit
 from compiler.emit_verdict import exceptions_table, rule_function
-from compiler.engine_layout import ANY_CLASS, WORD_BITS, Column, ColumnKind, Layout, Leaf
+from compiler.engine_layout import ANY_CLASS, WORD_BITS, Column, ColumnKind, Layout, Leaf, NameClass
 from compiler.engine_plan import plan
 from compiler.ir_walk import walk
 from compiler.lua_print import print_chunk
-from compiler.pattern import Pattern
+from compiler.pattern import Pattern, parse_pattern
 from compiler.rule_set import Rule, RuleSet
 from compiler.values import text_bytes
 
 # In the order in which they are loaded: each adds to the environment what the next ones build on.
 RUNTIME = (
-    *("memory", "texts", "wire", "id_sets", "traces", "decoder", "values", "arithmetic"),
+    *("memory", "texts", "wire", "id_sets", "traces", "decoder", "values", "arithmetic", "features"),
     *("captured", "rows", "judge", "leaves", "exchange", "engine"),
 )
 LIBRARIES = ("sweep", "relations", "exact", "patterns")
@@ -58,26 +59,35 @@ def compile_program(rule_set: RuleSet) -> Program:
     rules = rule_set.enabled
     layout = plan(rules)
     chunk = Chunk(layout)
-    leaves = [_leaf_table(leaf, chunk) for leaf in layout.leaves.values()]
+    classes = [class_code(number, one, chunk) for number, one in enumerate(layout.classes)]
+    registered = [part for number, one in enumerate(classes) for part in _class_table(number, layout.classes[number], one, chunk)]
     entries = [_rule_table(rule, chunk) for rule in rules]
-    text = print_chunk(_chunk(chunk, leaves, entries))
+    text = print_chunk(_chunk(chunk, registered, entries))
     runtime = b"".join(runtime_source(name) for name in (*RUNTIME, *LIBRARIES))
     fingerprint = hashlib.sha256(text.encode() + runtime).digest()[:16]
     patterns = _patterns(rules, chunk)
-    return Program(rule_set, layout, patterns, _settings(layout, rules), text, fingerprint)
+    return Program(rule_set, layout, patterns, _settings(layout, rules, max(one.width for one in classes)), text, fingerprint)
 
 
-def _chunk(chunk: Chunk, leaves: list[lua.Statement], rules: list[lua.Statement]) -> list[lua.Statement]:
+# What straight-line loops use, as locals of the chunk.
+_BITS = ("band", "bor", "bxor", "bnot", "lshift", "rshift")
+_BUFFERS = ("rows", "slots", "order", "membership", "words", "numbers", "signs", "FEATURE")
+_FAST = (*_BITS, *_BUFFERS, "WORDS")
+_FAST_FROM = (*("E.bit." + name for name in _BITS), *("E." + name for name in _BUFFERS), "E.config.membership_words")
+
+
+def _chunk(chunk: Chunk, classes: list[lua.Statement], rules: list[lua.Statement]) -> list[lua.Statement]:
     env = lua.Name("E")
     empty = tuple(lua.Table(()) for _ in TABLES)
     body: list[lua.Statement] = [
         lua.Local(("E",), (lua.Name("..."),)),
         lua.Local(("V", "W", "REL", "T"), tuple(lua.Field(env, name) for name in ("V", "W", "relations", "T"))),
+        lua.Local(_FAST, tuple(lua.name(name) for name in _FAST_FROM)),
         lua.Local(("K", "SKEW", "NONE"), (lua.name("E.config.column_count"), lua.name("E.skew"), lua.name("W.none"))),
         lua.Local(TABLES, empty),
         lua.Assign(lua.Name("M"), lua.name("E.matchers")),
         *chunk.sections(),
-        *_in_sections(leaves),
+        *_in_sections(classes),
         *_in_sections(rules),
     ]
     return body
@@ -88,21 +98,24 @@ def _in_sections(statements: list[lua.Statement]) -> list[lua.Statement]:
     return [part for start in starts for part in section(statements[start : start + SECTION_SIZE])]
 
 
-def _leaf_table(leaf: Leaf, chunk: Chunk) -> lua.Statement:
-    """Register a leaf: where its bits are, and its predicates in full generality."""
+def _class_table(number: int, one: NameClass, code: ClassCode, chunk: Chunk) -> list[lua.Statement]:
+    """Register a class: its leaves, features, loops."""
+    leaves = [_leaf_table(leaf, chunk, general=leaf.local in code.general) for leaf in one.leaves]
+    return [*leaves, *code.statements, *apply_code(number, one, chunk)]
+
+
+def _leaf_table(leaf: Leaf, chunk: Chunk, *, general: bool) -> lua.Statement:
+    """Register a leaf: where its bit is, and its predicates in full generality."""
     word, mask = member_bit(chunk, leaf)
-    seen = leaf.seen
     key = leaf.key
     arguments: tuple[lua.Expr, ...] = (
         lua.Number(leaf.class_id),
         lua.Number(word),
         lua.Number(mask),
-        lua.FALSE if seen is None else lua.Number(seen // WORD_BITS),
-        lua.Number(0 if seen is None else signed_bit(seen % WORD_BITS)),
-        lua.FALSE if leaf.counter is None else lua.Number(leaf.counter),
         lua.TRUE if isinstance(key.base, ir.Root) else lua.FALSE,
         lua.FALSE if key.where is None else predicate_function(key.where, chunk),
         lua.FALSE if key.not_true is None else predicate_function(key.not_true, chunk),
+        lua.TRUE if general else lua.FALSE,
     )
     return lua.Run(lua.call("E.add_leaf", *arguments))
 
@@ -120,13 +133,18 @@ def _patterns(rules: tuple[Rule, ...], chunk: Chunk) -> tuple[Pattern, ...]:
         for node in walk(part)
         if isinstance(node, ir.Matches)
     }
-    return tuple(by_text[text] for text in chunk.patterns)
+    found = []
+    for text in chunk.patterns:
+        pattern = by_text.get(text) or parse_pattern(text)
+        assert isinstance(pattern, Pattern)
+        found.append(pattern)
+    return tuple(found)
 
 
 # ---- settings of the runtime --------------------------------------------------------------------------------------------------------------
 
 
-def _settings(layout: Layout, rules: tuple[Rule, ...]) -> dict[str | int, Setting]:
+def _settings(layout: Layout, rules: tuple[Rule, ...], feature_width: int) -> dict[str | int, Setting]:
     columns = layout.columns
     classes = layout.classes
     read = _reads(layout)
@@ -156,6 +174,7 @@ def _settings(layout: Layout, rules: tuple[Rule, ...]) -> dict[str | int, Settin
         "capture_masks": {number: _capture_masks(layout, number) for number in range(len(classes))},
         "tree": layout.reads_tree,
         "rule_count": len(rules),
+        "feature_width": feature_width,
         **read,
     }
 

@@ -2,16 +2,15 @@
 -- compiler/interpreter.py, span by span as they arrive.
 return function(E)
   local ffi, bit, config = E.ffi, E.bit, E.config
-  local band, bor = bit.band, bit.bor
+  local band, bnot, bor = bit.band, bit.bnot, bit.bor
   local fill = ffi.fill
   local rows, slots = E.rows, E.slots
   local WORDS = config.membership_words
   local NAMES = config.name_count
-  local order = E.buffer("int32_t", E.row_capacity + 1)
+  local order = E.order
   local ends = E.buffer("int32_t", NAMES + 3)
   local membership = E.membership
-  local class_words, any_words = config.class_words, config.any_words
-  E.order = order
+  local FEATURE, odd = E.FEATURE, E.odd
 
   -- Rows in order of their classes; a class's rows lie before ends[class]. Returns how many are kept.
   local function sort(n)
@@ -36,39 +35,83 @@ return function(E)
     return kept
   end
 
-  -- A leaf selects row i: its bit, and what the state remembers of it.
-  local function hit(states, i, leaf)
-    local at = i * WORDS + leaf.word
-    local old = membership[at]
-    if band(old, leaf.mask) ~= 0 then return end
-    membership[at] = bor(old, leaf.mask)
-    local state = states[rows[i].trace]
-    if leaf.seen_word then state.w[leaf.seen_word] = bor(state.w[leaf.seen_word], leaf.seen_mask) end
-    if leaf.counter then state.c[leaf.counter] = state.c[leaf.counter] + 1 end
+  -- ---- a program's classes ------------------------------------------------------------------------------------------------------------
+  local classes = {}
+  for class = 0, NAMES do
+    classes[class] = { leaves = {}, general = {}, features = {}, loops = {}, applies = {}, width = 1, masks = config.capture_masks[class] }
   end
 
-  -- Whether a leaf selects row i, in full generality.
+  function E.add_leaf(class, word, mask, root, where, not_true, general)
+    local one = classes[class]
+    local leaf = { word = word, mask = mask, root = root, where = where, not_true = not_true }
+    local list = general and one.general or one.leaves
+    list[#list + 1] = leaf
+  end
+
+  function E.set_width(class, width) classes[class].width = width end
+  function E.add_loop(class, loop) table.insert(classes[class].loops, loop) end
+  function E.add_apply(class, apply) table.insert(classes[class].applies, apply) end
+
+  local function text_bits(tag, list)
+    local entries = {}
+    for x = 1, #list do entries[x] = { text = list[x][1], id = x, c = { list[x][2], 0, 0, 0, 0, 0 } } end
+    return E.text_table(tag, entries)
+  end
+
+  function E.add_feature(class, place, width, column, tag, kind, texts)
+    local feature = { place = place, width = width, column = column, kind = kind }
+    if kind == "span:kind" or kind == "span:status" then
+      feature.words = FEATURE.words(texts)
+    elseif #texts > 0 then
+      feature.texts = text_bits(tag, texts)
+    end
+    table.insert(classes[class].features, feature)
+  end
+
+  local makers = {
+    ["span:duration"] = function(f, lo, hi) FEATURE.durations(lo, hi, f.place, f.width) end,
+    ["span:kind"] = function(f, lo, hi) FEATURE.kinds(lo, hi, f.place, f.width, f.words) end,
+    ["span:status"] = function(f, lo, hi) FEATURE.statuses(lo, hi, f.place, f.width, f.words) end,
+    ["span:parentID"] = function(f, lo, hi) FEATURE.parents(lo, hi, f.place, f.width) end,
+    slot = function(f, lo, hi)
+      if f.texts then FEATURE.texts(lo, hi, f.column, f.place, f.width, f.texts) else FEATURE.values(lo, hi, f.column, f.place, f.width) end
+    end,
+  }
+
+  -- ---- leaves in full generality -----------------------------------------------------------------------------------------------------
   local function selects(leaf, i)
     if leaf.root and (rows[i].pd[0] ~= 0 or rows[i].pd[1] ~= 0) then return false end
     if leaf.where and leaf.where(rows, slots, i) ~= true then return false end
     return not leaf.not_true or leaf.not_true(rows, slots, i) ~= true
   end
 
-  local function ask(states, leaves, lo, hi)
+  local function ask(leaves, i)
     for x = 1, #leaves do
       local leaf = leaves[x]
-      for k = lo, hi do
-        local i = order[k]
-        if selects(leaf, i) then hit(states, i, leaf) end
-      end
+      local at = i * WORDS + leaf.word
+      membership[at] = selects(leaf, i) and bor(membership[at], leaf.mask) or band(membership[at], bnot(leaf.mask))
     end
   end
 
-  local capture_masks = config.capture_masks
+  -- The membership of the rows of a class, which lie at lo .. hi of the order.
+  local function decide(one, lo, hi)
+    local loops, features = one.loops, one.features
+    if #features > 0 then
+      fill(odd, hi - lo + 1)
+      for x = 1, #features do makers[features[x].kind](features[x], lo, hi) end
+    end
+    for x = 1, #loops do loops[x](lo, hi) end
+    if #features > 0 then
+      for k = 0, hi - lo do
+        if odd[k] ~= 0 then ask(one.leaves, order[lo + k]) end
+      end
+    end
+    if #one.general > 0 then
+      for k = lo, hi do ask(one.general, order[k]) end
+    end
+  end
 
-  local function capture_all(states, class, lo, hi)
-    local masks = capture_masks[class]
-    if #masks == 0 then return end
+  local function capture_all(states, masks, lo, hi)
     for k = lo, hi do
       local i = order[k]
       local some = 0
@@ -77,18 +120,32 @@ return function(E)
     end
   end
 
+  local function finish(one, states, lo, hi)
+    local applies = one.applies
+    for x = 1, #applies do applies[x](lo, hi, states) end
+  end
+
   function E.evaluate(n)
     local states = E.states()
     local kept = sort(n)
     if kept == 0 then return end
-    for k = 0, kept - 1 do fill(membership + order[k] * WORDS, 4 * WORDS) end
-    ask(states, E.leaves[0], 0, kept - 1)
+    if WORDS == 1 then
+      for k = 0, kept - 1 do membership[order[k]] = 0 end
+    else
+      for k = 0, kept - 1 do fill(membership + order[k] * WORDS, 4 * WORDS) end
+    end
+    decide(classes[0], 0, kept - 1)
+    finish(classes[0], states, 0, kept - 1)
     local lo = 0
     for class = 0, NAMES do
       local hi = ends[class] - 1
       if hi >= lo then
-        if class > 0 then ask(states, E.leaves[class], lo, hi) end
-        capture_all(states, class, lo, hi)
+        local one = classes[class]
+        if class > 0 then
+          decide(one, lo, hi)
+          finish(one, states, lo, hi)
+        end
+        if #one.masks > 0 then capture_all(states, one.masks, lo, hi) end
       end
       lo = hi + 1
     end

@@ -17,15 +17,8 @@ end
 E.membership = E.buffer("int32_t", (E.row_capacity + 1) * config.membership_words)
 E.needs = E.buffer("uint8_t", config.name_count + 1)
 for class = 0, config.name_count do E.needs[class] = config.needs[class + 1] and 1 or 0 end
-E.leaves, E.rules = {}, {}
-for class = 0, config.name_count do E.leaves[class] = {} end
-
-function E.add_leaf(class, word, mask, seen_word, seen_mask, counter, root, where, not_true)
-  local leaves = E.leaves[class]
-  leaves[#leaves + 1] = {
-    word = word, mask = mask, seen_word = seen_word, seen_mask = seen_mask, counter = counter, root = root, where = where, not_true = not_true,
-  }
-end
+E.order = E.buffer("int32_t", E.row_capacity + 1)
+E.rules = {}
 
 function E.add_rule(judge, exceptions, whole)
   E.rules[#E.rules + 1] = { judge = judge, exceptions = exceptions, whole = whole }

@@ -1,0 +1,242 @@
+"""The rows of one class in Lua: features, then leaves a word at a time, then what the states remember of them.
+
+Every loop is straight-line code over all rows of the class. A leaf with a pattern runs in a loop of its own, where the pattern is asked only
+if the rest of the leaf leaves it undecided. Counterpart of the whole: select in compiler/interpreter.py, span by span.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from compiler import ir
+from compiler import lua_tree as lua
+from compiler.emit_chunk import Chunk
+from compiler.emit_leaf import SIGN_COUNT_MAX, Bits, Features, LeafBits, NotBitsError, Reading, Source, bits
+from compiler.emit_predicate import pattern_matcher
+from compiler.emit_selection import member_bit, signed_bit
+from compiler.engine_layout import ANY_CLASS, TEXT_TAGS, WORD_BITS, ColumnKind, Leaf, NameClass
+from compiler.kinds import KIND_NAMES, STATUS_NAMES
+
+LO, HI, K = lua.Name("lo"), lua.Name("hi"), lua.Name("k")
+_ROW, _AT, _MEMBER = lua.Name("i"), lua.Name("at"), lua.Name("m")
+_STATE = lua.Name("state")
+_NO_PARENT: ir.Predicate = ir.Not(ir.Exists(ir.Intrinsic("span:parentID")))
+_PARTS_MAX = 24
+
+
+@dataclass(frozen=True, slots=True)
+class ClassCode:
+    """The loops of a class, how many features a row has, and the leaves that only general predicates decide."""
+
+    width: int
+    statements: list[lua.Statement]
+    general: set[int]
+
+
+def class_code(number: int, one: NameClass, chunk: Chunk) -> ClassCode:
+    """Return the code of a class; `general` holds the local numbers of leaves that have no form as bits."""
+    features = Features(chunk)
+    fast: list[Leaf] = []
+    with_patterns: list[Leaf] = []
+    general: set[int] = set()
+    for leaf in one.leaves:
+        try:
+            reader = LeafBits(features)
+            leaf_true(leaf, reader, Reading.EXACT)
+            (with_patterns if reader.patterns else fast).append(leaf)
+        except NotBitsError:
+            general.add(leaf.local)
+    loops, used = _loops(fast, with_patterns, features, chunk)
+    width = max(1, len(features.sources))
+    calls = [lua.Run(lua.call("E.add_loop", lua.Number(number), loop)) for loop in loops]
+    declared = [_feature(number, place, source, width, chunk) for place, source in enumerate(features.sources) if place in used]
+    sized = lua.Run(lua.call("E.set_width", lua.Number(number), lua.Number(width)))
+    return ClassCode(width, [sized, *declared, *calls], general)
+
+
+def leaf_true(leaf: Leaf, reader: LeafBits, reading: Reading) -> lua.Expr:
+    """Return the bit that a leaf selects a row."""
+    key = leaf.key
+    parts: list[lua.Expr] = []
+    if isinstance(key.base, ir.Root):
+        parts.append(reader.of(_NO_PARENT, reading).true)
+    if key.where is not None:
+        parts.append(reader.of(key.where, reading).true)
+    if key.not_true is not None:
+        parts.append(bits("bnot", reader.of(key.not_true, reading.contrary).true))
+    return bits("band", *parts) if parts else lua.Number(1)
+
+
+def _loops(fast: Sequence[Leaf], with_patterns: Sequence[Leaf], features: Features, chunk: Chunk) -> tuple[list[lua.Expr], set[int]]:
+    loops: list[lua.Expr] = []
+    used: set[int] = set()
+    for word_leaves in _by_word(fast, chunk):
+        for part, reader in _parts(word_leaves, features):
+            loops.append(_word_loop(part, reader, features, chunk))
+            used |= reader.used.keys()
+    for leaf in with_patterns:
+        loop, reader = _pattern_loop(leaf, features, chunk)
+        loops.append(loop)
+        used |= reader.used.keys()
+    return loops, used
+
+
+def _by_word(leaves: Iterable[Leaf], chunk: Chunk) -> Iterator[list[Leaf]]:
+    words: dict[int, list[Leaf]] = {}
+    for leaf in leaves:
+        words.setdefault(member_bit(chunk, leaf)[0], []).append(leaf)
+    yield from words.values()
+
+
+def _parts(leaves: Sequence[Leaf], features: Features) -> Iterator[tuple[list[Leaf], LeafBits]]:
+    """Split the leaves of a word where their loop would have too many locals."""
+    part: list[Leaf] = []
+    reader = LeafBits(features)
+    for leaf in leaves:
+        if part and (len(part) >= _PARTS_MAX or len(reader.signs) > SIGN_COUNT_MAX or len(reader.used) > SIGN_COUNT_MAX):
+            yield part, reader
+            part, reader = [], LeafBits(features)
+        leaf_true(leaf, reader, Reading.EXACT)
+        part.append(leaf)
+    if part:
+        yield part, reader
+
+
+def _word_loop(leaves: Sequence[Leaf], reader: LeafBits, features: Features, chunk: Chunk) -> lua.Expr:
+    """Return the loop that sets the bits of some leaves of one word."""
+    word = member_bit(chunk, leaves[0])[0]
+    found = [_placed(leaf_true(leaf, reader, Reading.EXACT), leaf.local % WORD_BITS) for leaf in leaves]
+    body = [*_inputs(reader, features), _set_bits(word, bits("bor", *found))]
+    return _loop(body)
+
+
+def _placed(bit: lua.Expr, at: int) -> lua.Expr:
+    one = bit if bit == lua.Number(1) else bits("band", bit, lua.Number(1))
+    return bits("lshift", one, lua.Number(at)) if at else one
+
+
+def _set_bits(word: int, value: lua.Expr) -> lua.Statement:
+    place = lua.Index(lua.Name("membership"), lua.Binary("+", lua.Binary("*", _ROW, lua.Name("WORDS")), lua.Number(word)))
+    return lua.Assign(place, bits("bor", place, value))
+
+
+def _loop(body: Sequence[lua.Statement]) -> lua.Expr:
+    rows = lua.Local(("i",), (lua.Index(lua.Name("order"), lua.Binary("+", LO, K)),))
+    loop = lua.For("k", lua.Number(0), lua.Binary("-", HI, LO), (rows, *body))
+    return lua.Function(("lo", "hi"), (loop,))
+
+
+def _inputs(reader: LeafBits, features: Features) -> list[lua.Statement]:
+    """Load features and numbers of a row, and make the signs of their comparisons."""
+    width = lua.Number(max(1, len(features.sources)))
+    body: list[lua.Statement] = [lua.Local(("at",), (lua.Binary("*", K, width),))] if reader.used else []
+
+    def of(array: str, number: int) -> lua.Expr:
+        return lua.Index(lua.Name(array), lua.Binary("+", _AT, lua.Number(number)))
+
+    body += [lua.Local(("f" + str(number),), (of("words", number),)) for number in reader.used]
+    body += [lua.Local(("x" + str(number),), (of("numbers", number),)) for number in reader.numbers]
+    signs = list(reader.signs.items())
+    for place, ((word, number, constant), _) in enumerate(signs):
+        x, c = lua.Name("x" + str(number)), lua.Number(constant)
+        difference = lua.Binary("-", x, c) if word == "<" else lua.Binary("-", c, x)
+        body.append(lua.Assign(lua.Field(lua.item("signs", place), "v"), difference))
+    for place, (_, name) in enumerate(signs):
+        high = lua.Field(lua.item("signs", place), "hi")
+        body.append(lua.Local((_word_of(name),), (bits("rshift", high, lua.Number(31)),)))
+    return body
+
+
+def _word_of(name: lua.Expr) -> str:
+    assert isinstance(name, lua.Name)
+    return name.word
+
+
+def _pattern_loop(leaf: Leaf, features: Features, chunk: Chunk) -> tuple[lua.Expr, LeafBits]:
+    reader = LeafBits(features)
+    exact = leaf_true(leaf, reader, Reading.EXACT)
+    most, least = leaf_true(leaf, reader, Reading.MOST), leaf_true(leaf, reader, Reading.LEAST)
+    undecided = lua.Binary("~=", bits("band", bits("bxor", most, least), lua.Number(1)), lua.Number(0))
+    asked: list[lua.Statement] = []
+    for (column, text), number in reader.patterns.items():
+        place = lua.Binary("+", LO, K)
+        matched = lua.call("FEATURE.matches", place, lua.Number(column), pattern_matcher(text, chunk))
+        asked.append(lua.Local(("m" + str(number),), (matched,)))
+    found = lua.Name("found")
+    body = [
+        *_inputs(reader, features),
+        lua.Local(("found",), (least,)),
+        lua.If(undecided, (*asked, lua.Assign(found, exact))),
+        _set_bits(member_bit(chunk, leaf)[0], _placed(found, leaf.local % WORD_BITS)),
+    ]
+    return _loop(body), reader
+
+
+def _feature(class_id: int, place: int, source: Source, width: int, chunk: Chunk) -> lua.Statement:
+    """Declare a feature: what it is of, and the texts that it tells apart."""
+    texts: list[lua.Expr] = []
+    if source.kind in {"span:kind", "span:status"}:
+        names = KIND_NAMES if source.kind == "span:kind" else STATUS_NAMES
+        texts = [lua.Number(_signed(source.texts.get(name.encode(), 0))) for name in names]
+    else:
+        texts = [lua.Table((lua.Text(text), lua.Number(_signed(word)))) for text, word in source.texts.items()]
+    kinds = {number: column.kind for column, number in chunk.layout.columns.items()}
+    tag = TEXT_TAGS.get(kinds.get(source.column, ColumnKind.ANY), 0x0A)
+    arguments = (class_id, place, width, source.column, tag)
+    kind = lua.Text(source.kind.encode())
+    return lua.Run(lua.call("E.add_feature", *(lua.Number(one) for one in arguments), kind, lua.Table(tuple(texts))))
+
+
+def _signed(word: int) -> int:
+    return word if word < 1 << (WORD_BITS - 1) else word - (1 << WORD_BITS)
+
+
+# ---- what states remember -----------------------------------------------------------------------------------------------------------------
+
+
+def apply_code(number: int, one: NameClass, chunk: Chunk) -> list[lua.Statement]:
+    """Return the loop that puts the membership of a class's rows into bits and counters of their states."""
+    remembering = [leaf for leaf in one.leaves if leaf.seen is not None or leaf.counter is not None]
+    found: list[lua.Statement] = []
+    for word_leaves in _by_word(remembering, chunk):
+        word = member_bit(chunk, word_leaves[0])[0]
+        place = lua.Index(lua.Name("membership"), lua.Binary("+", lua.Binary("*", _ROW, lua.Name("WORDS")), lua.Number(word)))
+        state = lua.Index(lua.Name("states"), lua.name("r.trace"))
+        row = lua.Local(("r",), (lua.Index(lua.Name("rows"), _ROW),))
+        body = [row, lua.Local(("m", "state"), (place, state)), *_seen(word_leaves), *_counted(word_leaves)]
+        rows = lua.Local(("i",), (lua.Index(lua.Name("order"), K),))
+        loop = lua.For("k", LO, HI, (rows, *body))
+        found.append(lua.Run(lua.call("E.add_apply", lua.Number(number), lua.Function(("lo", "hi", "states"), (loop,)))))
+    return found
+
+
+def _seen(leaves: Sequence[Leaf]) -> Iterator[lua.Statement]:
+    """Copy the bits of leaves that stand together in both words."""
+    seen = [leaf for leaf in leaves if leaf.seen is not None]
+    if not seen:
+        return
+    first = seen[0]
+    assert first.seen is not None
+    assert [leaf.seen for leaf in seen] == list(range(first.seen, first.seen + len(seen)))
+    mask = ((1 << len(seen)) - 1) << first.local % WORD_BITS
+    ours = bits("band", _MEMBER, lua.Number(_signed(mask)))
+    shift = first.seen % WORD_BITS - first.local % WORD_BITS
+    word = lua.Index(lua.name("state.w"), lua.Number(first.seen // WORD_BITS))
+    moved = bits("lshift", ours, lua.Number(shift)) if shift > 0 else bits("rshift", ours, lua.Number(-shift)) if shift else ours
+    yield lua.Assign(word, bits("bor", word, moved))
+    if first.seen % WORD_BITS + len(seen) > WORD_BITS:
+        following = lua.Index(lua.name("state.w"), lua.Number(first.seen // WORD_BITS + 1))
+        rest = bits("rshift", ours, lua.Number(WORD_BITS - shift))
+        yield lua.Assign(following, bits("bor", following, rest))
+
+
+def _counted(leaves: Sequence[Leaf]) -> Iterator[lua.Statement]:
+    for leaf in leaves:
+        if leaf.counter is not None:
+            counter = lua.item("state.c", leaf.counter)
+            one = bits("band", bits("rshift", _MEMBER, lua.Number(leaf.local % WORD_BITS)), lua.Number(1))
+            yield lua.Assign(counter, lua.Binary("+", counter, one))
+
+
+__all__ = ["ANY_CLASS", "Bits", "ClassCode", "apply_code", "class_code", "signed_bit"]

@@ -1,0 +1,278 @@
+"""Leaves as bit algebra over features, a word of membership at a time. Counterpart: predicate in compiler/interpreter.py.
+
+Of each side of a connective it takes one bit: that it is true, or that it is false; the one of a negation is the other of its body, so
+nothing is said twice. What has no such form (arithmetic, comparisons of two attributes, events and links, …) is left to emit_predicate.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from compiler import ir
+from compiler import lua_tree as lua
+from compiler.emit_chunk import Chunk
+from compiler.emit_predicate import pattern_matcher
+from compiler.engine_layout import column_of
+from compiler.kinds import KIND_NAMES, STATUS_NAMES
+from compiler.pattern import parse_pattern
+from compiler.values import Duration, text_bytes
+
+ATOM_COUNT_MAX = 40
+SIGN_COUNT_MAX = 60
+TEXT_BIT_FIRST, TEXT_BIT_COUNT = 5, 26
+EXACT_MAX = 2**53
+
+_ZERO, _ONE = lua.Number(0), lua.Number(1)
+_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+_ENUMS = {"span:kind": KIND_NAMES, "span:status": STATUS_NAMES}
+_ESCAPED = frozenset(rb"\.+*?()|[]{}^$")
+
+
+def bits(function: str, *arguments: lua.Expr) -> lua.Expr:
+    """Return a bit operation of any number of words, nested where Lua would run out of registers."""
+    found = list(arguments)
+    if function in {"band", "bor"}:
+        if len(found) == 1:
+            return found[0]
+        while len(found) > 20:  # noqa: PLR2004  # arguments of one call
+            found = [lua.Call(lua.Name(function), tuple(found[start : start + 20])) for start in range(0, len(found), 20)]
+    return lua.Call(lua.Name(function), tuple(found))
+
+
+@dataclass(slots=True)
+class Source:
+    """A column of features; `texts` gives each text the bits of the tests that it passes."""
+
+    kind: str
+    column: int = 0
+    texts: dict[bytes, int] = field(default_factory=dict)
+    tests: dict[tuple[bytes, ...], int] = field(default_factory=dict)
+
+    def bit(self, texts: Sequence[bytes]) -> int | None:
+        """Return the bit that says that a value is one of some texts; None where all bits are taken."""
+        key = tuple(sorted(set(texts)))
+        if key not in self.tests:
+            if len(self.tests) == TEXT_BIT_COUNT:
+                return None
+            self.tests[key] = TEXT_BIT_FIRST + len(self.tests)
+            for text in key:
+                self.texts[text] = self.texts.get(text, 0) | 1 << self.tests[key]
+        return self.tests[key]
+
+
+class Features:
+    """The features of one class, in the order in which they are asked for."""
+
+    def __init__(self, chunk: Chunk) -> None:
+        self.chunk = chunk
+        self.sources: list[Source] = []
+
+    def source(self, path: ir.Value) -> list[int] | None:
+        """Return the features of a path that has any: more than one where its texts do not fit one word; None of another value."""
+        if not isinstance(path, ir.Attribute | ir.Intrinsic) or path.of is not None:
+            return None
+        column = column_of(path)
+        if column is not None:
+            return self._find("slot", self.chunk.layout.column(column))
+        if isinstance(path, ir.Intrinsic) and path.name in {"span:duration", "span:kind", "span:status", "span:parentID"}:
+            return self._find(path.name, 0)
+        return None
+
+    def _find(self, kind: str, column: int) -> list[int]:
+        found = [number for number, one in enumerate(self.sources) if (one.kind, one.column) == (kind, column)]
+        return found or [self._new(kind, column)]
+
+    def _new(self, kind: str, column: int) -> int:
+        self.sources.append(Source(kind, column))
+        return len(self.sources) - 1
+
+    def text_bit(self, path: ir.Value, texts: Sequence[bytes]) -> tuple[int, int] | None:
+        """Return feature and bit of a test of texts."""
+        for number in self.source(path) or ():
+            bit = self.sources[number].bit(texts)
+            if bit is not None:
+                return number, bit
+        if not self.source(path):
+            return None
+        number = self._new(self.sources[self.source(path)[0]].kind, self.sources[self.source(path)[0]].column)  # type: ignore[index]  # it has one
+        return number, self.sources[number].bit(texts) or TEXT_BIT_FIRST
+
+
+@dataclass(slots=True)
+class Bits:
+    """The bits of one predicate: that it is true and that it is false, as expressions whose lowest bit counts."""
+
+    true: lua.Expr
+    false: lua.Expr
+
+
+class Reading(Enum):
+    """How patterns are read: as what they say, or so that the predicate is true of as much, or as little, as they could make it."""
+
+    EXACT = auto()
+    MOST = auto()
+    LEAST = auto()
+
+    @property
+    def contrary(self) -> Reading:
+        """The reading for what is negated."""
+        return {Reading.MOST: Reading.LEAST, Reading.LEAST: Reading.MOST}.get(self, self)
+
+
+class NotBitsError(Exception):
+    """A predicate has no form as bits."""
+
+
+class LeafBits:
+    """Makes the bits of predicates for one loop: the features they use, and comparisons of numbers as signs."""
+
+    def __init__(self, features: Features) -> None:
+        self.features = features
+        self.used: dict[int, None] = {}
+        self.numbers: dict[int, None] = {}
+        self.signs: dict[tuple[str, int, float], lua.Expr] = {}
+        self.patterns: dict[tuple[int, str], int] = {}
+        self.atoms = 0
+        self._reading = Reading.EXACT
+
+    def of(self, node: ir.Predicate, reading: Reading) -> Bits:
+        """Return the bits of a predicate; raises NotBitsError where it has none, or is too long for one loop."""
+        self.atoms, self._reading = 0, reading
+        return self._bits(node)
+
+    def _bits(self, node: ir.Predicate) -> Bits:
+        match node:
+            case ir.And(sides=sides):
+                found = [self._bits(side) for side in sides]
+                return Bits(bits("band", *(side.true for side in found)), bits("bor", *(side.false for side in found)))
+            case ir.Or(sides=sides):
+                found = [self._bits(side) for side in sides]
+                return Bits(bits("bor", *(side.true for side in found)), bits("band", *(side.false for side in found)))
+            case ir.Not(body=body):
+                inner = self._bits(body)
+                return Bits(inner.false, inner.true)
+            case _:
+                self.atoms += 1
+                if self.atoms > ATOM_COUNT_MAX:
+                    raise NotBitsError
+                return self._atom(node)
+
+    def _atom(self, node: ir.Predicate) -> Bits:
+        match node:
+            case ir.Compare(word=word, left=left, right=ir.Literal(value=constant)):
+                return self._compared(word, left, constant)
+            case ir.Compare(word=word, left=ir.Literal(value=constant), right=right):
+                return self._compared(_MIRRORED[word], right, constant)
+            case ir.In(value=value, items=items) if items and all(isinstance(item.value, str) for item in items):
+                return self._is_text(value, [text_bytes(str(item.value)) for item in items])
+            case ir.In(value=value, items=items) if items and all(_is_number(item.value) for item in items) and len(items) <= 16:
+                found = [self._compared("==", value, item.value) for item in items]
+                return Bits(bits("bor", *(one.true for one in found)), bits("band", *(one.false for one in found)))
+            case ir.Exists(value=value):
+                there = self._feature(value)
+                return Bits(there, bits("bnot", there))
+            case ir.IsTrue(value=value):
+                return self._is_bool(value, wanted=True)
+            case ir.Matches(value=value, pattern=pattern):
+                return self._matched(value, pattern.text)
+            case ir.TextTest(word=word, value=value, part=ir.Literal(value=str(part))):
+                return self._matched(value, _literal_pattern(word, part))
+            case _:
+                raise NotBitsError
+
+    def _feature(self, value: ir.Value) -> lua.Expr:
+        found = self.features.source(value)
+        if found is None:
+            raise NotBitsError
+        return self._use(found[0])
+
+    def _use(self, number: int) -> lua.Expr:
+        self.used[number] = None
+        return lua.Name("f" + str(number))
+
+    def _compared(self, word: str, value: ir.Value, constant: object) -> Bits:
+        is_length = isinstance(value, ir.Intrinsic) and value.name == "span:duration"
+        if isinstance(constant, bool):
+            found = self._is_bool(value, wanted=constant) if word in {"==", "!="} and not is_length else None
+        elif isinstance(constant, str):
+            found = self._is_text(value, [text_bytes(constant)]) if word in {"==", "!="} and not is_length else None
+        elif isinstance(constant, Duration) is is_length:
+            return self._ordered(word, value, constant.ns if isinstance(constant, Duration) else constant)
+        else:
+            raise NotBitsError
+        if found is None:
+            raise NotBitsError
+        return Bits(found.false, found.true) if word == "!=" else found
+
+    def _ordered(self, word: str, value: ir.Value, constant: object) -> Bits:
+        if not _is_number(constant) or abs(constant) > EXACT_MAX:  # type: ignore[arg-type]  # it is a number
+            raise NotBitsError
+        if isinstance(value, ir.Intrinsic) and value.name != "span:duration":
+            raise NotBitsError
+        feature = self._feature(value)
+        number = (self.features.source(value) or [0])[0]
+        known = bits("rshift", feature, _ONE)
+        below, above = self._sign("<", number, float(constant)), self._sign(">", number, float(constant))  # type: ignore[arg-type]  # as above
+        less, more = below, above
+        true, false = {
+            "<": (less, bits("bnot", less)),
+            ">": (more, bits("bnot", more)),
+            ">=": (bits("bnot", less), less),
+            "<=": (bits("bnot", more), more),
+            "==": (bits("bnot", bits("bor", less, more)), bits("bor", less, more)),
+            "!=": (bits("bor", less, more), bits("bnot", bits("bor", less, more))),
+        }[word]
+        return Bits(bits("band", known, true), bits("band", known, false))
+
+    def _sign(self, word: str, number: int, constant: float) -> lua.Expr:
+        self.numbers[number] = None
+        key = (word, number, constant)
+        if key not in self.signs:
+            self.signs[key] = lua.Name("q" + str(len(self.signs)))
+        return self.signs[key]
+
+    def _is_bool(self, value: ir.Value, *, wanted: bool) -> Bits:
+        feature = self._feature(value)
+        known, is_true = bits("rshift", feature, lua.Number(2)), bits("rshift", feature, lua.Number(3))
+        yes, no = (is_true, bits("bnot", is_true)) if wanted else (bits("bnot", is_true), is_true)
+        return Bits(bits("band", known, yes), bits("band", known, no))
+
+    def _is_text(self, value: ir.Value, texts: Sequence[bytes]) -> Bits:
+        if isinstance(value, ir.Intrinsic) and value.name in {"span:duration", "span:parentID"}:
+            raise NotBitsError
+        found = self.features.text_bit(value, texts)
+        if found is None:
+            raise NotBitsError
+        feature = self._use(found[0])
+        equal = bits("rshift", feature, lua.Number(found[1]))
+        return Bits(equal, bits("band", bits("rshift", feature, lua.Number(4)), bits("bnot", equal)))
+
+    def _matched(self, value: ir.Value, pattern: str) -> Bits:
+        found = self.features.source(value)
+        if found is None or self.features.sources[found[0]].kind != "slot":
+            raise NotBitsError
+        key = (self.features.sources[found[0]].column, pattern)
+        name = lua.Name("m" + str(self.patterns.setdefault(key, len(self.patterns))))
+        is_text = bits("rshift", self._use(found[0]), lua.Number(4))
+        if self._reading is not Reading.EXACT:
+            extreme = is_text if self._reading is Reading.MOST else _ZERO
+            return Bits(extreme, extreme)
+        return Bits(bits("band", is_text, name), bits("band", is_text, bits("bnot", name)))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _literal_pattern(word: str, part: str) -> str:
+    """Return the pattern of a text test, which becomes a literal again (pattern_dfa.py)."""
+    quoted = "".join(("\\" if ord(character) in _ESCAPED else "") + character for character in part)
+    pattern = {"contains": quoted, "startswith": "^" + quoted, "endswith": quoted + "$"}[word]
+    if not isinstance(part, str) or not hasattr(parse_pattern(pattern), "matches"):
+        raise NotBitsError
+    return pattern
+
+
+__all__ = ["Bits", "Features", "LeafBits", "NotBitsError", "Source", "bits", "pattern_matcher"]
