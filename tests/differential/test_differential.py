@@ -72,7 +72,7 @@ def test_a_failing_example_is_made_smaller_and_named_by_seed_and_number() -> Non
             raise Disagreement("a step too many", example)
 
     with pytest.raises(Disagreement) as failure:
-        explore(check, 1, range(20), shrink_seconds=3)
+        explore(check, 1, range(20), reduce_seconds=3)
     assert len(failure.value.example.write()) < len(first[0].write())
     assert "of seed 1" in failure.value.__notes__[0]
 
