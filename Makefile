@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format reference loadtest-engine lock
+.PHONY: help setup demo test check format reference loadtest-engine differential fuzz lock
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -33,6 +33,17 @@ format: $(READY) ## Rewrite the code in the house format and mend what can be me
 
 reference: $(READY) ## Write the generated pages of docs/reference anew
 	$(BIN)/python -m docs.reference_pages
+
+SEED ?= 1
+EXAMPLES ?= 100000
+RECORDS ?= 1000000
+JOBS ?= 2
+
+differential: $(READY) ## Compare the engine with the reference on EXAMPLES made ones of a SEED, in JOBS processes
+	$(BIN)/python -m tests.differential.long_run --seed $(SEED) --examples $(EXAMPLES) --jobs $(JOBS) $(ARGS)
+
+fuzz: $(READY) ## Give the engine RECORDS damaged records of a SEED before a guard page, in JOBS processes
+	$(BIN)/python -m tests.differential.fuzz --seed $(SEED) --records $(RECORDS) --jobs $(JOBS) $(ARGS)
 
 loadtest-engine: $(READY) ## Measure the engine beside what it is compared with; ARGS="--quick" ends within a minute
 	$(BIN)/python -m loadtest engine $(ARGS)
