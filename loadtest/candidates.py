@@ -104,8 +104,8 @@ class _LuaJit:
     def name(self) -> str:
         return "luajit-port" if self.through_port else "luajit"
 
-    def start(self, rule_set: RuleSet, *, timed: bool = False) -> Judge:  # noqa: ARG002 - calls of the program are always timed
-        return port_judge(LuaTraceEngine(rule_set)) if self.through_port else LuaJudge(rule_set)
+    def start(self, rule_set: RuleSet, *, timed: bool = False) -> Judge:
+        return port_judge(LuaTraceEngine(rule_set)) if self.through_port else LuaJudge(rule_set, timed=timed)
 
 
 REFERENCE: Candidate = _Reference()

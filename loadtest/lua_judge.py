@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from array import array
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import compress
 from typing import Protocol, cast
 
 from compiler import RuleSet
+from compiler.engine_program import compile_program
+from loadtest.lua_phases import watched
 from loadtest.measured import Evidence, Memory, Verdicts
 from loadtest.port_judge import PortJudge
-from processor.lua_engine import address_of
+from processor.lua_engine import LuaProgram, address_of
 from processor.lua_traces import LuaTraceEngine
 from processor.trace_engine import VERDICTS
 
@@ -48,31 +48,32 @@ def port_judge(engine: LuaTraceEngine) -> PortJudge:
 
 
 class LuaJudge:
-    """A program of the rules. Traces of a run are forgotten at the start of the next one, so that their ids can be asked in between."""
+    """A program of the rules; `timed`: with its phases watched.
 
-    def __init__(self, rule_set: RuleSet) -> None:
+    Traces of a run are forgotten at the start of the next one, so that their ids can be asked in between.
+    """
+
+    def __init__(self, rule_set: RuleSet, *, timed: bool = False) -> None:
         self._engine = LuaTraceEngine(rule_set)
         self._program = cast("_Program", self._engine.program)
+        self._spent: Callable[[], Mapping[str, int]] = dict
+        if timed:
+            program, self._spent = watched(compile_program(rule_set))
+            self._program = cast("_Program", LuaProgram(program))
         self._width = len(rule_set.enabled)
         self._handles: list[int] = []
         self._codes = b""
-        self._phases: Counter[str] = Counter()
 
     def judge(self, records: Sequence[bytes]) -> None:
         """Forget the traces of the last run, take in all records, judge every trace as complete."""
-        began_ns = time.perf_counter_ns()
         self._forget()
-        forgot_ns = time.perf_counter_ns()
         self._handles = self._taken(records)
-        taken_ns = time.perf_counter_ns()
         count = len(self._handles)
         asked = array("q", bytes(24 * count))
         asked[0::3] = array("q", self._handles)
         asked[1::3] = array("q", [_COMPLETE]) * count
         asked[2::3] = array("q", [_NO_EXPIRY]) * count
         self._codes = self._program.judge(asked.buffer_info()[0], count)
-        judged_ns = time.perf_counter_ns()
-        self._phases.update(forget=forgot_ns - began_ns, take=taken_ns - forgot_ns, judge=judged_ns - taken_ns)
 
     def verdicts(self) -> Verdicts:
         """Return what the last call found."""
@@ -94,8 +95,8 @@ class LuaJudge:
         return port_judge(self._engine).evidence(records)
 
     def phases(self) -> Mapping[str, int]:
-        """Return the time in calls of the program."""
-        return self._phases
+        """Return the time in each of the watched functions; nothing without `timed`."""
+        return self._spent()
 
     def _taken(self, records: Sequence[bytes]) -> list[int]:
         addresses, sizes = array("Q", map(address_of, records)), array("q", map(len, records))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 
 import pytest
 
@@ -61,4 +62,18 @@ def test_every_candidate_says_what_the_reference_engine_says_and_can_be_asked_ev
     assert judge.evidence(records).violation_count == REFERENCE.start(RULES).evidence(records).violation_count
     judge.judge(records)
     check_verdicts(name, RULES, survey, judge.verdicts())
-    assert sum(judge.phases().values()) > 0
+
+
+@pytest.mark.parametrize("name", list(CANDIDATES))
+def test_a_candidate_whose_phases_are_timed_says_the_same_and_where_the_time_went(name: str) -> None:
+    records, survey = corpus().records, corpus().survey(sys.maxsize)
+    judge = CANDIDATES[name].start(RULES, timed=True)
+    judge.judge(records)
+    before, began_ns = dict(judge.phases()), time.perf_counter_ns()
+    for _ in range(20):
+        judge.judge(records)
+    taken_ns = time.perf_counter_ns() - began_ns
+    check_verdicts(name, RULES, survey, judge.verdicts())
+    spent = {phase: found - before[phase] for phase, found in judge.phases().items()}
+    assert 0.3 * taken_ns < sum(spent.values()) <= taken_ns
+    assert spent["judge"] > 0
