@@ -6,7 +6,7 @@ All numbers and bytes go in and come out by value; Lua never sees a Python objec
 from __future__ import annotations
 
 import ctypes
-import os
+import secrets
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NoReturn
@@ -28,6 +28,8 @@ _JIT_OPTIONS = (
     *(b"maxtrace=30000", b"maxmcode=65536", b"maxside=2000", b"maxirconst=4000", b"maxrecord=16000"),
     *(b"maxsnap=2000", b"hotloop=40", b"hotexit=6"),
 )
+# Products of a secret number and 32 bits of an id stay exact in a double, four of them added up too.
+_SECRET_BITS = 19
 _PREPARE = b"""
 local ffi, bit, jit_options, jit_on, eager = require("ffi"), require("bit"), ...
 if jit_on then require("jit.opt").start(unpack(jit_options)) else require("jit").off() end
@@ -83,7 +85,7 @@ class LuaProgram:
         setup = self._function(b"setup", runtime_source("setup"))
         libraries = {name: self._lua.execute(runtime_source(name), name=b"=" + name.encode()) for name in LIBRARIES}
         parts = [self._lua.execute(runtime_source(name), name=b"=" + name.encode()) for name in RUNTIME]
-        secret = [int.from_bytes(os.urandom(6), "little") | 1 for _ in range(3)]
+        secret = [secrets.randbits(_SECRET_BITS) | 1 for _ in range(6)]
         settings = {**program.settings, "secret": secret}
         chunk = self._function(b"rules", program.chunk.encode("latin-1"))
         return setup(

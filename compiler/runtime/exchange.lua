@@ -3,33 +3,30 @@
 return function(E)
   local ffi, C, config = E.ffi, E.C, E.config
   local cast, copy, fstr = ffi.cast, ffi.copy, ffi.string
-  local u8p, i32p, u64p = ffi.typeof("uint8_t *"), ffi.typeof("int32_t *"), ffi.typeof("uint64_t *")
+  local u8p, i32p = ffi.typeof("uint8_t *"), ffi.typeof("int32_t *")
   local constu8p = ffi.typeof("const uint8_t *")
-  local awaitedp, capturedp = ffi.typeof("awaited_t *"), ffi.typeof("captured_t *")
+  local capturedp = ffi.typeof("captured_t *")
   local STATE = ffi.sizeof("state_t")
   ffi.cdef [[ typedef struct { int32_t ids, awaited, services, captured, tree, texts; } exported_t; ]]
   local HEAD = ffi.sizeof("exported_t")
 
   local function listed_ids(block, listed_max)
-    local ids, found, n = cast(u64p, block.p), ffi.new("uint64_t[?]", block.n + 1), 0
-    for i = 0, (block.n <= listed_max and block.n or block.cap) - 1 do
-      if ids[i] ~= 0 then
-        found[n] = ids[i]
-        n = n + 1
+    local los, cap, found, n = cast(i32p, block.p), block.cap, ffi.new("int32_t[?]", 2 * block.n + 1), 0
+    for i = 0, (block.n <= listed_max and block.n or cap) - 1 do
+      if los[i] ~= 0 or los[cap + i] ~= 0 then
+        found[n], found[n + 1] = los[i], los[cap + i]
+        n = n + 2
       end
     end
-    return fstr(found, 8 * n)
+    return fstr(found, 4 * n)
   end
 
   local function listed_awaited(block)
-    local items, found, n = cast(awaitedp, block.p), ffi.new("awaited_t[?]", block.n + 1), 0
-    for i = 0, block.cap - 1 do
-      if items[i].count > 0 then
-        found[n] = items[i]
-        n = n + 1
-      end
+    local los, cap, found = cast(i32p, block.p), block.cap, ffi.new("int32_t[?]", 3 * block.n + 1)
+    for i = 0, block.n - 1 do
+      for c = 0, 2 do found[3 * i + c] = los[c * cap + i] end
     end
-    return fstr(found, 16 * n)
+    return fstr(found, 12 * block.n)
   end
 
   local function texts(state)
@@ -100,18 +97,18 @@ return function(E)
     local from = cast(constu8p, text)
     local head = cast("const exported_t *", from)
     local given = cast("const state_t *", from + HEAD)
-    if E.is_open(given.tid0, given.tid1, partition) then return -1 end
-    local s = E.open_trace(given.tid0, given.tid1, partition)
+    if E.is_open(given.td, partition) then return -1 end
+    local s = E.open_trace(given.td[0], given.td[1], given.td[2], given.td[3], partition)
     local state = E.states()[s]
     copy(state, given, STATE)
-    state.partition, state.live, state.touch, state.bloom[0], state.bloom[1] = partition, 1, -1, 0, 0
+    state.partition, state.live, state.touch = partition, 1, -1
     local at = from + (HEAD + STATE)
-    local ids = cast(u64p, at)
+    local ids = cast(i32p, at)
     state.ids.p, state.ids.n, state.ids.cap, state.awaited.p, state.awaited.n, state.awaited.cap = nil, 0, 0, nil, 0, 0
-    for k = 0, head.ids - 1 do E.id_add(state, ids[k], cast(i32p, ids)[2 * k]) end
-    local awaited = cast(awaitedp, at + 8 * head.ids)
-    for k = 0, head.awaited - 1 do E.await_many(state.awaited, awaited[k].id, awaited[k].count) end
-    at = refill(state.services, at + (8 * head.ids + 16 * head.awaited), head.services, 4)
+    for k = 0, head.ids - 1 do E.id_add(state.ids, ids[2 * k], ids[2 * k + 1]) end
+    local awaited = ids + 2 * head.ids
+    for k = 0, head.awaited - 1 do E.await(state.awaited, awaited[3 * k], awaited[3 * k + 1], awaited[3 * k + 2]) end
+    at = refill(state.services, at + (8 * head.ids + 12 * head.awaited), head.services, 4)
     at = refill(state.captured, at, head.captured, 1)
     at = refill(state.tree, at, head.tree, 16)
     place_texts(state, take_texts(at, head.texts))

@@ -1,15 +1,16 @@
 -- Span ids of one trace: which were seen, and which parents are still awaited by how many children. Counterpart: TraceView in compiler/trace.py.
+--
+-- An id is two int32 halves, lo and hi, so that none becomes an object on Lua's heap. A block lists all lo, then all hi; the C library finds a
+-- lo without a loop that a tracing compiler would have to follow. The ids of a long trace are a hash table in the same shape, 0 0: empty.
 return function(E)
   local ffi, bit, C, config = E.ffi, E.bit, E.C, E.config
-  local band, bor, lshift, rshift = bit.band, bit.bor, bit.lshift, bit.rshift
+  local band, bxor, rshift, tobit = bit.band, bit.bxor, bit.rshift, bit.tobit
   local cast, fill = ffi.cast, ffi.fill
-  ffi.cdef [[ typedef struct { union { uint64_t id; int32_t d[2]; }; int32_t count, spare; } awaited_t; ]]
-  local u64p, awaitedp = ffi.typeof("uint64_t *"), ffi.typeof("awaited_t *")
+  ffi.cdef [[ int32_t *wmemchr(const int32_t *, int32_t, size_t); ]]
   local i32p = ffi.typeof("int32_t *")
-  -- Secret odd numbers: whoever sends ids cannot choose ones that fall on one place.
-  local M = ffi.new("uint64_t[1]", config.secret[1])
-  local multiplier = M[0]
-  local LISTED_MAX = 32
+  -- Secret numbers: whoever sends ids cannot choose ones that fall on one place. Products stay exact in a double.
+  local m0, m1 = config.secret[1], config.secret[2]
+  local LISTED_MAX, HASHED_MIN = 256, 1024
   E.listed_max = LISTED_MAX
 
   -- Makes room for `cap` items of `size` bytes; the old ones stay.
@@ -29,138 +30,114 @@ return function(E)
     end
   end
 
-  local function place(id, mask)
-    return band(tonumber(rshift(id * multiplier, 33)), mask)
-  end
-
-  local function put(ids, id, mask)
-    local h = place(id, mask)
-    while ids[h] ~= 0 do h = band(h + 1, mask) end
-    ids[h] = id
-  end
-
-  -- From a list to a hash table, or to a larger one. A zero is an empty place: no span has that id.
-  local function rehash(block, listed, cap)
-    local old, count = cast(u64p, block.p), listed and block.n or block.cap
-    local memory = C.calloc(cap, 8)
+  -- Makes room for `cap` ids of `columns` numbers each, a column after the other; those beyond the old ones are 0.
+  local function widen(block, cap, columns)
+    local memory, old = cast(i32p, C.malloc(cap * columns * 4)), cast(i32p, block.p)
     if memory == nil then error("out of memory") end
-    local ids = cast(u64p, memory)
-    for i = 0, count - 1 do
-      if old[i] ~= 0 then put(ids, old[i], cap - 1) end
+    for c = 0, columns - 1 do
+      ffi.copy(memory + c * cap, old + c * block.cap, block.n * 4)
+      fill(memory + (c * cap + block.n), (cap - block.n) * 4)
     end
-    C.free(block.p)
-    E.block_bytes = E.block_bytes + (cap - block.cap) * 8
+    C.free(old)
+    E.block_bytes = E.block_bytes + (cap - block.cap) * columns * 4
     block.p, block.cap = memory, cap
   end
 
-  local function listed_has(ids, n, lo, hi)
-    local words = cast(i32p, ids)
-    for i = 0, n - 1 do
-      if words[2 * i] == lo and words[2 * i + 1] == hi then return true end
-    end
-    return false
+  local function place(lo, hi, mask)
+    local h = tobit(lo * m0 + hi * m1)
+    return band(bxor(h, rshift(h, 16)), mask)
   end
 
-  local function hashed_has(block, id)
-    local ids, mask = cast(u64p, block.p), block.cap - 1
-    local h = place(id, mask)
-    while ids[h] ~= 0 do
-      if ids[h] == id then return true end
+  local function put(los, cap, lo, hi)
+    local mask = cap - 1
+    local h = place(lo, hi, mask)
+    while los[h] ~= 0 or los[cap + h] ~= 0 do h = band(h + 1, mask) end
+    los[h], los[cap + h] = lo, hi
+  end
+
+  -- From a list to a hash table, or to a larger one.
+  local function rehash(block, count, cap)
+    local old, old_cap = cast(i32p, block.p), block.cap
+    local memory = C.calloc(cap, 8)
+    if memory == nil then error("out of memory") end
+    local los = cast(i32p, memory)
+    for i = 0, count - 1 do
+      if old[i] ~= 0 or old[old_cap + i] ~= 0 then put(los, cap, old[i], old[old_cap + i]) end
+    end
+    C.free(block.p)
+    E.block_bytes = E.block_bytes + (cap - old_cap) * 8
+    block.p, block.cap = memory, cap
+  end
+
+  local function hashed_has(block, lo, hi)
+    local los, cap = cast(i32p, block.p), block.cap
+    local mask = cap - 1
+    local h = place(lo, hi, mask)
+    while los[h] ~= 0 or los[cap + h] ~= 0 do
+      if los[h] == lo and los[cap + h] == hi then return true end
       h = band(h + 1, mask)
     end
     return false
   end
 
-  -- Whether a span id was seen; `lo` and `hi` are its halves.
-  local function has(state, id, lo, hi)
-    local block = state.ids
-    if block.n > LISTED_MAX then return hashed_has(block, id) end
-    if band(state.bloom[band(rshift(lo, 5), 1)], lshift(1, band(lo, 31))) == 0 then return false end
-    return listed_has(block.p, block.n, lo, hi)
+  -- Where an id is listed at or behind `from`, or -1.
+  local function listed_at(block, from, lo, hi)
+    local los = cast(i32p, block.p)
+    local found = C.wmemchr(los + from, lo, block.n - from)
+    if found == nil then return -1 end
+    local at = found - los
+    if found[block.cap] == hi then return at end
+    return listed_at(block, at + 1, lo, hi)
   end
-  E.id_seen = has
+
+  -- Whether a span id was seen.
+  local function seen(block, lo, hi)
+    if block.n > LISTED_MAX then return hashed_has(block, lo, hi) end
+    return listed_at(block, 0, lo, hi) >= 0
+  end
+  E.id_seen = seen
 
   -- Remember a span id that was not seen before.
-  function E.id_add(state, id, lo)
-    local block = state.ids
+  function E.id_add(block, lo, hi)
     local n = block.n
     if n < LISTED_MAX then
-      if n == block.cap then resize(block, n + 8, 8) end
-      cast(u64p, block.p)[n] = id
-      local w = band(rshift(lo, 5), 1)
-      state.bloom[w] = bor(state.bloom[w], lshift(1, band(lo, 31)))
+      if n == block.cap then widen(block, n + 12, 2) end
+      local los = cast(i32p, block.p)
+      los[n], los[block.cap + n] = lo, hi
     else
       if n == LISTED_MAX then
-        rehash(block, true, 4 * LISTED_MAX)
+        rehash(block, n, HASHED_MIN)
       elseif 4 * n > 3 * block.cap then
-        rehash(block, false, 2 * block.cap)
+        rehash(block, block.cap, 2 * block.cap)
       end
-      put(cast(u64p, block.p), id, block.cap - 1)
+      put(cast(i32p, block.p), block.cap, lo, hi)
     end
     block.n = n + 1
   end
 
-  local function awaited_at(block, id)
-    local items, mask = cast(awaitedp, block.p), block.cap - 1
-    local h = place(id, mask)
-    while items[h].count > 0 and items[h].id ~= id do h = band(h + 1, mask) end
-    return h
+  -- Some more children wait for a parent. The third column counts them.
+  function E.await(block, lo, hi, count)
+    local at = block.n > 0 and listed_at(block, 0, lo, hi) or -1
+    if at < 0 then
+      at = block.n
+      if at == block.cap then widen(block, at < 4 and at + 2 or 2 * at, 3) end
+      local los, cap = cast(i32p, block.p), block.cap
+      los[at], los[cap + at], los[2 * cap + at] = lo, hi, 0
+      block.n = at + 1
+    end
+    local counts = cast(i32p, block.p) + 2 * block.cap
+    counts[at] = counts[at] + count
   end
 
-  local function grow_awaited(block)
-    local old, cap = cast(awaitedp, block.p), block.cap
-    local memory = C.calloc(2 * cap, 16)
-    if memory == nil then error("out of memory") end
-    block.p, block.cap = memory, 2 * cap
-    for i = 0, cap - 1 do
-      if old[i].count > 0 then
-        local item = cast(awaitedp, memory)[awaited_at(block, old[i].id)]
-        item.id, item.count = old[i].id, old[i].count
-      end
-    end
-    C.free(old)
-    E.block_bytes = E.block_bytes + cap * 16
-  end
-
-  -- Some more children wait for a parent of this id.
-  function E.await_many(block, id, count)
-    if block.p == nil then
-      resize(block, 4, 16)
-      fill(block.p, 64)
-    elseif 4 * (block.n + 1) > 3 * block.cap then
-      grow_awaited(block)
-    end
-    local item = cast(awaitedp, block.p)[awaited_at(block, id)]
-    if item.count == 0 then
-      item.id = id
-      block.n = block.n + 1
-    end
-    item.count = item.count + count
-  end
-  function E.await(block, id) E.await_many(block, id, 1) end
-
-  -- The parent has come: how many children waited. What lies behind it moves up, so that no search ends too early.
-  function E.arrived(block, id)
-    local at = awaited_at(block, id)
-    local items, mask = cast(awaitedp, block.p), block.cap - 1
-    local count = items[at].count
-    if count == 0 then return 0 end
-    block.n = block.n - 1
-    if block.n == 0 then
-      E.free_block(block, 16)
-      return count
-    end
-    local hole, i = at, at
-    while true do
-      i = band(i + 1, mask)
-      if items[i].count == 0 then break end
-      local home = place(items[i].id, mask)
-      if band(i - home, mask) >= band(i - hole, mask) then
-        items[hole].id, items[hole].count = items[i].id, items[i].count
-        hole = i
-      end
-    end
-    items[hole].count = 0
+  -- The parent has come: how many children waited. The last one takes its place.
+  function E.arrived(block, lo, hi)
+    local at = listed_at(block, 0, lo, hi)
+    if at < 0 then return 0 end
+    local los, cap, last = cast(i32p, block.p), block.cap, block.n - 1
+    local count = los[2 * cap + at]
+    los[at], los[cap + at], los[2 * cap + at] = los[last], los[cap + last], los[2 * cap + last]
+    block.n = last
+    if last == 0 then E.free_block(block, 12) end
     return count
   end
 end

@@ -37,7 +37,6 @@ return function(ffi, bit, config)
       int64_t first_start, last_end;         // of spans with times; last_end 0: none
       int64_t root_start; uint64_t root_id;  // of the first root, its id in the order of its digits
       int32_t root_name, root_service, orphans, roots;
-      int32_t bloom[2];
       block_t ids, awaited, services, captured, tree;
       int32_t w[%d];
       int32_t c[%d];

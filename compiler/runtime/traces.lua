@@ -1,15 +1,15 @@
 -- Rows of a batch to traces: which state each belongs to, whether it is kept, what every trace remembers whatever the rules are.
 return function(E)
   local ffi, bit, C, config = E.ffi, E.bit, E.C, E.config
-  local band, rshift, bswap = bit.band, bit.rshift, bit.bswap
+  local band, bxor, rshift, bswap, tobit = bit.band, bit.bxor, bit.rshift, bit.bswap, bit.tobit
   local cast, fill = ffi.cast, ffi.fill
   local rows, touches = E.rows, E.touches
   local STATE = ffi.sizeof("state_t")
   local statep, i32p, u64p = ffi.typeof("state_t *"), ffi.typeof("int32_t *"), ffi.typeof("uint64_t *")
-  local secret = ffi.new("uint64_t[2]", config.secret[2], config.secret[3])
-  local m0, m1 = secret[0], secret[1]
+  local m0, m1, m2, m3 = config.secret[3], config.secret[4], config.secret[5], config.secret[6]
+  local TREE = config.tree
   local UNTIMED = 9223372036854775808ULL
-  local has, add, await, arrived = E.id_seen, E.id_add, E.await, E.arrived
+  local seen, add, await, arrived = E.id_seen, E.id_add, E.await, E.arrived
 
   local capacity, mask = 1024, 4095
   local states = cast(statep, C.calloc(capacity, STATE))
@@ -70,14 +70,14 @@ return function(E)
   end
 
   -- ---- the table of traces ----------------------------------------------------------------------------------------------------------
-  local function place(tid0, tid1, partition)
-    local h = (tid0 + partition) * m0 + tid1 * m1
-    return band(tonumber(rshift(h, 33)), mask)
+  local function place(d0, d1, d2, d3, partition)
+    local h = tobit(d0 * m0 + d1 * m1 + d2 * m2 + (d3 + partition) * m3)
+    return band(bxor(h, rshift(h, 15)), mask)
   end
 
   local function home(s)
     local state = states[s]
-    return place(state.tid0, state.tid1, state.partition)
+    return place(state.td[0], state.td[1], state.td[2], state.td[3], state.partition)
   end
 
   local function grow()
@@ -115,27 +115,35 @@ return function(E)
     index[h] = -1
   end
 
-  -- Where the trace is in the index, or where it would be.
-  local function seek(tid0, tid1, partition)
-    local h = place(tid0, tid1, partition)
+  local function is_at(s, d0, d1, d2, d3, partition)
+    local state = states[s]
+    return state.td[3] == d3 and state.td[2] == d2 and state.td[1] == d1 and state.td[0] == d0 and state.partition == partition
+  end
+
+  local function seek_on(h, d0, d1, d2, d3, partition)
     local s = index[h]
-    while s >= 0 do
-      local state = states[s]
-      if state.tid0 == tid0 and state.tid1 == tid1 and state.partition == partition then break end
+    while s >= 0 and not is_at(s, d0, d1, d2, d3, partition) do
       h = band(h + 1, mask)
       s = index[h]
     end
-    return h, s
+    return s, h
   end
 
-  function E.is_open(tid0, tid1, partition)
-    local _, s = seek(tid0, tid1, partition)
-    return s >= 0
+  -- The state of a trace, or -1; and where it is in the index, or would be.
+  local function seek(d0, d1, d2, d3, partition)
+    local h = place(d0, d1, d2, d3, partition)
+    local s = index[h]
+    if s < 0 or is_at(s, d0, d1, d2, d3, partition) then return s, h end
+    return seek_on(band(h + 1, mask), d0, d1, d2, d3, partition)
   end
 
-  local function open(tid0, tid1, partition)
+  function E.is_open(td, partition)
+    return (seek(td[0], td[1], td[2], td[3], partition)) >= 0
+  end
+
+  local function open(d0, d1, d2, d3, partition)
     if free_count == 0 and used == capacity then grow() end
-    local h = seek(tid0, tid1, partition)
+    local _, h = seek(d0, d1, d2, d3, partition)
     local s
     if free_count > 0 then
       free_count = free_count - 1
@@ -146,7 +154,8 @@ return function(E)
     end
     index[h] = s
     local state = states[s]
-    state.tid0, state.tid1, state.partition, state.live, state.touch = tid0, tid1, partition, 1, -1
+    state.td[0], state.td[1], state.td[2], state.td[3] = d0, d1, d2, d3
+    state.partition, state.live, state.touch = partition, 1, -1
     E.trace_count = E.trace_count + 1
     return s
   end
@@ -157,7 +166,7 @@ return function(E)
     if state.live == 0 then return end
     if state.live == 1 then unlink(s) end
     E.free_block(state.ids, 8)
-    E.free_block(state.awaited, 16)
+    E.free_block(state.awaited, 12)
     E.free_block(state.services, 4)
     E.free_block(state.captured, 1)
     E.free_block(state.tree, 16)
@@ -177,15 +186,12 @@ return function(E)
     state.roots = state.roots + 1
   end
 
-  local function note_service(state, id)
-    local block = state.services
-    local ids = cast(i32p, block.p)
-    for i = block.n - 1, 0, -1 do
-      if ids[i] == id then return end
-    end
-    if block.n == block.cap then E.resize(block, block.n < 4 and block.n + 2 or 2 * block.n, 4) end
-    cast(i32p, block.p)[block.n] = id
-    block.n = block.n + 1
+  local function note_service(block, id)
+    local ids, n = cast(i32p, block.p), block.n
+    if n > 0 and (ids[n - 1] == id or C.wmemchr(ids, id, n) ~= nil) then return end
+    if n == block.cap then E.resize(block, n < 4 and n + 2 or 2 * n, 4) end
+    cast(i32p, block.p)[n] = id
+    block.n = n + 1
   end
 
   local function note_branch(block, r)
@@ -195,41 +201,52 @@ return function(E)
     block.n = block.n + 1
   end
 
-  local function keep(state, r)
-    local t0, t1 = r.t0, r.t1
-    if t0 > 0 and t1 >= t0 then
+  local function note_times(state, r)
+    if r.t0 > 0 and r.t1 >= r.t0 then
       r.timed = 1
       if state.last_end == 0 then
-        state.first_start, state.last_end = t0, t1
+        state.first_start, state.last_end = r.t0, r.t1
       else
-        if t0 < state.first_start then state.first_start = t0 end
-        if t1 > state.last_end then state.last_end = t1 end
+        if r.t0 < state.first_start then state.first_start = r.t0 end
+        if r.t1 > state.last_end then state.last_end = r.t1 end
       end
     end
-    state.spans = state.spans + 1
-    local pid = r.pid
-    if pid == 0 then
-      note_root(state, r)
-    elseif pid == r.sid then
-      state.orphans = state.orphans + 1
-    elseif not has(state, pid, r.pd[0], r.pd[1]) then
-      state.orphans = state.orphans + 1
-      await(state.awaited, pid)
-    end
-    add(state, r.sid, r.sd[0])
-    if state.awaited.n > 0 then state.orphans = state.orphans - arrived(state.awaited, r.sid) end
-    if r.res > 0 then note_service(state, r.res) end
-    if config.tree then note_branch(state.tree, r) end
   end
 
-  local function touched(s, r, opened)
+  local function note_parent(state, r, lo, hi)
+    if lo == 0 and hi == 0 then
+      note_root(state, r)
+    elseif lo == r.sd[0] and hi == r.sd[1] then
+      state.orphans = state.orphans + 1
+    elseif not seen(state.ids, lo, hi) then
+      state.orphans = state.orphans + 1
+      await(state.awaited, lo, hi, 1)
+    end
+  end
+
+  local function keep(state, r)
+    note_times(state, r)
+    state.spans = state.spans + 1
+    note_parent(state, r, r.pd[0], r.pd[1])
+    local lo, hi = r.sd[0], r.sd[1]
+    add(state.ids, lo, hi)
+    if state.awaited.n > 0 then state.orphans = state.orphans - arrived(state.awaited, lo, hi) end
+    if r.res > 0 then note_service(state.services, r.res) end
+    if TREE then note_branch(state.tree, r) end
+  end
+
+  local function touched(s, record, opened)
     local n = E.touch_count
     local touch = touches[n]
     fill(touch, 32)
-    touch.record, touch.trace, touch.opened = r.record, s, opened
+    touch.record, touch.trace, touch.opened = record, s, opened
     E.touch_count = n + 1
     states[s].touch = n
-    return touch
+  end
+
+  local function is_touched(s, record)
+    local t = states[s].touch
+    return t >= 0 and t < E.touch_count and touches[t].trace == s and touches[t].record == record
   end
 
   -- Whether a record that arrives now begins the trace anew: begins_anew in processor/closing.py.
@@ -238,49 +255,55 @@ return function(E)
     return (cut_age >= 0 and at >= state.first_record + cut_age) or at > state.last_record + retention
   end
 
-  -- Give each of the first n rows its trace, keep those that are new. `arrived`: when each record arrived.
+  -- The state that row i belongs to: opened if it must be, anew if its time is over.
+  local function find(r, arrived_at, partition, retention, cut_age)
+    local d0, d1, d2, d3, record = r.td[0], r.td[1], r.td[2], r.td[3], r.record
+    local s, opened = seek(d0, d1, d2, d3, partition), 0
+    if s >= 0 then
+      if is_touched(s, record) then return s end
+      if is_past(states[s], arrived_at[record], retention, cut_age) then
+        unlink(s)
+        states[s].live = 2
+        s = -1
+      end
+    end
+    if s < 0 then
+      s = open(d0, d1, d2, d3, partition)
+      states[s].first_record, states[s].last_record, opened = arrived_at[record], arrived_at[record], 1
+    end
+    if arrived_at[record] > states[s].last_record then states[s].last_record = arrived_at[record] end
+    touched(s, record, opened)
+    return s
+  end
+
+  local function take(r, s, span_count_max)
+    local state = states[s]
+    local touch = touches[state.touch]
+    touch.spans = touch.spans + 1
+    r.trace = -1
+    if state.ids.n > 0 and seen(state.ids, r.sd[0], r.sd[1]) then
+      touch.again = touch.again + 1
+    elseif state.spans >= span_count_max then
+      touch.over = touch.over + 1
+    else
+      r.trace = s
+      touch.kept = touch.kept + 1
+      if r.pd[0] == 0 and r.pd[1] == 0 then touch.root = 1 end
+      keep(state, r)
+    end
+  end
+
+  -- Give each of the first n rows its trace, keep those that are new. `arrived_at`: when each record arrived.
   function E.commit(n, partition, arrived_at, span_count_max, retention, cut_age)
     E.touch_count = 0
     local s, l0, l1, l2, l3, record = -1, 0, 0, 0, 0, -1
     for i = 0, n - 1 do
       local r = rows[i]
-      local d0, d1, d2, d3 = r.td[0], r.td[1], r.td[2], r.td[3]
-      if s < 0 or d0 ~= l0 or d1 ~= l1 or d2 ~= l2 or d3 ~= l3 or r.record ~= record then
-        l0, l1, l2, l3, record = d0, d1, d2, d3, r.record
-        local at, opened, _ = arrived_at[record], 0, 0
-        _, s = seek(r.tid0, r.tid1, partition)
-        if s >= 0 and (states[s].touch < 0 or touches[states[s].touch].record ~= record or touches[states[s].touch].trace ~= s
-          or states[s].touch >= E.touch_count) then
-          if is_past(states[s], at, retention, cut_age) then
-            unlink(s)
-            states[s].live = 2
-            s = -1
-          end
-        end
-        if s < 0 then
-          s = open(r.tid0, r.tid1, partition)
-          states[s].first_record, states[s].last_record, opened = at, at, 1
-        end
-        local state = states[s]
-        if at > state.last_record then state.last_record = at end
-        local t = state.touch
-        if t < 0 or t >= E.touch_count or touches[t].trace ~= s or touches[t].record ~= record then touched(s, r, opened) end
+      if r.td[0] ~= l0 or r.td[1] ~= l1 or r.td[2] ~= l2 or r.td[3] ~= l3 or r.record ~= record or s < 0 then
+        l0, l1, l2, l3, record = r.td[0], r.td[1], r.td[2], r.td[3], r.record
+        s = find(r, arrived_at, partition, retention, cut_age)
       end
-      local state = states[s]
-      local touch = touches[state.touch]
-      touch.spans = touch.spans + 1
-      if has(state, r.sid, r.sd[0], r.sd[1]) then
-        touch.again = touch.again + 1
-        r.trace = -1
-      elseif state.spans >= span_count_max then
-        touch.over = touch.over + 1
-        r.trace = -1
-      else
-        r.trace = s
-        touch.kept = touch.kept + 1
-        if r.pd[0] == 0 and r.pd[1] == 0 then touch.root = 1 end
-        keep(state, r)
-      end
+      take(r, s, span_count_max)
     end
   end
 end
