@@ -91,7 +91,7 @@ def test_a_profile_says_where_the_time_of_a_span_goes(small: Path, monkeypatch: 
     assert [one["workload"].split(";")[0] for one in printed["profiles"]][:2] == ["10 rules", "200 rules"]
     for one in printed["profiles"]:
         assert set(one["phases"]) == {"decode", "judge"}
-        assert 0.8 * one["timed"] < sum(one["phases"].values()) <= one["timed"]
+        assert 0.5 * one["timed"] < sum(one["phases"].values()) <= one["timed"]
         assert one["c_parser"] < one["untimed"]
     assert list(small.iterdir()) == []
 
