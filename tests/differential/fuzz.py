@@ -1,7 +1,7 @@
 """The guard-page fuzz test: `python -m tests.differential.fuzz` (`make fuzz`).
 
-Damaged records lie right before (or behind) a page that cannot be read, in processes of their own. A process that dies names the records it
-was given; they are tried one by one, and the one that kills is printed with seed, number and bytes.
+Damaged records lie before (or behind) a page that cannot be read, in processes of their own; one NUL is between, as behind a bytes object.
+A process that dies names the records it was given; they are tried one by one, and the one that kills is printed with number and bytes.
 """
 
 from __future__ import annotations
@@ -34,12 +34,16 @@ _SECONDS_MAX = 600
 
 
 class Work(NamedTuple):
-    """What one process does: records `first` to `behind` of a seed, so many a call."""
+    """What one process does: records `first` to `behind` of a seed, so many a call.
+
+    `tight`: some lie right before the guard, without the NUL that stands behind every bytes object.
+    """
 
     seed: int
     first: int
     behind: int
     target: str
+    tight: bool = False
     at_once: int = _AT_ONCE
 
 
@@ -65,6 +69,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--first", type=int, default=0, help="number of the first record")
     parser.add_argument("--jobs", type=int, default=1, help="processes at a time")
+    parser.add_argument("--tight", action="store_true", help="let no NUL stand behind some records")
     parser.add_argument("--target", choices=sorted(TARGETS), default="luajit")
     parser.add_argument("--work", type=json.loads, help=argparse.SUPPRESS)
     parser.add_argument("--progress", type=Path, help=argparse.SUPPRESS)
@@ -76,7 +81,9 @@ def main(arguments: Sequence[str]) -> int:
         f"fuzz test: seed {options.seed}, {options.records} records from number {options.first}, target {options.target}, commit {commit()}"
     )
     started = time.monotonic()
-    counted, findings = run(options.seed, range(options.first, options.first + options.records), options.target, options.jobs)
+    counted, findings = run(
+        options.seed, range(options.first, options.first + options.records), options.target, options.jobs, tight=options.tight
+    )
     for finding in findings:
         _say(finding)
     words = ", ".join(f"{count} {word}" for word, count in sorted(counted.items()))
@@ -84,10 +91,10 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if findings else 0
 
 
-def run(seed: int, numbers: range, target: str, jobs: int = 1) -> tuple[Counter[str], list[Finding]]:
+def run(seed: int, numbers: range, target: str, jobs: int = 1, *, tight: bool = False) -> tuple[Counter[str], list[Finding]]:
     """Give a target the records of a seed with these numbers; return what became of them and what was found."""
     starts = range(numbers.start, numbers.stop, PER_PROCESS)
-    works = [Work(seed, start, min(start + PER_PROCESS, numbers.stop), target) for start in starts]
+    works = [Work(seed, start, min(start + PER_PROCESS, numbers.stop), target, tight) for start in starts]
     counted: Counter[str] = Counter()
     findings: list[Finding] = []
     with ThreadPoolExecutor(jobs) as pool:
@@ -144,7 +151,10 @@ def _work(work: Work, progress: Path) -> Counter[str]:
             said.write(b"%020d" % first)
             numbers = range(first, min(first + work.at_once, work.behind))
             records = [mutations.record(number) for number in numbers]
-            addresses = [_placed(memory, record, number) for memory, record, number in zip(memories, records, numbers, strict=False)]
+            addresses = [
+                _placed(memory, record, number, tight=work.tight)
+                for memory, record, number in zip(memories, records, numbers, strict=False)
+            ]
             target.take(addresses, [len(record) for record in records])
             if first // work.at_once % (_CHECKED_EVERY // _AT_ONCE) == 0:
                 target.check()
@@ -152,10 +162,10 @@ def _work(work: Work, progress: Path) -> Counter[str]:
     return target.counted
 
 
-def _placed(memory: GuardedMemory, record: bytes, number: int) -> int:
-    """Put a record where its number says: before the guard with a NUL between or without, now and then behind one."""
+def _placed(memory: GuardedMemory, record: bytes, number: int, *, tight: bool) -> int:
+    """Put a record where its number says: before the guard, now and then behind one."""
     place = number % 5
-    return memory.behind_guard(record) if place == 0 else memory.before_guard(record, nul=place < 3)
+    return memory.behind_guard(record) if place == 0 else memory.before_guard(record, nul=not tight or place < 3)
 
 
 def _say(text: object) -> None:

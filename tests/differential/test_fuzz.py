@@ -9,7 +9,7 @@ from tests.differential.fuzz import run
 from tests.differential.mutations import SIZE_MAX, Mutations, bases
 from topics.otlp import decode_protobuf
 
-SLICE = 24_000
+SLICE = 8_000
 
 
 def test_the_engine_survives_a_slice_of_the_damaged_records() -> None:
