@@ -8,7 +8,7 @@
 -- varint cut off by the end of the record ends there.
 return function(E)
   local ffi, bit, C, W, config = E.ffi, E.bit, E.C, E.wire, E.config
-  local band, bxor, rol, rshift = bit.band, bit.bxor, bit.rol, bit.rshift
+  local band, bxor, lshift, rol, rshift, tobit = bit.band, bit.bxor, bit.lshift, bit.rol, bit.rshift, bit.tobit
   local cast, fill, copy = ffi.cast, ffi.fill, ffi.copy
   local u8p, i32p, i64p, u64p = ffi.typeof("const uint8_t *"), ffi.typeof("const packed_i32 *"), ffi.typeof("const packed_i64 *"),
     ffi.typeof("const packed_u64 *")
@@ -24,11 +24,26 @@ return function(E)
   local scope_columns = config.scope_columns
   local chain, skip, payload, pair, read_value = E.text_chain, W.skip, W.payload, W.pair, W.read_value
   local SPAN_SIZE_MAX = 16777216
+  -- What a loop over bytes need not hold in registers: where the messages around end and begin, what is known of the span.
+  ffi.cdef [[
+    typedef struct {
+      int32_t mi, last, record_row, e0, e1, e2, s1, s2, ss, seek, found, decided, states, named, tail, res;
+      int32_t p, e, lvl, kvt, base, row;
+      int32_t kp, n, vp, ve, k, a, z, h, at;
+      const uint8_t *b;
+    } decoder_t;
+  ]]
+  local D = E.buffer("decoder_t", 1)
   local DONE, FULL, IRREGULAR, TOO_MANY = 0, 1, 2, 3
   E.DONE, E.FULL, E.IRREGULAR, E.TOO_MANY = DONE, FULL, IRREGULAR, TOO_MANY
 
   local function short_name(b, s, l)
     return name_shorts[l == 0 and 256 or b[s]].id
+  end
+
+  local function short_key(b, s, n)
+    local at = key_shorts[n == 0 and 256 or b[s]].next
+    return at > 0 and at or -1
   end
 
   local function set_text(at, b, s, q)
@@ -47,9 +62,9 @@ return function(E)
   end
 
   -- Put an AnyValue that is not of the common forms into a slot; a value without a type leaves what the resource says.
-  local function odd_value(b, vp, ve, at, ci, c)
+  local function odd_value(b, vp, ve, at, lvl, c)
     if vp == ve then
-      if ci == 0 then copy(slots + at, slots + (TEMPLATE + c), 16) else slots[at].tag = 0 end
+      if lvl == 3 then copy(slots + at, slots + (TEMPLATE + c), 16) else slots[at].tag = 0 end
       return true
     end
     return read_value(b, vp, ve, slots[at])
@@ -63,293 +78,270 @@ return function(E)
     return true
   end
 
+  local function begin_span(row, b, s, l)
+    fill(rows + row, ROW)
+    local r = rows[row]
+    r.res, r.record, r.plen = D.res, D.mi, l
+    r.p = b + s
+    D.ss, D.decided, D.states, D.named, D.tail = s, 0, 0, 0, -1
+    if ALL then copy(slots + row * K, slots + TEMPLATE, SLOTS) end
+  end
+
+  local function odd() return D.record_row, D.mi, IRREGULAR end
+
+  local function end_of_resource()
+    local slot = slots[TEMPLATE + SERVICE]
+    D.res = slot.tag == 0x0a and E.pooled(slot.p, slot.len) or 0
+  end
+
   -- Decodes records first .. last - 1 into rows 0 .. ; returns rows, the next record, why it stopped there.
   function E.decode(addresses, lengths, first, last)
-    local mi, row, record_row = first, 0, 0
-    local b, e0 = cast(u8p, addresses[mi]), tonumber(lengths[mi])
-    local e1, e2, s1, s2, ss = 0, 0, 0, 0, 0
-    local seek, found, want, decided, states, named, tail = 0, 0, 0, 0, 0, 0, -1
-    local kvt, base, ci, res = 256, 0, 0, 0
-    local lvl, p, e = 0, 0, e0
+    D.mi, D.last, D.record_row = first, last, 0
+    D.b, D.e0 = cast(u8p, addresses[first]), tonumber(lengths[first])
+    D.p, D.e, D.lvl, D.kvt, D.base, D.row = 0, D.e0, 0, 256, 0, 0
     while true do
-      if p >= e then
-        if p > e then return record_row, mi, IRREGULAR end
-        if lvl == 3 then
-          local r = rows[row]
-          if named == 0 then
-            r.np = empty
-            r.name = name_shorts[256].id
-          end
-          if want == 0 and decided == 0 and (needs[r.name] ~= 0 or (ROOTS and r.pd[0] == 0 and r.pd[1] == 0)) then
-            -- Its name came after its attributes: once more, now for these.
-            want, decided, p, kvt = 1, 2, ss, 0x4a
-            copy(slots + base, slots + TEMPLATE, SLOTS)
-          else
-            if (r.td[0] == 0 and r.td[1] == 0 and r.td[2] == 0 and r.td[3] == 0) or (r.sd[0] == 0 and r.sd[1] == 0) then
-              return record_row, mi, IRREGULAR
-            end
-            if want == 1 and NAME > 0 then set_text(base + NAME, r.np, 0, r.nlen) end
-            row = row + 1
-            lvl, e, kvt = 2, e2, 256
-          end
-        elseif lvl == 4 then
-          lvl, e, kvt = 1, e1, 256
-          local slot = slots[TEMPLATE + SERVICE]
-          res = slot.tag == 0x0a and E.pooled(slot.p, slot.len) or 0
-        elseif lvl == 5 then
-          lvl, e, kvt = 2, e2, 256
-        elseif lvl == 2 then
-          if seek == 1 then p, seek = s2, 0 else lvl, e = 1, e1 end
-        elseif lvl == 1 then
-          if seek == 1 then p, seek = s1, 0 else lvl, e = 0, e0 end
-        else
-          mi = mi + 1
-          record_row = row
-          if mi >= last then return row, mi, DONE end
-          if row >= enough then return row, mi, FULL end
-          b, e0, p = cast(u8p, addresses[mi]), tonumber(lengths[mi]), 0
-          e = e0
-        end
-      end
-      if p < e then
+      local b, p = D.b, D.p
+      if p < D.e then
         local t, l = b[p], b[p + 1]
-        if t == kvt then
+        if t == D.kvt then
           -- A KeyValue of a span, a resource or a scope.
-          local s = p + 2
+          local s = tobit(p + 2)
           if l >= 128 then
             local m = b[s]
             if m < 128 and m > 0 then
-              l = l - 128 + m * 128
-              s = s + 1
+              l = tobit(l - 128 + m * 128)
+              s = tobit(s + 1)
             else
-              local s3, q3 = payload(b, p + 1, e)
-              if s3 < 0 then return record_row, mi, IRREGULAR end
+              local s3, q3 = payload(b, p + 1, D.e)
+              if s3 < 0 then return odd() end
               s, l = s3, q3 - s3
             end
           end
-          local q = s + l
-          if q > e then return record_row, mi, IRREGULAR end
-          local kp, ke, vp, ve = -1, 0, s + 2, 0
+          local q = tobit(s + l)
+          if q > D.e then return odd() end
+          local kp, ke, vp, ve = -1, 0, tobit(s + 2), 0
           local t2, l2 = 0, 0
           if s + 2 <= q then t2, l2 = b[s], b[s + 1] end
           if t2 == 0x12 then
             if l2 >= 128 and b[vp] < 128 and b[vp] > 0 then
-              l2 = l2 - 128 + b[vp] * 128
-              vp = vp + 1
+              l2 = tobit(l2 - 128 + b[vp] * 128)
+              vp = tobit(vp + 1)
             end
-            ve = vp + l2
+            ve = tobit(vp + l2)
             if ve + 2 <= q and b[ve] == 0x0a then
-              ke = ve + 2 + b[ve + 1]
-              if ke == q and b[ve + 1] < 128 then kp = ve + 2 end
+              ke = tobit(ve + 2 + b[ve + 1])
+              if ke == q and b[ve + 1] < 128 then kp = tobit(ve + 2) end
             end
           elseif t2 == 0x0a then
-            ke = vp + l2
+            ke = tobit(vp + l2)
             if l2 < 128 and ke + 2 <= q and b[ke] == 0x12 then
-              local l3, v3 = b[ke + 1], ke + 2
+              local l3, v3 = b[ke + 1], tobit(ke + 2)
               if l3 >= 128 and b[v3] < 128 and b[v3] > 0 then
-                l3 = l3 - 128 + b[v3] * 128
-                v3 = v3 + 1
+                l3 = tobit(l3 - 128 + b[v3] * 128)
+                v3 = tobit(v3 + 1)
               end
-              ve = v3 + l3
+              ve = tobit(v3 + l3)
               if ve == q then kp, vp = vp, v3 end
             end
           end
           if kp < 0 then
             kp, ke, vp, ve = pair(b, s, q)
-            if not kp then return record_row, mi, IRREGULAR end
+            if not kp then return odd() end
           end
           p = q
-          local n = ke - kp
-          local k = keys
-          local is_wanted = false
-          if n >= 2 then
-            local a, z = cast(i32p, b + (kp - 2)).v, cast(i32p, b + (ke - 4)).v
-            local h = bxor(a, rol(z, kr1))
-            h = band(bxor(h, rshift(h, kr2)), kmask)
-            k = keys + h
-            is_wanted = k.len == n and k.z == z and k.a == a and (n <= 6 or C.memcmp(k.text + 2, b + (kp + 2), n - 6) == 0)
-            if not is_wanted and k.next ~= 0 then
-              local at = chain(keys, k.next, b, kp, n, a, z)
-              if at >= 0 then k, is_wanted = keys + at, true end
+          D.p, D.kp, D.n, D.vp, D.ve, D.k = q, kp, tobit(ke - kp), vp, ve, -1
+          if D.n >= 2 then
+            D.a, D.z = cast(i32p, b + (D.kp - 2)).v, cast(i32p, b + (D.kp + D.n - 4)).v
+            local h = bxor(D.a, rol(D.z, kr1))
+            D.h = band(bxor(h, rshift(h, kr2)), kmask)
+            if keys[D.h].len == D.n and keys[D.h].z == D.z and keys[D.h].a == D.a
+              and (D.n <= 6 or C.memcmp(keys[D.h].text + 2, b + (D.kp + 2), D.n - 6) == 0) then
+              D.k = D.h
+            elseif keys[D.h].next ~= 0 then
+              D.k = chain(keys, keys[D.h].next, b, D.kp, D.n, D.a, D.z)
             end
           else
-            k = key_shorts + (n == 0 and 256 or b[kp])
-            is_wanted = k.id > 0
+            D.k = short_key(b, D.kp, D.n)
           end
-          if is_wanted then
-            local c = k.c[ci]
-            local at = base + c
-            local vt, vl, st = 0, 0, vp + 2
-            if vp < ve then vt, vl = b[vp], b[vp + 1] end
+          if D.k >= 0 then
+            D.at = tobit(D.base + keys[D.k].c[2 * (D.lvl - 3)])
+            local vt, vl, st = 0, 0, tobit(D.vp + 2)
+            if D.vp < D.ve then vt, vl = b[D.vp], b[D.vp + 1] end
             if vt == 0x0a and (vl < 128 or (b[st] < 128 and b[st] > 0)) then
               if vl >= 128 then
-                vl = vl - 128 + b[st] * 128
-                st = st + 1
+                vl = tobit(vl - 128 + b[st] * 128)
+                st = tobit(st + 1)
               end
-              if st + vl ~= ve then return record_row, mi, IRREGULAR end
-              local slot = slots[at]
-              slot.p = b + st
-              slot.len = vl
-              slot.tag = 0x0a
-            elseif vt == 0x18 and ((ve == st and vl < 128) or (ve == st + 1 and vl >= 128 and b[st] < 128 and b[st] > 0)) then
-              local slot = slots[at]
-              slot.p = b + (vp + 1)
-              slot.len = ve - vp - 1
-              slot.tag = 0x18
-            elseif vt == 0x21 and ve == vp + 9 then
-              local slot = slots[at]
-              slot.p = b + (vp + 1)
-              slot.len = 8
-              slot.tag = 0x21
-            elseif vt == 0x10 and ve == st and vl < 2 then
-              local slot = slots[at]
-              slot.p = b + (vp + 1)
-              slot.len = 1
-              slot.tag = 0x10
-            elseif not odd_value(b, vp, ve, at, ci, c) then
-              return record_row, mi, IRREGULAR
+              if st + vl ~= D.ve then return odd() end
+              slots[D.at].p = b + st
+              slots[D.at].len = vl
+              slots[D.at].tag = 0x0a
+            elseif (vt == 0x18 and ((D.ve == st and vl < 128) or (D.ve == st + 1 and vl >= 128 and b[st] < 128 and b[st] > 0)))
+              or (vt == 0x21 and D.ve == D.vp + 9) or (vt == 0x10 and D.ve == st and vl < 2) then
+              slots[D.at].p = b + (D.vp + 1)
+              slots[D.at].len = D.ve - D.vp - 1
+              slots[D.at].tag = vt
+            elseif not odd_value(b, D.vp, D.ve, D.at, D.lvl, keys[D.k].c[2 * (D.lvl - 3)]) then
+              return odd()
             end
-            local c2 = k.c[ci + 1]
+            local c2 = keys[D.k].c[2 * (D.lvl - 3) + 1]
             if c2 > 0 then
-              copy(slots + (base + c2), slots + at, 16)
-              if vp == ve then slots[base + c2].tag = 0 end
+              copy(slots + (D.base + c2), slots + D.at, 16)
+              if D.vp == D.ve then slots[D.base + c2].tag = 0 end
             end
           end
-        elseif lvl == 3 then
-          if (t == 0x4a or t == 0x5a or t == 0x6a or t == 0x1a) and l < 128 then
-            p = p + 2 + l
-            if t ~= 0x4a and want == 1 and ((t == 0x5a and EVENTS) or (t == 0x6a and LINKS)) then
-              if p > e or not W.element(b, p - l, p, t == 0x5a and 0x1a or 0x22) then return record_row, mi, IRREGULAR end
+        elseif D.lvl == 3 then
+          if t == 0x4a then
+            -- An attribute of a span whose name is not known yet, or not wanted: its length has one byte or two.
+            local long = rshift(l, 7)
+            if p + 2 <= D.e and b[p + 2] * long < 128 then
+              p = tobit(p + 2 + long + band(l, 127) + lshift(b[p + 2] * long, 7))
+            else
+              local _, q = payload(b, p + 1, D.e)
+              if q < 0 then return odd() end
+              p = q
             end
-          elseif (t == 0x4a or t == 0x5a or t == 0x6a or t == 0x1a) then
-            local s, q = payload(b, p + 1, e)
-            if s < 0 then return record_row, mi, IRREGULAR end
-            if want == 1 and ((t == 0x5a and EVENTS) or (t == 0x6a and LINKS)) then
-              if not W.element(b, s, q, t == 0x5a and 0x1a or 0x22) then return record_row, mi, IRREGULAR end
+          elseif t == 0x5a or t == 0x6a or t == 0x1a then
+            local s, q = tobit(p + 2), 0
+            if l >= 128 and b[s] < 128 then
+              l = tobit(l - 128 + b[s] * 128)
+              s = tobit(p + 3)
+            elseif l >= 128 then
+              s, q = payload(b, p + 1, D.e)
+              if s < 0 then return odd() end
+              l = q - s
             end
-            p = q
-          elseif decided == 2 and t ~= 0x7a then
+            p = tobit(s + l)
+            if D.kvt == 0x4a and ((t == 0x5a and EVENTS) or (t == 0x6a and LINKS)) then
+              if p > D.e or not W.element(b, s, p, t == 0x5a and 0x1a or 0x22) then return odd() end
+            end
+          elseif D.decided == 2 and t ~= 0x7a then
             -- The second time: the header is known.
-            if p == tail then p = e else p = skip(b, p, e) end
-            if p < 0 then return record_row, mi, IRREGULAR end
-          elseif t == 0x41 and p + 22 <= e and b[p + 9] == 0x39 and b[p + 18] == 0x30 and b[p + 20] == 0x2a and b[p + 19] < 128
-            and b[p + 21] < 128 and decided == 0 then
+            if p == D.tail then p = D.e else p = skip(b, p, D.e) end
+            if p < 0 then return odd() end
+          elseif t == 0x41 and p + 22 <= D.e and b[p + 9] == 0x39 and b[p + 18] == 0x30 and b[p + 20] == 0x2a and b[p + 19] < 128
+            and b[p + 21] < 128 and D.decided == 0 then
             -- A Collector's header: 41 39 30 2A [85 01] 22 12 0A.
-            local r = rows[row]
+            local r = rows[D.row]
             r.t1 = cast(i64p, b + (p + 1)).v
             r.t0 = cast(i64p, b + (p + 10)).v
             r.kind = b[p + 19] <= 5 and b[p + 19] or 0
-            local s, at41 = p + 22, p
+            local s, at41 = tobit(p + 22), p
             local nl = b[p + 21]
-            local q = s + nl
-            if q > e then return record_row, mi, IRREGULAR end
-            named = 1
+            local q = tobit(s + nl)
+            if q > D.e then return odd() end
+            D.named = 1
             r.np = b + s
             r.nlen = nl
+            p = q
+            D.p, D.kp, D.n = q, s, nl
+            rows[D.row].name = 0
             if nl >= 2 then
-              local a, z = cast(i32p, b + (s - 2)).v, cast(i32p, b + (q - 4)).v
-              local h = bxor(a, rol(z, nr1))
-              h = band(bxor(h, rshift(h, nr2)), nmask)
-              local k = names + h
-              if k.len == nl and k.z == z and k.a == a and (nl <= 6 or C.memcmp(k.text + 2, b + (s + 2), nl - 6) == 0) then
-                r.name = k.id
-              elseif k.next ~= 0 then
-                local at = chain(names, k.next, b, s, nl, a, z)
-                r.name = at >= 0 and names[at].id or 0
-              else
-                r.name = 0
+              D.a, D.z = cast(i32p, b + (D.kp - 2)).v, cast(i32p, b + (D.kp + D.n - 4)).v
+              local h = bxor(D.a, rol(D.z, nr1))
+              D.h = band(bxor(h, rshift(h, nr2)), nmask)
+              if names[D.h].len == D.n and names[D.h].z == D.z and names[D.h].a == D.a
+                and (D.n <= 6 or C.memcmp(names[D.h].text + 2, b + (D.kp + 2), D.n - 6) == 0) then
+                rows[D.row].name = names[D.h].id
+              elseif names[D.h].next ~= 0 then
+                D.k = chain(names, names[D.h].next, b, D.kp, D.n, D.a, D.z)
+                rows[D.row].name = D.k >= 0 and names[D.k].id or 0
               end
             else
-              r.name = short_name(b, s, nl)
+              rows[D.row].name = short_name(b, s, nl)
             end
-            p = q
-            if p + 6 <= e and b[p] == 0x85 and b[p + 1] == 1 then p = p + 6 end
-            if p + 38 == e and b[p] == 0x22 and b[p + 1] == 8 and b[p + 10] == 0x12 and b[p + 11] == 8 and b[p + 20] == 0x0a and b[p + 21] == 16 then
+            if p + 6 <= D.e and b[p] == 0x85 and b[p + 1] == 1 then p = p + 6 end
+            if p + 38 == D.e and b[p] == 0x22 and b[p + 1] == 8 and b[p + 10] == 0x12 and b[p + 11] == 8 and b[p + 20] == 0x0a and b[p + 21] == 16 then
               r.pid = cast(u64p, b + (p + 2)).v
               r.sid = cast(u64p, b + (p + 12)).v
               r.tid0 = cast(u64p, b + (p + 22)).v
               r.tid1 = cast(u64p, b + (p + 30)).v
-              tail, p = at41, e
+              D.tail, p = at41, D.e
+            elseif p + 30 == D.e and b[p] == 0x22 and b[p + 1] == 0 and b[p + 2] == 0x12 and b[p + 3] == 8 and b[p + 12] == 0x0a and b[p + 13] == 16 then
+              r.sid = cast(u64p, b + (p + 4)).v
+              r.tid0 = cast(u64p, b + (p + 14)).v
+              r.tid1 = cast(u64p, b + (p + 22)).v
+              D.tail, p = at41, D.e
             end
-          elseif t == 0x0a and l == 16 and p == ss and decided == 0 and p + 40 <= e and b[p + 18] == 0x12 and b[p + 19] == 8 and b[p + 28] == 0x22
+          elseif t == 0x0a and l == 16 and p == D.ss and D.decided == 0 and p + 40 <= D.e and b[p + 18] == 0x12 and b[p + 19] == 8 and b[p + 28] == 0x22
             and b[p + 29] == 8 and b[p + 38] == 0x2a and b[p + 39] < 128 then
             -- The header of SDKs and older Collectors: 0A 12 22 2A, often 30 39 41.
-            local r = rows[row]
+            local r = rows[D.row]
             r.tid0 = cast(u64p, b + (p + 2)).v
             r.tid1 = cast(u64p, b + (p + 10)).v
             r.sid = cast(u64p, b + (p + 20)).v
             r.pid = cast(u64p, b + (p + 30)).v
-            local s = p + 40
+            local s = tobit(p + 40)
             local nl = b[p + 39]
-            local q = s + nl
-            if q > e then return record_row, mi, IRREGULAR end
-            named = 1
+            local q = tobit(s + nl)
+            if q > D.e then return odd() end
+            D.named = 1
             r.np = b + s
             r.nlen = nl
+            p = q
+            D.p, D.kp, D.n = q, s, nl
+            rows[D.row].name = 0
             if nl >= 2 then
-              local a, z = cast(i32p, b + (s - 2)).v, cast(i32p, b + (q - 4)).v
-              local h = bxor(a, rol(z, nr1))
-              h = band(bxor(h, rshift(h, nr2)), nmask)
-              local k = names + h
-              if k.len == nl and k.z == z and k.a == a and (nl <= 6 or C.memcmp(k.text + 2, b + (s + 2), nl - 6) == 0) then
-                r.name = k.id
-              elseif k.next ~= 0 then
-                local at = chain(names, k.next, b, s, nl, a, z)
-                r.name = at >= 0 and names[at].id or 0
-              else
-                r.name = 0
+              D.a, D.z = cast(i32p, b + (D.kp - 2)).v, cast(i32p, b + (D.kp + D.n - 4)).v
+              local h = bxor(D.a, rol(D.z, nr1))
+              D.h = band(bxor(h, rshift(h, nr2)), nmask)
+              if names[D.h].len == D.n and names[D.h].z == D.z and names[D.h].a == D.a
+                and (D.n <= 6 or C.memcmp(names[D.h].text + 2, b + (D.kp + 2), D.n - 6) == 0) then
+                rows[D.row].name = names[D.h].id
+              elseif names[D.h].next ~= 0 then
+                D.k = chain(names, names[D.h].next, b, D.kp, D.n, D.a, D.z)
+                rows[D.row].name = D.k >= 0 and names[D.k].id or 0
               end
             else
-              r.name = short_name(b, s, nl)
+              rows[D.row].name = short_name(b, s, nl)
             end
-            p = q
-            if p + 20 <= e and b[p] == 0x30 and b[p + 1] < 128 and b[p + 2] == 0x39 and b[p + 11] == 0x41 then
+            if p + 20 <= D.e and b[p] == 0x30 and b[p + 1] < 128 and b[p + 2] == 0x39 and b[p + 11] == 0x41 then
               r.kind = b[p + 1] <= 5 and b[p + 1] or 0
               r.t0 = cast(i64p, b + (p + 3)).v
               r.t1 = cast(i64p, b + (p + 12)).v
-              p = p + 20
-              decided = 1
-              if want == 0 and (needs[r.name] ~= 0 or (ROOTS and r.pd[0] == 0 and r.pd[1] == 0)) then
-                want, kvt = 1, 0x4a
-                copy(slots + base, slots + TEMPLATE, SLOTS)
+              p = tobit(p + 20)
+              D.decided = 1
+              if D.kvt == 256 and (needs[r.name] ~= 0 or (ROOTS and r.pd[0] == 0 and r.pd[1] == 0)) then
+                D.kvt = 0x4a
+                copy(slots + D.base, slots + TEMPLATE, SLOTS)
               end
             end
-          elseif decided == 1 and (t == 0x41 or t == 0x39 or t == 0x30 or t == 0x2a or t == 0x0a or t == 0x12 or t == 0x22) then
-            return record_row, mi, IRREGULAR -- the header goes on or repeats itself
+          elseif D.decided == 1 and (t == 0x41 or t == 0x39 or t == 0x30 or t == 0x2a or t == 0x0a or t == 0x12 or t == 0x22) then
+            return odd() -- the header goes on or repeats itself
           elseif t == 0x7a then
-            if states > 0 and decided ~= 2 then return record_row, mi, IRREGULAR end
-            states = states + 1
+            if D.states > 0 and D.decided ~= 2 then return odd() end
+            D.states = D.states + 1
             if l == 0 then
-              p = p + 2
-            elseif l == 2 and b[p + 2] == 0x18 and b[p + 3] < 128 and p + 4 <= e then
-              rows[row].status = b[p + 3] <= 2 and b[p + 3] or 0
-              p = p + 4
+              p = tobit(p + 2)
+            elseif l == 2 and b[p + 2] == 0x18 and b[p + 3] < 128 and p + 4 <= D.e then
+              rows[D.row].status = b[p + 3] <= 2 and b[p + 3] or 0
+              p = tobit(p + 4)
             else
-              local s, q = payload(b, p + 1, e)
-              if s < 0 or not status(b, s, q, row) then return record_row, mi, IRREGULAR end
+              local s, q = payload(b, p + 1, D.e)
+              if s < 0 or not status(b, s, q, D.row) then return odd() end
               p = q
             end
           elseif t == 0x85 and l == 1 then
-            p = p + 6
+            p = tobit(p + 6)
           elseif t == 0x39 or t == 0x41 then
-            if p + 9 > e then return record_row, mi, IRREGULAR end
-            if t == 0x39 then rows[row].t0 = cast(i64p, b + (p + 1)).v else rows[row].t1 = cast(i64p, b + (p + 1)).v end
-            p = p + 9
+            if p + 9 > D.e then return odd() end
+            if t == 0x39 then rows[D.row].t0 = cast(i64p, b + (p + 1)).v else rows[D.row].t1 = cast(i64p, b + (p + 1)).v end
+            p = tobit(p + 9)
           elseif t == 0x0a then
-            if l ~= 16 or p + 18 > e then return record_row, mi, IRREGULAR end
-            rows[row].tid0 = cast(u64p, b + (p + 2)).v
-            rows[row].tid1 = cast(u64p, b + (p + 10)).v
-            p = p + 18
+            if l ~= 16 or p + 18 > D.e then return odd() end
+            rows[D.row].tid0 = cast(u64p, b + (p + 2)).v
+            rows[D.row].tid1 = cast(u64p, b + (p + 10)).v
+            p = tobit(p + 18)
           elseif t == 0x12 or t == 0x22 then
             local id = 0ULL
-            if l == 8 and p + 10 <= e then id = cast(u64p, b + (p + 2)).v elseif l ~= 0 then return record_row, mi, IRREGULAR end
-            if t == 0x12 then rows[row].sid = id else rows[row].pid = id end
-            p = p + 2 + l
+            if l == 8 and p + 10 <= D.e then id = cast(u64p, b + (p + 2)).v elseif l ~= 0 then return odd() end
+            if t == 0x12 then rows[D.row].sid = id else rows[D.row].pid = id end
+            p = tobit(p + 2 + l)
           elseif t == 0x2a then
-            local s, q = payload(b, p + 1, e)
-            if s < 0 then return record_row, mi, IRREGULAR end
-            local nl, r = q - s, rows[row]
-            named = 1
+            local s, q = payload(b, p + 1, D.e)
+            if s < 0 then return odd() end
+            local nl, r = q - s, rows[D.row]
+            D.named = 1
             r.np = b + s
             r.nlen = nl
             if nl >= 2 then
@@ -362,78 +354,122 @@ return function(E)
             end
             p = q
           elseif t == 0x30 then
-            local q, kind = W.varint(b, p + 1, e)
-            if q < 0 then return record_row, mi, IRREGULAR end
-            rows[row].kind = kind <= 5 and kind or 0
+            local q, kind = W.varint(b, p + 1, D.e)
+            if q < 0 then return odd() end
+            rows[D.row].kind = kind <= 5 and kind or 0
             p = q
           else
-            p = skip(b, p, e)
-            if p < 0 then return record_row, mi, IRREGULAR end
+            p = skip(b, p, D.e)
+            if p < 0 then return odd() end
           end
-        elseif lvl == 5 and (t == 0x0a or t == 0x12) then
-          local s, q = payload(b, p + 1, e)
-          if s < 0 then return record_row, mi, IRREGULAR end
+        elseif D.lvl == 5 and (t == 0x0a or t == 0x12) then
+          local s, q = payload(b, p + 1, D.e)
+          if s < 0 then return odd() end
           if t == 0x0a and SCOPE_NAME > 0 then set_text(TEMPLATE + SCOPE_NAME, b, s, q) end
           if t == 0x12 and SCOPE_VERSION > 0 then set_text(TEMPLATE + SCOPE_VERSION, b, s, q) end
           p = q
-        elseif lvl < 3 and (t == 0x0a or t == 0x12) then
-          local s = p + 2
+        elseif D.lvl < 3 and (t == 0x0a or t == 0x12) then
+          local s = tobit(p + 2)
           if l >= 128 then
             local m = b[s]
-            if m < 128 and m > 0 then
-              l = l - 128 + m * 128
-              s = s + 1
+            if m < 128 then
+              l = tobit(l - 128 + m * 128)
+              s = tobit(s + 1)
             else
-              local s3, q3 = payload(b, p + 1, e)
-              if s3 < 0 then return record_row, mi, IRREGULAR end
+              local s3, q3 = payload(b, p + 1, D.e)
+              if s3 < 0 then return odd() end
               s, l = s3, q3 - s3
             end
           end
-          local q = s + l
-          if q > e then return record_row, mi, IRREGULAR end
+          local q = tobit(s + l)
+          if q > D.e then return odd() end
           p = q
-          if lvl == 2 then
-            if t == 0x12 and seek == 0 then
-              if row >= capacity then return record_row, mi, record_row == 0 and TOO_MANY or FULL end
-              if l > SPAN_SIZE_MAX then return record_row, mi, IRREGULAR end
-              lvl, p, e, ss, base, ci = 3, s, q, s, row * K, 0
-              want, decided, states, named, tail = 0, 0, 0, 0, -1
-              fill(rows + row, ROW)
-              local r = rows[row]
-              r.res = res
-              r.record = mi
-              r.p = b + s
-              r.plen = l
-              if ALL then
-                want, kvt = 1, 0x4a
-                copy(slots + base, slots + TEMPLATE, SLOTS)
-              end
-            elseif t == 0x0a and seek == 1 then
-              if found == 3 then return record_row, mi, IRREGULAR end
-              found = 3
-              lvl, p, e, kvt, base, ci = 5, s, q, 0x1a, TEMPLATE, 4
+          if D.lvl == 2 then
+            if t == 0x12 and D.seek == 0 then
+              if D.row >= capacity then return D.record_row, D.mi, D.record_row == 0 and TOO_MANY or FULL end
+              if l > SPAN_SIZE_MAX then return odd() end
+              p = s
+              D.lvl, D.e, D.base, D.kvt = 3, q, tobit(D.row * K), ALL and 0x4a or 256
+              begin_span(D.row, b, s, l)
+            elseif t == 0x0a and D.seek == 1 then
+              if D.found == 3 then return odd() end
+              D.found = 3
+              p = s
+              D.lvl, D.e, D.kvt, D.base = 5, q, 0x1a, TEMPLATE
             end
-          elseif lvl == 1 then
-            if t == 0x12 and seek == 0 then
-              lvl, p, e2, s2 = 2, s, q, s
-              e = e2
+          elseif D.lvl == 1 then
+            if t == 0x12 and D.seek == 0 then
+              p = s
+              D.lvl, D.e, D.e2, D.s2 = 2, q, q, s
               if SCOPES then
-                seek, found = 1, 0
+                D.seek, D.found = 1, 0
                 clear_scope()
               end
-            elseif t == 0x0a and seek == 1 then
-              if found == 1 then return record_row, mi, IRREGULAR end
-              found = 1
-              lvl, p, e, kvt, base, ci = 4, s, q, 0x0a, TEMPLATE, 2
+            elseif t == 0x0a and D.seek == 1 then
+              if D.found == 1 then return odd() end
+              D.found = 1
+              p = s
+              D.lvl, D.e, D.kvt, D.base = 4, q, 0x0a, TEMPLATE
             end
           elseif t == 0x0a then
-            lvl, p, e1, s1, seek, found, res = 1, s, q, s, 1, 0, 0
-            e = e1
+            p = s
+            D.lvl, D.e, D.e1, D.s1, D.seek, D.found, D.res = 1, q, q, s, 1, 0, 0
             copy(slots + TEMPLATE, E.blank, SLOTS)
           end
         else
-          p = skip(b, p, e)
-          if p < 0 then return record_row, mi, IRREGULAR end
+          p = skip(b, p, D.e)
+          if p < 0 then return odd() end
+        end
+      end
+      if p < D.e then
+        D.p = p
+      else
+        if p > D.e then return odd() end
+        D.p = p
+        if D.lvl == 3 then
+          local r = rows[D.row]
+          if D.named == 0 then
+            r.np = empty
+            r.name = name_shorts[256].id
+          end
+          if D.kvt == 256 and D.decided == 0 and (needs[r.name] ~= 0 or (ROOTS and r.pd[0] == 0 and r.pd[1] == 0)) then
+            -- Its name came after its attributes: once more, now for these.
+            D.decided, D.p, D.kvt = 2, D.ss, 0x4a
+            copy(slots + D.base, slots + TEMPLATE, SLOTS)
+          else
+            if (r.td[0] == 0 and r.td[1] == 0 and r.td[2] == 0 and r.td[3] == 0) or (r.sd[0] == 0 and r.sd[1] == 0) then return odd() end
+            if D.kvt == 0x4a and NAME > 0 then set_text(D.base + NAME, r.np, 0, r.nlen) end
+            D.row, D.e = tobit(D.row + 1), D.e2
+            if p + 3 <= D.e and b[p] == 0x12 and D.seek == 0 and D.row < capacity and (b[p + 1] < 128 or b[p + 2] < 128) then
+              -- Another span follows.
+              local l, s = b[p + 1], tobit(p + 2)
+              if l >= 128 then
+                l = tobit(l - 128 + b[p + 2] * 128)
+                s = tobit(p + 3)
+              end
+              if s + l > D.e then return odd() end
+              D.p, D.e, D.base, D.kvt = s, tobit(s + l), tobit(D.row * K), ALL and 0x4a or 256
+              begin_span(D.row, b, s, l)
+            else
+              D.lvl, D.kvt = 2, 256
+            end
+          end
+        elseif D.lvl == 4 then
+          D.lvl, D.e, D.kvt = 1, D.e1, 256
+          end_of_resource()
+        elseif D.lvl == 5 then
+          D.lvl, D.e, D.kvt = 2, D.e2, 256
+        elseif D.lvl == 2 then
+          if D.seek == 1 then D.p, D.seek = D.s2, 0 else D.lvl, D.e = 1, D.e1 end
+        elseif D.lvl == 1 then
+          if D.seek == 1 then D.p, D.seek = D.s1, 0 else D.lvl, D.e = 0, D.e0 end
+        else
+          D.mi = D.mi + 1
+          D.record_row = D.row
+          if D.mi >= last then return D.row, last, DONE end
+          if D.row >= enough then return D.row, D.mi, FULL end
+          D.b, D.e0 = cast(u8p, addresses[D.mi]), tonumber(lengths[D.mi])
+          D.p, D.e = 0, D.e0
         end
       end
     end

@@ -59,7 +59,7 @@ return function(E)
     for i = 1, #longer do samples[i] = { sample(tag, longer[i].text) } end
     local r1, r2 = best(samples, size - 1)
     -- Entry 0 .. size-1 are found by hash, further ones by `next` of the entry before them; 0 ends a chain, for place 0 is never a follower.
-    local entries = E.buffer("entry_t", size + #longer + 1)
+    local entries = E.buffer("entry_t", size + #list + 1)
     local shorts = E.buffer("entry_t", 257)
     local free = size
     for i = 1, #longer do
@@ -72,9 +72,15 @@ return function(E)
       end
       fill(entries[h], longer[i], samples[i][1], samples[i][2])
     end
+    -- Texts too short to be sampled: by their only byte, 256 for none; `next` is where they stand among the entries.
     for i = 1, #list do
       local text = list[i].text
-      if #text == 1 then fill(shorts[text:byte()], list[i], 0, 0) elseif #text == 0 then fill(shorts[256], list[i], 0, 0) end
+      if #text < 2 then
+        local short = shorts[#text == 1 and text:byte() or 256]
+        fill(short, list[i], 0, 0)
+        fill(entries[free], list[i], 0, 0)
+        short.next, free = free, free + 1
+      end
     end
     return { entries = entries, shorts = shorts, r1 = r1, r2 = r2, mask = size - 1 }
   end
