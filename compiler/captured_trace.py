@@ -37,11 +37,13 @@ class TraceTotals:
 
 
 class CapturedView(TraceView):
-    """A trace of which only some spans are there; totals are of all. `links` are the parents of all spans, by id, where a rule asks for them."""
+    """A trace of which only some spans are there; totals are of all.
+
+    `links` are all spans with their parents, by id, where a rule asks for them.
+    """
 
     def __init__(self, spans: Sequence[Span], totals: TraceTotals, links: Mapping[str, Span]) -> None:
         super().__init__(spans)
-        self._captured = list(spans)
         self.by_id = {**links, **self.by_id}
         self.__dict__.update(
             spans=sorted(spans, key=place),

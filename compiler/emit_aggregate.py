@@ -47,14 +47,16 @@ def scalar(node: ir.Value, chunk: Chunk, group: lua.Expr | None) -> lua.Expr:
 
 def grouping(node: ir.Aggregate, chunk: Chunk) -> lua.Expr:
     """Return the rows of an aggregate by group."""
-    keys = tuple(
-        chunk.once("Y", ("group", path), lambda path=path: lua.Function(LOOK, (lua.Return((_group_key(path, chunk),)),))) for path in node.by
-    )
+    keys = tuple(_group_key_function(path, chunk) for path in node.by)
     make = lua.call("W.groups", related_list(node.related, chunk), lua.Table(keys), BOUND)
     if mentions_bound(node):
         return make
     number = lua.Number(chunk.number(("groups", node.related, node.by)))
     return lua.call("W.once", number, lua.Function((), (lua.Return((make,)),)))
+
+
+def _group_key_function(path: ir.Path, chunk: Chunk) -> lua.Index:
+    return chunk.once("Y", ("group", path), lambda: lua.Function(LOOK, (lua.Return((_group_key(path, chunk),)),)))
 
 
 def _group_key(path: ir.Path, chunk: Chunk) -> lua.Expr:

@@ -1,7 +1,7 @@
 """The rows of one class in Lua: features, then leaves a word at a time, then what the states remember of them.
 
-Every loop is straight-line code over all rows of the class. A leaf with a pattern runs in a loop of its own, where the pattern is asked only
-if the rest of the leaf leaves it undecided. Counterpart of the whole: select in compiler/interpreter.py, span by span.
+Every loop is straight-line code over all rows of the class. A leaf with a pattern runs in a loop of its own, where the pattern is asked
+only if the rest of the leaf leaves it undecided. Counterpart of the whole: select in compiler/interpreter.py, span by span.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from compiler import ir
 from compiler import lua_tree as lua
 from compiler.emit_chunk import Chunk
-from compiler.emit_leaf import SIGN_COUNT_MAX, Bits, Features, LeafBits, NotBitsError, Reading, Source, bits
+from compiler.emit_leaf import SIGN_COUNT_MAX, Features, LeafBits, NotBitsError, Reading, Source, bits
 from compiler.emit_predicate import pattern_matcher
-from compiler.emit_selection import member_bit, signed_bit
-from compiler.engine_layout import ANY_CLASS, TEXT_TAGS, WORD_BITS, ColumnKind, Leaf, NameClass
+from compiler.emit_selection import member_bit
+from compiler.engine_layout import TEXT_TAGS, WORD_BITS, ColumnKind, Leaf, NameClass
 from compiler.kinds import KIND_NAMES, STATUS_NAMES
 
 LO, HI, K = lua.Name("lo"), lua.Name("hi"), lua.Name("k")
@@ -192,7 +192,7 @@ def _signed(word: int) -> int:
     return word if word < 1 << (WORD_BITS - 1) else word - (1 << WORD_BITS)
 
 
-# ---- what states remember -----------------------------------------------------------------------------------------------------------------
+# ---- what states remember ---------------------------------------------------------------------------------------------------------------
 
 
 def apply_code(number: int, one: NameClass, chunk: Chunk) -> list[lua.Statement]:
@@ -237,6 +237,3 @@ def _counted(leaves: Sequence[Leaf]) -> Iterator[lua.Statement]:
             counter = lua.item("state.c", leaf.counter)
             one = bits("band", bits("rshift", _MEMBER, lua.Number(leaf.local % WORD_BITS)), lua.Number(1))
             yield lua.Assign(counter, lua.Binary("+", counter, one))
-
-
-__all__ = ["ANY_CLASS", "Bits", "ClassCode", "apply_code", "class_code", "signed_bit"]

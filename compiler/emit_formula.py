@@ -1,4 +1,6 @@
-"""Formulas of a trace in Lua, in full generality. Counterparts: compiler/evaluate.py, aggregates.py, relations.py and select in interpreter.py.
+"""Formulas of a trace in Lua, in full generality.
+
+Counterparts: compiler/evaluate.py, aggregates.py, relations.py and select in interpreter.py.
 
 A formula is a function of (state, closed, bound row) that returns true, false or nil; `closed` says which column of the table in
 rule-language.md section 6 holds. What is plain reads bits and counters of the state, the rest the rows of the trace that is laid out.
@@ -14,7 +16,7 @@ from compiler import lua_tree as lua
 from compiler.emit_aggregate import grouping, scalar
 from compiler.emit_chunk import Chunk
 from compiler.emit_predicate import compared, connective, predicate_function
-from compiler.emit_selection import is_of_binding, list_of, related_list, seen_bit
+from compiler.emit_selection import list_of, related_list, seen_bit
 from compiler.engine_plan import is_plain_all, is_plain_related, leaf_key
 from compiler.evaluate import DECIDED_BY_BOUNDS, FALLING, MIRRORED, aggregates_of, is_constant
 from compiler.kinds import kind_of
@@ -43,7 +45,7 @@ def _body(node: ir.Formula, chunk: Chunk) -> tuple[lua.Statement, ...]:
             return (lua.Return((formula(node, chunk),)),)
 
 
-def _chained(word: type[ir.And[ir.Formula]] | type[ir.Or[ir.Formula]], sides: Sequence[ir.Formula]) -> Sequence[ir.Formula]:
+def _chained(word: type[ir.And[ir.Formula] | ir.Or[ir.Formula]], sides: Sequence[ir.Formula]) -> Sequence[ir.Formula]:
     if len(sides) <= SIDE_COUNT_MAX:
         return sides
     return [word(tuple(sides[start : start + SIDE_COUNT_MAX])) for start in range(0, len(sides), SIDE_COUNT_MAX)]
@@ -108,6 +110,3 @@ def _decided(word: str, node: ir.Value, bound: lua.Expr, constant_node: ir.Value
     if word in {"==", "!="}:
         return lua.call("W.if_true", holds(beyond), lua.TRUE if word == "!=" else lua.FALSE)
     return lua.call("W.if_true", holds(reached if word == MIRRORED[beyond] else beyond), lua.FALSE)
-
-
-__all__ = ["formula", "formula_function", "is_of_binding"]

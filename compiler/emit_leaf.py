@@ -13,7 +13,6 @@ from enum import Enum, auto
 from compiler import ir
 from compiler import lua_tree as lua
 from compiler.emit_chunk import Chunk
-from compiler.emit_predicate import pattern_matcher
 from compiler.engine_layout import column_of
 from compiler.kinds import KIND_NAMES, STATUS_NAMES
 from compiler.pattern import parse_pattern
@@ -26,6 +25,8 @@ EXACT_MAX = 2**53
 
 _ZERO, _ONE = lua.Number(0), lua.Number(1)
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+# Numbers of a list that are compared one by one; a longer list is looked up.
+_NUMBERS_MAX = 16
 _ENUMS = {"span:kind": KIND_NAMES, "span:status": STATUS_NAMES}
 _ESCAPED = frozenset(rb"\.+*?()|[]{}^$")
 
@@ -167,7 +168,7 @@ class LeafBits:
                 return self._compared(_MIRRORED[word], right, constant)
             case ir.In(value=value, items=items) if items and all(isinstance(item.value, str) for item in items):
                 return self._is_text(value, [text_bytes(str(item.value)) for item in items])
-            case ir.In(value=value, items=items) if items and all(_is_number(item.value) for item in items) and len(items) <= 16:
+            case ir.In(value=value, items=items) if items and all(_is_number(item.value) for item in items) and len(items) <= _NUMBERS_MAX:
                 found = [self._compared("==", value, item.value) for item in items]
                 return Bits(bits("bor", *(one.true for one in found)), bits("band", *(one.false for one in found)))
             case ir.Exists(value=value):
@@ -270,9 +271,6 @@ def _literal_pattern(word: str, part: str) -> str:
     """Return the pattern of a text test, which becomes a literal again (pattern_dfa.py)."""
     quoted = "".join(("\\" if ord(character) in _ESCAPED else "") + character for character in part)
     pattern = {"contains": quoted, "startswith": "^" + quoted, "endswith": quoted + "$"}[word]
-    if not isinstance(part, str) or not hasattr(parse_pattern(pattern), "matches"):
+    if not hasattr(parse_pattern(pattern), "matches"):
         raise NotBitsError
     return pattern
-
-
-__all__ = ["Bits", "Features", "LeafBits", "NotBitsError", "Source", "bits", "pattern_matcher"]

@@ -7,13 +7,12 @@ do at the speed of bits is in emit_leaf.py; this is what they fall back to, and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from compiler import ir
 from compiler import lua_tree as lua
 from compiler.emit_chunk import Chunk
-from compiler.emit_value import ARGUMENTS, EXACT_MAX, PARAMETERS, Place, is_length, literal, value
+from compiler.emit_value import ARGUMENTS, PARAMETERS, Place, is_length, literal, value
 from compiler.kinds import Kind, kind_of
 from compiler.values import Duration
 
@@ -23,12 +22,6 @@ SIDE_COUNT_MAX = 500
 _SIDE, _UNKNOWN = lua.Name("side"), lua.Name("unknown")
 _COMPARE = {"==": "equal", "!=": "unequal", "<": "less", "<=": "at_most", ">": "more", ">=": "at_least"}
 _TEXT_TESTS = {"contains": "contains", "startswith": "starts", "endswith": "ends"}
-
-
-class Emit(Protocol):
-    """Gives the Lua of one side of a connective: an expression that is true, false or nil."""
-
-    def __call__(self, side: ir.Predicate) -> lua.Expr: ...
 
 
 def predicate_function(node: ir.Predicate, chunk: Chunk, element: str = "") -> lua.Index:
@@ -47,7 +40,7 @@ def _body(node: ir.Predicate, at: Place) -> tuple[lua.Statement, ...]:
             return (lua.Return((truth(node, at),)),)
 
 
-def _chained(word: type[ir.And[ir.Predicate]] | type[ir.Or[ir.Predicate]], sides: Sequence[ir.Predicate]) -> Sequence[ir.Predicate]:
+def _chained(word: type[ir.And[ir.Predicate] | ir.Or[ir.Predicate]], sides: Sequence[ir.Predicate]) -> Sequence[ir.Predicate]:
     if len(sides) <= SIDE_COUNT_MAX:
         return sides
     return [word(tuple(sides[start : start + SIDE_COUNT_MAX])) for start in range(0, len(sides), SIDE_COUNT_MAX)]
@@ -115,11 +108,3 @@ def _in(operand: ir.Value, items: tuple[ir.Literal, ...], at: Place) -> lua.Expr
 def listed_items(items: tuple[ir.Literal, ...], chunk: Chunk) -> lua.Index:
     """Return the place of a list as a set."""
     return chunk.once("L", items, lambda: lua.call("V.set", lua.Table(tuple(literal(item.value) for item in items))))
-
-
-def inside(at: Place, element: str) -> Place:
-    """Return the same place inside of an event or link."""
-    return replace(at, element=element)
-
-
-__all__ = ["EXACT_MAX", "compared", "connective", "listed_items", "pattern_matcher", "predicate_function", "truth"]

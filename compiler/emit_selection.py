@@ -39,11 +39,6 @@ def member_bit(chunk: Chunk, leaf: Leaf) -> tuple[int, int]:
     return own + leaf.local // WORD_BITS, signed_bit(leaf.local % WORD_BITS)
 
 
-def is_of_binding(node: object) -> bool:
-    """Say whether a selection depends on the bound row."""
-    return mentions_bound(node)
-
-
 def list_of(selector: ir.Selector, chunk: Chunk) -> lua.Expr:
     """Return the list of a selector as an expression of the bound row."""
     return lua.call(chunk.once("G", selector, lambda: _selection(selector, chunk)), BOUND)

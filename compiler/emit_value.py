@@ -1,4 +1,6 @@
-"""Values of a span in Lua. Counterparts: value, attribute and intrinsic in compiler/interpreter.py, arithmetic and call in compiler/values.py.
+"""Values of a span in Lua.
+
+Counterparts: value, attribute and intrinsic in compiler/interpreter.py, arithmetic and call in compiler/values.py.
 
 A value is nil where it is missing, else a Lua boolean, string, table (array), number, or `int64_t` for whole numbers beyond 2^53. Durations
 and times are always `int64_t`; that a value is one shows when it is compiled (kinds.py).
@@ -59,7 +61,7 @@ def value(node: ir.Value, at: Place) -> lua.Expr:
     assert_never(node)
 
 
-def literal(constant: bool | int | float | str | Duration) -> lua.Expr:  # noqa: FBT001  # a value of the language
+def literal(constant: bool | float | str | Duration) -> lua.Expr:  # noqa: FBT001  # a value of the language
     """Return the Lua of a constant."""
     if isinstance(constant, bool):
         return lua.TRUE if constant else lua.FALSE

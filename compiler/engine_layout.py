@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+
 from compiler import ir
 
 WORD_BITS = 32

@@ -14,8 +14,8 @@ from typing import TypeAlias
 from compiler import ir
 from compiler import lua_tree as lua
 from compiler.emit_chunk import SECTION_SIZE, TABLES, Chunk, section
-from compiler.emit_predicate import predicate_function
 from compiler.emit_class import ClassCode, apply_code, class_code
+from compiler.emit_predicate import predicate_function
 from compiler.emit_selection import member_bit
 from compiler.emit_verdict import exceptions_table, rule_function
 from compiler.engine_layout import ANY_CLASS, WORD_BITS, Column, ColumnKind, Layout, Leaf, NameClass
@@ -25,6 +25,9 @@ from compiler.lua_print import print_chunk
 from compiler.pattern import Pattern, parse_pattern
 from compiler.rule_set import Rule, RuleSet
 from compiler.values import text_bytes
+
+# From so many wanted names on it costs less to read the attributes of every span at once than to come back for some.
+EAGER_CLASS_COUNT = 4
 
 # In the order in which they are loaded: each adds to the environment what the next ones build on.
 RUNTIME = (
@@ -141,7 +144,7 @@ def _patterns(rules: tuple[Rule, ...], chunk: Chunk) -> tuple[Pattern, ...]:
     return tuple(found)
 
 
-# ---- settings of the runtime --------------------------------------------------------------------------------------------------------------
+# ---- settings of the runtime ------------------------------------------------------------------------------------------------------------
 
 
 def _settings(layout: Layout, rules: tuple[Rule, ...], feature_width: int) -> dict[str | int, Setting]:
@@ -229,6 +232,7 @@ def _reads(layout: Layout) -> dict[str | int, Setting]:
     return {
         "needs": needs,
         "all_wanted": all_wanted,
+        "eager": all_wanted or sum(bool(need) for need in needs) >= EAGER_CLASS_COUNT,
         "roots_wanted": roots_wanted,
         "events_read": events,
         "links_read": links,

@@ -1,4 +1,4 @@
-"""Writes a Lua tree as text. The only place that quotes: text of users becomes escaped bytes, `\\ddd` for each."""
+r"""Writes a Lua tree as text. The only place that quotes: text of users becomes escaped bytes, `\ddd` for each."""
 
 from __future__ import annotations
 
@@ -83,13 +83,10 @@ def _expr(node: lua.Expr, depth: int) -> str:
 
 
 def _number(value: float) -> str:
-    if isinstance(value, int):
-        text = str(value)
-    else:
-        text = format(value, ".17g")
+    text = str(value) if isinstance(value, int) else format(value, ".17g")
     return "(" + text + ")" if text.startswith("-") else text
 
 
 def quoted(text: bytes) -> str:
     """Return a Lua string literal of any bytes."""
-    return '"' + "".join(["\\%03d" % byte for byte in text]) + '"'
+    return '"' + "".join([f"\\{byte:03d}" for byte in text]) + '"'

@@ -8,18 +8,22 @@ from __future__ import annotations
 import ctypes
 import secrets
 from array import array
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn, ParamSpec, Protocol, TypeAlias, TypeVar
+from typing import Literal as Exactly
 
 import lupa.luajit21 as luajit
 
-from compiler.engine_program import LIBRARIES, RUNTIME, compile_program, runtime_source
+from compiler.engine_program import LIBRARIES, RUNTIME, runtime_source
 from compiler.pattern_dfa import Dfa, Literal, Nfa, automaton_of
+from processor.trace_engine import EngineLostError
 
 if TYPE_CHECKING:
-    from compiler.engine_program import Program, Setting
+    from compiler.engine_program import Program
     from compiler.pattern import Pattern
-    from compiler.rule_set import RuleSet
+
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
 
 MEMORY_MAX_BYTES = 512 * 2**20
 
@@ -34,11 +38,15 @@ _PREPARE = b"""
 local ffi, bit, jit_options, jit_on, eager = require("ffi"), require("bit"), ...
 if jit_on then require("jit.opt").start(unpack(jit_options)) else require("jit").off() end
 if eager then collectgarbage("setpause", 100) collectgarbage("setstepmul", 1000) end
-local globals = _G
-for _, name in ipairs { "os", "io", "require", "package", "debug", "python", "load", "loadstring", "loadfile", "dofile", "module", "jit", "_G",
-  "getfenv", "setfenv", "newproxy" } do
-  globals[name] = nil
+local kept, globals = {}, _G
+for _, name in ipairs { "_VERSION", "assert", "collectgarbage", "error", "getmetatable", "ipairs", "math", "next", "pairs", "pcall",
+  "rawequal", "rawget", "rawset", "select", "setmetatable", "string", "table", "tonumber", "tostring", "type", "unpack" } do
+  kept[name] = true
 end
+for name in pairs(globals) do
+  if not kept[name] then globals[name] = nil end
+end
+string.dump, math.random, math.randomseed = nil, nil, nil
 return ffi, bit
 """
 
@@ -47,11 +55,37 @@ def _refuse(*_arguments: object) -> NoReturn:
     raise AttributeError("no Python object is in reach of Lua")
 
 
+class _Functions(Protocol):
+    """What compiler/runtime/engine.lua returns."""
+
+    def take(self, *numbers: int) -> tuple[int, int, bytes]: ...
+    def judge(self, asked: int, count: int, /) -> bytes: ...
+    def trace_id(self, handle: int, /) -> bytes: ...
+    def seen(self, handle: int, /) -> bytes: ...
+    def tree(self, handle: int, /) -> bytes: ...
+    def captured(self, handle: int, /) -> bytes: ...
+    def services(self, handle: int, /) -> bytes: ...
+    def facts(self, handle: int, /) -> Facts: ...
+    def pooled(self, place: int, /) -> bytes: ...
+    def export(self, handle: int, /) -> bytes: ...
+    def load(self, partition: int, state: bytes, /) -> int: ...
+    def drop(self, handle: int, /) -> None: ...
+    def drop_many(self, handles: int, count: int, /) -> None: ...
+    def memory(self) -> tuple[int, int, int, float]: ...
+    def phases(self) -> tuple[float, float, float, float]: ...
+    def decode_only(self, *numbers: int) -> tuple[int, int]: ...
+
+
+# Name and service of the first root, the number of spans, orphans and roots, first start and last end as two int64.
+Facts: TypeAlias = "tuple[bytes | Exactly[False], bytes | Exactly[False], int, int, int, bytes]"
+
+
 class LuaProgram:
     """A program that runs: its functions, called with numbers and bytes.
 
-    `jit` off and `collect_eagerly` are for tests. Raises MemoryError where `memory_max_bytes` of Lua's own heap do not suffice; the
-    runtime is of no use then.
+    `jit` off, `collect_eagerly` and `timed` are for tests and measurements. Addresses are those of arrays of 64-bit numbers. Everything
+    raises EngineLostError where `memory_max_bytes` of Lua's own heap do not suffice, or the program is broken, and from then on: what it
+    held of its traces may be halfway between two records.
     """
 
     def __init__(
@@ -62,8 +96,12 @@ class LuaProgram:
         jit: bool = True,
         collect_eagerly: bool = False,
         memory_max_bytes: int = MEMORY_MAX_BYTES,
+        timed: bool = False,
     ) -> None:
         self.program = program
+        self._timed = timed
+        self._memory_max_bytes = memory_max_bytes
+        self._lost = ""
         self._lua = luajit.LuaRuntime(
             encoding=None,
             register_eval=False,
@@ -72,25 +110,105 @@ class LuaProgram:
             attribute_filter=_refuse,
             max_memory=memory_max_bytes,
         )
-        loaded = self._lua.execute(_PREPARE, self._table(list(_JIT_OPTIONS)), jit, collect_eagerly)
-        self._ffi, self._bit = loaded
-        self._functions = self._load(program, skew_tolerance_ns)
+        self._functions = self._safe(self._loaded, skew_tolerance_ns, jit, collect_eagerly)
 
-    def __getattr__(self, name: str) -> Callable[..., object]:
-        """Return a function of compiler/runtime/engine.lua."""
-        function: Callable[..., object] = self._functions[name.encode()]
-        return function
+    # ---- what engine.lua answers ----------------------------------------------------------------------------------------------------
 
-    def _load(self, program: Program, skew_tolerance_ns: int) -> object:
+    def take(self, *numbers: int) -> tuple[int, int, bytes]:
+        """Take in records: addresses of their addresses, lengths and arrivals, which to begin with, how many, partition and policy.
+
+        Return the record it came to, why it stopped there, and what the records touched.
+        """
+        return self._safe(self._functions.take, *numbers)
+
+    def judge(self, asked: int, count: int) -> bytes:
+        """Return the codes of the verdicts of each trace asked."""
+        return self._safe(self._functions.judge, asked, count)
+
+    def trace_id(self, handle: int) -> bytes:
+        """Return a trace id as hexadecimal digits."""
+        return self._safe(self._functions.trace_id, handle)
+
+    def seen(self, handle: int) -> bytes:
+        """Return the bits of the selections that have selected something."""
+        return self._safe(self._functions.seen, handle)
+
+    def tree(self, handle: int) -> bytes:
+        """Return the ids of all spans, each with its parent's, where a rule asks for them."""
+        return self._safe(self._functions.tree, handle)
+
+    def captured(self, handle: int) -> bytes:
+        """Return the captured rows."""
+        return self._safe(self._functions.captured, handle)
+
+    def services(self, handle: int) -> bytes:
+        """Return the names of services, each behind its length in four bytes."""
+        return self._safe(self._functions.services, handle)
+
+    def facts(self, handle: int) -> Facts:
+        """Return what there is to say of a trace itself."""
+        return self._safe(self._functions.facts, handle)
+
+    def pooled(self, place: int) -> bytes:
+        """Return a text of the pool."""
+        return self._safe(self._functions.pooled, place)
+
+    def export(self, handle: int) -> bytes:
+        """Return the state of a trace."""
+        return self._safe(self._functions.export, handle)
+
+    def load(self, partition: int, state: bytes) -> int:
+        """Return the handle of a state that was exported; negative where its trace is there already."""
+        return self._safe(self._functions.load, partition, state)
+
+    def drop(self, handle: int) -> None:
+        """Forget a trace; a program that is lost has forgotten all."""
+        if not self._lost:
+            self._safe(self._functions.drop, handle)
+
+    def drop_many(self, handles: int, count: int) -> None:
+        """Forget the traces of some handles."""
+        if not self._lost:
+            self._safe(self._functions.drop_many, handles, count)
+
+    def memory(self) -> tuple[int, int, int, float]:
+        """Return how many traces there are, the bytes of their blocks, those of one state, and the KiB of Lua's heap."""
+        return self._safe(self._functions.memory)
+
+    def phases(self) -> tuple[float, float, float, float]:
+        """Return the nanoseconds spent on decoding, on traces, on rules and on rows, of a program that is `timed`."""
+        return self._safe(self._functions.phases)
+
+    def decode_only(self, *numbers: int) -> tuple[int, int]:
+        """Decode records, given as to `take`, and leave it at that; return how many spans they hold and why it stopped."""
+        return self._safe(self._functions.decode_only, *numbers)
+
+    def _safe(self, function: Callable[Given, Answer], *given: Given.args, **named: Given.kwargs) -> Answer:
+        if self._lost:
+            raise EngineLostError(self._lost)
+        try:
+            return function(*given, **named)
+        except luajit.LuaMemoryError as error:
+            self._lost = f"the engine is out of memory: its {self._memory_max_bytes // 2**20} MiB do not suffice"
+            raise EngineLostError(self._lost) from error
+        except luajit.LuaError as error:
+            self._lost = f"the engine is broken: {error}"
+            raise EngineLostError(self._lost) from error
+
+    # ---- loading --------------------------------------------------------------------------------------------------------------------
+
+    def _loaded(self, skew_tolerance_ns: int, jit: bool, collect_eagerly: bool) -> _Functions:  # noqa: FBT001  # called once, just above
+        ffi, bit = self._lua.execute(_PREPARE, self._table(list(_JIT_OPTIONS)), jit, collect_eagerly)
+        program = self.program
         setup = self._function(b"setup", runtime_source("setup"))
         libraries = {name: self._lua.execute(runtime_source(name), name=b"=" + name.encode()) for name in LIBRARIES}
         parts = [self._lua.execute(runtime_source(name), name=b"=" + name.encode()) for name in RUNTIME]
         secret = [secrets.randbits(_SECRET_BITS) | 1 for _ in range(6)]
-        settings = {**program.settings, "secret": secret}
+        settings = {**program.settings, "secret": secret, "timed": self._timed}
         chunk = self._function(b"rules", program.chunk.encode("latin-1"))
-        return setup(
-            self._ffi,
-            self._bit,
+        functions: _Functions = setup(
+            ffi,
+            bit,
             self._table(settings),
             self._table({name.encode(): library for name, library in libraries.items()}),
             self._table(parts),
@@ -98,10 +216,12 @@ class LuaProgram:
             skew_tolerance_ns,
             chunk,
         )
+        return functions
 
-    def _function(self, name: bytes, source: bytes) -> object:
+    def _function(self, name: bytes, source: bytes) -> Callable[..., _Functions]:
         """Return a chunk as a function of its arguments."""
-        return self._lua.execute(b"return function(...) " + source + b"\nend", name=b"=" + name)
+        function: Callable[..., _Functions] = self._lua.execute(b"return function(...) " + source + b"\nend", name=b"=" + name)
+        return function
 
     def _table(self, value: object) -> object:
         """Return a Lua table of a list or a mapping, and what is in them."""

@@ -1,7 +1,7 @@
 """The LuaJIT engine behind the flow: records go to the program as they are, evidence is read back from captured rows.
 
-What the program's decoder takes for odd (a form that no sender writes, or no OTLP at all) is decoded by topics.otlp, which refuses what must
-be refused, and given to the program in its usual form. So are records in JSON.
+What the program's decoder takes for odd (a form that no sender writes, or no OTLP at all) is decoded by topics.otlp, which refuses what
+must be refused, and given to the program in its usual form. So are records in JSON.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _STAND_IN = Span("", "", "", 0, 0)
 class LuaTraceEngine:
     """Judges by a program of the rule set (processor.trace_engine.TraceEngine).
 
-    `skew_tolerance_ns` widens time relations; `offender_count_max` bounds the offenders named. `jit` off and `collect_eagerly` are for tests.
+    `skew_tolerance_ns` widens time relations; `offender_count_max` bounds the offenders named. The rest is LuaProgram's.
     """
 
     def __init__(
@@ -55,12 +55,13 @@ class LuaTraceEngine:
         *,
         jit: bool = True,
         collect_eagerly: bool = False,
+        timed: bool = False,
     ) -> None:
         self.rule_set = rule_set
         self._skew_tolerance_ns = skew_tolerance_ns
         self._offender_count_max = offender_count_max
         self._rules = rule_set.enabled
-        self.program = LuaProgram(compile_program(rule_set), skew_tolerance_ns, jit=jit, collect_eagerly=collect_eagerly)
+        self.program = LuaProgram(compile_program(rule_set), skew_tolerance_ns, jit=jit, collect_eagerly=collect_eagerly, timed=timed)
         self._layout = self.program.program.layout
         self._reader = RowReader(self._layout, lambda place: _text(self.program.pooled(place)))
         self._trace_ids: dict[int, str] = {}
@@ -179,9 +180,7 @@ class LuaTraceEngine:
         """Decode a record here, count what is refused, write the rest in its usual form."""
         decoded = decode(record.value, record.format)
         refused = Counter(decoded.refused)
-        values = [
-            encode_protobuf(decoded.spans[start : start + _SPANS_AT_ONCE]) for start in range(0, len(decoded.spans), _SPANS_AT_ONCE)
-        ]
+        values = [encode_protobuf(decoded.spans[start : start + _SPANS_AT_ONCE]) for start in range(0, len(decoded.spans), _SPANS_AT_ONCE)]
         merged: dict[int, Touch] = {}
         for value in values:
             usual = Taken([], {})

@@ -100,10 +100,18 @@ class TraceFacts:
         return self.last_end_ns - self.first_start_ns
 
 
+class EngineLostError(Exception):
+    """An engine met the limit of its memory, or a fault of its own, and with it lost what it kept: the text says which.
+
+    It is of no more use, everything but `drop` raises this again. A worker ends, and a fresh one reads again from the last commit.
+    """
+
+
 class TraceEngine(Protocol):
     """Keeps traces and judges them by one rule set. Serves one handler; its methods are called one at a time.
 
-    Traces of different partitions never meet, even with the same id; `partition` is any number that tells them apart.
+    Traces of different partitions never meet, even with the same id; `partition` is any number that tells them apart. Every method may
+    raise EngineLostError.
     """
 
     @property
