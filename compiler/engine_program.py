@@ -13,13 +13,14 @@ from typing import TypeAlias
 
 from compiler import ir
 from compiler import lua_tree as lua
+from compiler.emit_bits import BitsRule, bits_rule, group_functions
 from compiler.emit_chunk import SECTION_SIZE, TABLES, Chunk, section
 from compiler.emit_class import ClassCode, apply_code, class_code
 from compiler.emit_predicate import predicate_function
 from compiler.emit_selection import member_bit
 from compiler.emit_verdict import exceptions_table, rule_function
 from compiler.engine_layout import ANY_CLASS, WORD_BITS, Column, ColumnKind, Layout, Leaf, NameClass
-from compiler.engine_plan import plan
+from compiler.engine_plan import plan, reads_rows
 from compiler.ir_walk import walk
 from compiler.lua_print import print_chunk
 from compiler.pattern import Pattern, parse_pattern
@@ -64,7 +65,7 @@ def compile_program(rule_set: RuleSet) -> Program:
     chunk = Chunk(layout)
     classes = [class_code(number, one, chunk) for number, one in enumerate(layout.classes)]
     registered = [part for number, one in enumerate(classes) for part in _class_table(number, layout.classes[number], one, chunk)]
-    entries = [_rule_table(rule, chunk) for rule in rules]
+    entries = _judging(rules, chunk)
     text = print_chunk(_chunk(chunk, registered, entries))
     runtime = b"".join(runtime_source(name) for name in (*RUNTIME, *LIBRARIES))
     fingerprint = hashlib.sha256(text.encode() + runtime).digest()[:16]
@@ -123,9 +124,27 @@ def _leaf_table(leaf: Leaf, chunk: Chunk, *, general: bool) -> lua.Statement:
     return lua.Run(lua.call("E.add_leaf", *arguments))
 
 
-def _rule_table(rule: Rule, chunk: Chunk) -> lua.Statement:
-    whole = lua.TRUE if rule.program.requires_complete else lua.FALSE
-    return lua.Run(lua.call("E.add_rule", rule_function(rule, chunk), exceptions_table(rule, chunk), whole))
+def _judging(rules: tuple[Rule, ...], chunk: Chunk) -> list[lua.Statement]:
+    """Register the rules: the simple ones as groups, the rest and all exceptions as functions of their own."""
+    simple: list[BitsRule] = []
+    rest: list[lua.Statement] = []
+    for position, rule in enumerate(rules):
+        found = bits_rule(rule, position, chunk)
+        if found is None:
+            rest.append(_rule_table("E.add_rule", rule, position, chunk, rule_function(rule, chunk)))
+        else:
+            simple.append(found)
+            if rule.exceptions:
+                rest.append(_rule_table("E.add_excusable", rule, position, chunk))
+    groups = [lua.Run(lua.call("E.add_group", function)) for function in group_functions(simple, len(rules))]
+    return [*groups, *rest]
+
+
+def _rule_table(add: str, rule: Rule, position: int, chunk: Chunk, *function: lua.Expr) -> lua.Statement:
+    formulas = tuple(exception.formula for exception in rule.exceptions)
+    asked = (rule.program, *formulas) if function else formulas
+    facts = [lua.TRUE if fact else lua.FALSE for fact in (rule.program.requires_complete, reads_rows(asked))]
+    return lua.Run(lua.call(add, lua.Number(position), exceptions_table(rule, chunk), *facts, *function))
 
 
 def _patterns(rules: tuple[Rule, ...], chunk: Chunk) -> tuple[Pattern, ...]:
@@ -236,7 +255,6 @@ def _reads(layout: Layout) -> dict[str | int, Setting]:
         "roots_wanted": roots_wanted,
         "events_read": events,
         "links_read": links,
-        "reads_rows": any(leaf.is_captured for leaf in layout.leaves.values()),
     }
 
 

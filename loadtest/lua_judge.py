@@ -113,6 +113,6 @@ class LuaJudge:
         return opened
 
     def _forget(self) -> None:
-        for handle in self._handles:
-            self._program.drop(handle)
+        handles = array("q", self._handles)
+        self._program.drop_many(handles.buffer_info()[0], len(handles))
         self._handles = []

@@ -18,6 +18,8 @@ return function(E)
   local keys, key_shorts, kr1, kr2, kmask = E.keys.entries, E.keys.shorts, E.keys.r1, E.keys.r2, E.keys.mask
   local names, name_shorts, nr1, nr2, nmask = E.names.entries, E.names.shorts, E.names.r1, E.names.r2, E.names.mask
   local needs, empty = E.needs, E.empty
+  -- EAGER: attributes are read before the name is known, since most names are wanted.
+  local EAGER = config.eager
   local ALL, ROOTS, SCOPES, EVENTS, LINKS = config.all_wanted, config.roots_wanted, config.scopes_read, config.events_read, config.links_read
   local NAME, MESSAGE, SERVICE = config.name_column, config.message_column, config.service_column
   local SCOPE_NAME, SCOPE_VERSION = config.scope_name_column, config.scope_version_column
@@ -84,7 +86,7 @@ return function(E)
     r.res, r.record, r.plen = D.res, D.mi, l
     r.p = b + s
     D.ss, D.decided, D.states, D.named, D.tail = s, 0, 0, 0, -1
-    if ALL then copy(slots + row * K, slots + TEMPLATE, SLOTS) end
+    if EAGER then copy(slots + row * K, slots + TEMPLATE, SLOTS) end
   end
 
   local function odd() return D.record_row, D.mi, IRREGULAR end
@@ -301,9 +303,11 @@ return function(E)
               r.t1 = cast(i64p, b + (p + 12)).v
               p = tobit(p + 20)
               D.decided = 1
-              if D.kvt == 256 and (needs[r.name] ~= 0 or (ROOTS and r.pd[0] == 0 and r.pd[1] == 0)) then
+              if ALL or needs[r.name] ~= 0 or (ROOTS and r.pd[0] == 0 and r.pd[1] == 0) then
+                if not EAGER then copy(slots + D.base, slots + TEMPLATE, SLOTS) end
                 D.kvt = 0x4a
-                copy(slots + D.base, slots + TEMPLATE, SLOTS)
+              else
+                D.kvt = 256
               end
             end
           elseif D.decided == 1 and (t == 0x41 or t == 0x39 or t == 0x30 or t == 0x2a or t == 0x0a or t == 0x12 or t == 0x22) then
@@ -389,7 +393,7 @@ return function(E)
               if D.row >= capacity then return D.record_row, D.mi, D.record_row == 0 and TOO_MANY or FULL end
               if l > SPAN_SIZE_MAX then return odd() end
               p = s
-              D.lvl, D.e, D.base, D.kvt = 3, q, tobit(D.row * K), ALL and 0x4a or 256
+              D.lvl, D.e, D.base, D.kvt = 3, q, tobit(D.row * K), EAGER and 0x4a or 256
               begin_span(D.row, b, s, l)
             elseif t == 0x0a and D.seek == 1 then
               if D.found == 3 then return odd() end
@@ -448,7 +452,7 @@ return function(E)
                 s = tobit(p + 3)
               end
               if s + l > D.e then return odd() end
-              D.p, D.e, D.base, D.kvt = s, tobit(s + l), tobit(D.row * K), ALL and 0x4a or 256
+              D.p, D.e, D.base, D.kvt = s, tobit(s + l), tobit(D.row * K), EAGER and 0x4a or 256
               begin_span(D.row, b, s, l)
             else
               D.lvl, D.kvt = 2, 256

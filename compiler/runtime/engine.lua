@@ -6,21 +6,55 @@ return function(E)
   local fstr = ffi.string
   local API = {}
 
+  -- How long the phases of `take` took since the program was loaded: decode, commit, evaluate, capture; ns of processor time, if measured.
+  ffi.cdef [[
+    typedef struct { int64_t s, ns; } time_spec_t;
+    int clock_gettime(int, time_spec_t *);
+  ]]
+  local PROCESS_CPU = 2
+  local spec, phases = ffi.new("time_spec_t[1]"), ffi.new("double[4]")
+  local function lap() return 0 end
+  if config.timed then
+    lap = function()
+      ffi.C.clock_gettime(PROCESS_CPU, spec)
+      return tonumber(spec[0].s) * 1e9 + tonumber(spec[0].ns)
+    end
+  end
+
+  function API.phases() return phases[0], phases[1], phases[2], phases[3] end
+
   -- Takes in records first .. last - 1. `addresses`, `lengths`, `arrived`: arrays of 64-bit numbers. Returns the next record, why it stopped
   -- there (0: all done, 1: more to do, 2: an odd record, 3: one of too many spans) and the touches as bytes.
   function API.take(addresses, lengths, arrived, first, last, partition, span_count_max, retention, cut_age)
     E.tend_pool()
     E.clear_layout()
+    local began = lap()
     local n, next_record, why = E.decode(cast(u64p, addresses), cast(i64p, lengths), first, last)
+    local decoded = lap()
     E.commit(n, partition, cast(i64p, arrived), span_count_max, retention, cut_age)
-    E.evaluate(n)
+    local committed = lap()
+    local kept = E.sort(n)
+    E.evaluate(kept)
+    local evaluated = lap()
+    E.capture_all(kept)
+    phases[0] = phases[0] + (decoded - began)
+    phases[1] = phases[1] + (committed - decoded)
+    phases[2] = phases[2] + (evaluated - committed)
+    phases[3] = phases[3] + (lap() - evaluated)
     return next_record, why, fstr(E.touches, E.touch_count * ffi.sizeof("touch_t"))
+  end
+
+  function API.decode_only(addresses, lengths, first, last)
+    local why, n
+    local total = 0
+    repeat n, first, why = E.decode(cast(u64p, addresses), cast(i64p, lengths), first, last) total = total + n until why ~= 1
+    return total, why
   end
 
   local out, out_size = nil, 0
 
   local function room(size)
-    if size > out_size then
+    if size >= out_size then
       out_size = math.max(4096, 2 * size)
       out = cast(u8p, E.buffer("uint8_t", out_size))
     end
@@ -30,12 +64,9 @@ return function(E)
   -- Judges traces: `asked` holds of each handle, closing and when it opened (negative: every exception is in force), as 64-bit numbers.
   -- Returns a code per rule and trace as bytes.
   function API.judge(asked, n)
-    local rule_count = #E.rules
+    local rule_count = config.rule_count
     local codes = room(n * rule_count)
-    local numbers = cast(i64p, asked)
-    for k = 0, n - 1 do
-      E.judge(tonumber(numbers[3 * k]), tonumber(numbers[3 * k + 1]), numbers[3 * k + 2], codes + k * rule_count)
-    end
+    E.judge(cast(i64p, asked), n, codes)
     return fstr(codes, n * rule_count)
   end
 
@@ -86,6 +117,13 @@ return function(E)
   function API.drop(s)
     E.clear_layout()
     E.drop(s)
+  end
+
+  -- Drops n traces: `handles` is an array of 64-bit numbers.
+  function API.drop_many(handles, n)
+    E.clear_layout()
+    local list = cast(i64p, handles)
+    for k = 0, n - 1 do E.drop(tonumber(list[k])) end
   end
 
   function API.pooled(id) return E.pool[id] or "" end

@@ -101,7 +101,7 @@ return function(E)
     local s = E.open_trace(given.td[0], given.td[1], given.td[2], given.td[3], partition)
     local state = E.states()[s]
     copy(state, given, STATE)
-    state.partition, state.live, state.touch = partition, 1, -1
+    state.partition, state.live, state.touch = partition, 1, 0
     local at = from + (HEAD + STATE)
     local ids = cast(i32p, at)
     state.ids.p, state.ids.n, state.ids.cap, state.awaited.p, state.awaited.n, state.awaited.cap = nil, 0, 0, nil, 0, 0

@@ -6,7 +6,10 @@ return function(E)
   local ffi, bit, C, config = E.ffi, E.bit, E.C, E.config
   local band, bxor, rshift, tobit = bit.band, bit.bxor, bit.rshift, bit.tobit
   local cast, fill = ffi.cast, ffi.fill
-  ffi.cdef [[ int32_t *wmemchr(const int32_t *, int32_t, size_t); ]]
+  ffi.cdef [[
+    int32_t *wmemchr(const int32_t *, int32_t, size_t);
+    void *memmove(void *, const void *, size_t);
+  ]]
   local i32p = ffi.typeof("int32_t *")
   -- Secret numbers: whoever sends ids cannot choose ones that fall on one place. Products stay exact in a double.
   local m0, m1 = config.secret[1], config.secret[2]
@@ -30,17 +33,16 @@ return function(E)
     end
   end
 
-  -- Makes room for `cap` ids of `columns` numbers each, a column after the other; those beyond the old ones are 0.
+  -- Makes room for `cap` ids of `columns` numbers each, a column after the other.
   local function widen(block, cap, columns)
-    local memory, old = cast(i32p, C.malloc(cap * columns * 4)), cast(i32p, block.p)
+    local memory = C.realloc(block.p, cap * columns * 4)
     if memory == nil then error("out of memory") end
-    for c = 0, columns - 1 do
-      ffi.copy(memory + c * cap, old + c * block.cap, block.n * 4)
-      fill(memory + (c * cap + block.n), (cap - block.n) * 4)
-    end
-    C.free(old)
-    E.block_bytes = E.block_bytes + (cap - block.cap) * columns * 4
-    block.p, block.cap = memory, cap
+    block.p = memory
+    local from, size, los = block.cap, block.n * 4, cast(i32p, memory)
+    if columns == 3 then C.memmove(los + 2 * cap, los + 2 * from, size) end
+    C.memmove(los + cap, los + from, size)
+    E.block_bytes = E.block_bytes + (cap - from) * columns * 4
+    block.cap = cap
   end
 
   local function place(lo, hi, mask)

@@ -101,6 +101,10 @@ return function(E)
 
   local function unlink(s)
     local h = home(s)
+    if index[h] == s and index[band(h + 1, mask)] < 0 then
+      index[h] = -1
+      return
+    end
     while index[h] ~= s do h = band(h + 1, mask) end
     local i = h
     while true do
@@ -155,7 +159,7 @@ return function(E)
     index[h] = s
     local state = states[s]
     state.td[0], state.td[1], state.td[2], state.td[3] = d0, d1, d2, d3
-    state.partition, state.live, state.touch = partition, 1, -1
+    state.partition, state.live, state.touch = partition, 1, 0
     E.trace_count = E.trace_count + 1
     return s
   end
@@ -201,40 +205,6 @@ return function(E)
     block.n = block.n + 1
   end
 
-  local function note_times(state, r)
-    if r.t0 > 0 and r.t1 >= r.t0 then
-      r.timed = 1
-      if state.last_end == 0 then
-        state.first_start, state.last_end = r.t0, r.t1
-      else
-        if r.t0 < state.first_start then state.first_start = r.t0 end
-        if r.t1 > state.last_end then state.last_end = r.t1 end
-      end
-    end
-  end
-
-  local function note_parent(state, r, lo, hi)
-    if lo == 0 and hi == 0 then
-      note_root(state, r)
-    elseif lo == r.sd[0] and hi == r.sd[1] then
-      state.orphans = state.orphans + 1
-    elseif not seen(state.ids, lo, hi) then
-      state.orphans = state.orphans + 1
-      await(state.awaited, lo, hi, 1)
-    end
-  end
-
-  local function keep(state, r)
-    note_times(state, r)
-    state.spans = state.spans + 1
-    note_parent(state, r, r.pd[0], r.pd[1])
-    local lo, hi = r.sd[0], r.sd[1]
-    add(state.ids, lo, hi)
-    if state.awaited.n > 0 then state.orphans = state.orphans - arrived(state.awaited, lo, hi) end
-    if r.res > 0 then note_service(state.services, r.res) end
-    if TREE then note_branch(state.tree, r) end
-  end
-
   local function touched(s, record, opened)
     local n = E.touch_count
     local touch = touches[n]
@@ -244,31 +214,23 @@ return function(E)
     states[s].touch = n
   end
 
-  local function is_touched(s, record)
-    local t = states[s].touch
-    return t >= 0 and t < E.touch_count and touches[t].trace == s and touches[t].record == record
-  end
-
   -- Whether a record that arrives now begins the trace anew: begins_anew in processor/closing.py.
   local function is_past(state, at, retention, cut_age)
     if retention < 0 then return false end
     return (cut_age >= 0 and at >= state.first_record + cut_age) or at > state.last_record + retention
   end
 
-  -- The state that row i belongs to: opened if it must be, anew if its time is over.
-  local function find(r, arrived_at, partition, retention, cut_age)
-    local d0, d1, d2, d3, record = r.td[0], r.td[1], r.td[2], r.td[3], r.record
-    local s, opened = seek(d0, d1, d2, d3, partition), 0
-    if s >= 0 then
-      if is_touched(s, record) then return s end
-      if is_past(states[s], arrived_at[record], retention, cut_age) then
-        unlink(s)
-        states[s].live = 2
-        s = -1
-      end
+  -- A record's first row of a trace: opens the trace if it must, anew if its time is over.
+  local function touch_first(i, s, arrived_at, partition, retention, cut_age)
+    local r, opened = rows[i], 0
+    local record = r.record
+    if s >= 0 and is_past(states[s], arrived_at[record], retention, cut_age) then
+      unlink(s)
+      states[s].live = 2
+      s = -1
     end
     if s < 0 then
-      s = open(d0, d1, d2, d3, partition)
+      s = open(r.td[0], r.td[1], r.td[2], r.td[3], partition)
       states[s].first_record, states[s].last_record, opened = arrived_at[record], arrived_at[record], 1
     end
     if arrived_at[record] > states[s].last_record then states[s].last_record = arrived_at[record] end
@@ -276,34 +238,100 @@ return function(E)
     return s
   end
 
-  local function take(r, s, span_count_max)
-    local state = states[s]
-    local touch = touches[state.touch]
-    touch.spans = touch.spans + 1
-    r.trace = -1
-    if state.ids.n > 0 and seen(state.ids, r.sd[0], r.sd[1]) then
-      touch.again = touch.again + 1
-    elseif state.spans >= span_count_max then
-      touch.over = touch.over + 1
-    else
+  -- What follows goes over all rows once for each thing that states remember: short loops, each with few ways through it.
+
+  local function find(n, partition, arrived_at, retention, cut_age)
+    for i = 0, n - 1 do
+      local r = rows[i]
+      local s = seek(r.td[0], r.td[1], r.td[2], r.td[3], partition)
+      if s < 0 or touches[states[s].touch].record ~= r.record or touches[states[s].touch].trace ~= s or states[s].touch >= E.touch_count then
+        s = touch_first(i, s, arrived_at, partition, retention, cut_age)
+      end
       r.trace = s
-      touch.kept = touch.kept + 1
-      if r.pd[0] == 0 and r.pd[1] == 0 then touch.root = 1 end
-      keep(state, r)
+    end
+  end
+
+  -- Of one span id the first to arrive is kept; a trace that is full keeps no more.
+  local function keep(n, span_count_max)
+    for i = 0, n - 1 do
+      local r = rows[i]
+      local state = states[r.trace]
+      local touch, ids = touches[state.touch], state.ids
+      touch.spans = touch.spans + 1
+      if ids.n > 0 and seen(ids, r.sd[0], r.sd[1]) then
+        touch.again = touch.again + 1
+        r.trace = -1
+      elseif state.spans >= span_count_max then
+        touch.over = touch.over + 1
+        r.trace = -1
+      else
+        touch.kept = touch.kept + 1
+        state.spans = state.spans + 1
+        add(ids, r.sd[0], r.sd[1])
+      end
+    end
+  end
+
+  local function note_times(n)
+    for i = 0, n - 1 do
+      local r = rows[i]
+      if r.trace >= 0 and r.t0 > 0 and r.t1 >= r.t0 then
+        local state = states[r.trace]
+        r.timed = 1
+        if state.last_end == 0 or r.t0 < state.first_start then state.first_start = r.t0 end
+        if r.t1 > state.last_end then state.last_end = r.t1 end
+      end
+    end
+  end
+
+  -- Parents that were awaited and have come; then parents of these spans that have not: none is awaited that comes with its children.
+  local function note_parents(n)
+    for i = 0, n - 1 do
+      local r = rows[i]
+      if r.trace >= 0 and states[r.trace].awaited.n > 0 then
+        local state = states[r.trace]
+        state.orphans = state.orphans - arrived(state.awaited, r.sd[0], r.sd[1])
+      end
+    end
+    for i = 0, n - 1 do
+      local r = rows[i]
+      if r.trace >= 0 then
+        local state, lo, hi = states[r.trace], r.pd[0], r.pd[1]
+        if lo == 0 and hi == 0 then
+          touches[state.touch].root = 1
+          note_root(state, r)
+        elseif lo == r.sd[0] and hi == r.sd[1] then
+          state.orphans = state.orphans + 1
+        elseif not seen(state.ids, lo, hi) then
+          state.orphans = state.orphans + 1
+          await(state.awaited, lo, hi, 1)
+        end
+      end
+    end
+  end
+
+  local function note_services(n)
+    for i = 0, n - 1 do
+      local r = rows[i]
+      if r.trace >= 0 and r.res > 0 then note_service(states[r.trace].services, r.res) end
+    end
+  end
+
+  local function note_branches(n)
+    for i = 0, n - 1 do
+      local r = rows[i]
+      if r.trace >= 0 then note_branch(states[r.trace].tree, r) end
     end
   end
 
   -- Give each of the first n rows its trace, keep those that are new. `arrived_at`: when each record arrived.
   function E.commit(n, partition, arrived_at, span_count_max, retention, cut_age)
     E.touch_count = 0
-    local s, l0, l1, l2, l3, record = -1, 0, 0, 0, 0, -1
-    for i = 0, n - 1 do
-      local r = rows[i]
-      if r.td[0] ~= l0 or r.td[1] ~= l1 or r.td[2] ~= l2 or r.td[3] ~= l3 or r.record ~= record or s < 0 then
-        l0, l1, l2, l3, record = r.td[0], r.td[1], r.td[2], r.td[3], r.record
-        s = find(r, arrived_at, partition, retention, cut_age)
-      end
-      take(r, s, span_count_max)
-    end
+    find(n, partition, arrived_at, retention, cut_age)
+    keep(n, span_count_max)
+    note_times(n)
+    note_parents(n)
+    note_services(n)
+    if config.tree then note_branches(n) end
   end
 end
