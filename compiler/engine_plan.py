@@ -55,6 +55,23 @@ def leaf_key(selector: ir.Selector, not_true: ir.Predicate | None = None) -> Lea
     return LeafKey(selector.base, None if selector.reads_bound else selector.where, not_true)
 
 
+def reads_rows(node: object) -> bool:
+    """Say whether captured rows are asked for the truth of a formula, of a rule: anything that is not plain."""
+    for found in walk(node):
+        match found:
+            case ir.ForEach():
+                return True
+            case ir.Selected(related=related) if not is_plain_related(related):
+                return True
+            case ir.AllOf() if not is_plain_all(found):
+                return True
+            case ir.Aggregate() if not is_plain_count(found):
+                return True
+            case _:
+                pass
+    return False
+
+
 class Planner:
     """Marks in a layout what rules need."""
 

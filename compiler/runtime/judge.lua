@@ -6,7 +6,7 @@ return function(E)
   local T, W, pool, relations = E.T, E.W, E.pool, E.relations
   local u64p = ffi.typeof("uint64_t *")
   local UNDECIDED, SATISFIED, VIOLATED, NOT_APPLICABLE, INCONCLUSIVE, EXCUSED = 0, 1, 2, 3, 4, 5
-  local OPEN, INCOMPLETE = 0, 1
+  local OPEN, INCOMPLETE, COMPLETE = 0, 1, 2
 
   -- ---- atoms ------------------------------------------------------------------------------------------------------------------------
   function W.seen(state, word, mask, closed)
@@ -117,7 +117,20 @@ return function(E)
     return VIOLATED
   end
 
-  -- The code of one rule on a trace. `opened`: when the trace opened, negative: every exception is in force.
+  -- ---- rules ------------------------------------------------------------------------------------------------------------------------
+  -- Groups are loops over traces, of many rules each (compiler/emit_bits.py). Rules and excusables are asked trace by trace: the rest of
+  -- the rules, and the exceptions of rules that stand in groups. `position`: where the rule's code is among those of a trace.
+  local groups, rules, excusables = {}, {}, {}
+
+  function E.add_group(judge) groups[#groups + 1] = judge end
+  function E.add_rule(position, exceptions, whole, reads, judge)
+    rules[#rules + 1] = { position = position, exceptions = exceptions, whole = whole, reads = reads, judge = judge }
+  end
+  function E.add_excusable(position, exceptions, whole, reads)
+    excusables[#excusables + 1] = { position = position, exceptions = exceptions, whole = whole, reads = reads }
+  end
+
+  -- The code of one rule on a trace.
   local function judge_one(rule, state, closing, closed, opened)
     local code = rule.judge(state, closed)
     if code == VIOLATED then
@@ -129,17 +142,58 @@ return function(E)
     return code
   end
 
-  -- Writes the codes of all rules on trace `s`, from `out[0]`. `closing`: 0 open, 1 incomplete, 2 complete.
-  function E.judge(s, closing, opened, out)
-    local state = E.states()[s]
-    local broken = state.orphans > 0 or state.roots == 0
-    local rules = E.rules
-    if config.reads_rows then E.lay_out(s) end
+  -- Of the traces asked: which, and as 0 or 1 whether they are closed and complete, whether so with a root and without orphans; 0 where
+  -- they are open, else -1.
+  local room, traces, closes, wholes, lates = 0, nil, nil, nil, nil
+
+  local function reserve(n)
+    if n <= room then return end
+    room = math.max(1024, 2 * n)
+    traces, closes, wholes, lates = E.buffer("int32_t", room), E.buffer("int32_t", room), E.buffer("int32_t", room), E.buffer("int32_t", room)
+  end
+
+  local function note_closings(states, asked, n)
+    reserve(n)
+    for k = 0, n - 1 do
+      local s, closing = tonumber(asked[3 * k]), tonumber(asked[3 * k + 1])
+      local state = states[s]
+      traces[k] = s
+      closes[k] = closing == COMPLETE and 1 or 0
+      wholes[k] = (closing == COMPLETE and state.orphans == 0 and state.roots > 0) and 1 or 0
+      lates[k] = closing == OPEN and 0 or -1
+    end
+  end
+
+  local function closing_of(rule, k)
+    if lates[k] == 0 then return OPEN end
+    return (rule.whole and wholes[k] or closes[k]) == 1 and COMPLETE or INCOMPLETE
+  end
+
+  local function judge_rest(states, k, opened, out)
+    local s = traces[k]
     for r = 1, #rules do
       local rule = rules[r]
-      local mine = closing
-      if rule.whole and broken and mine == 2 then mine = INCOMPLETE end
-      out[r - 1] = judge_one(rule, state, mine, mine == 2, opened)
+      if rule.reads then E.lay_out(s) end
+      local closing = closing_of(rule, k)
+      out[rule.position] = judge_one(rule, states[s], closing, closing == COMPLETE, opened)
     end
+    for r = 1, #excusables do
+      local rule = excusables[r]
+      if out[rule.position] == VIOLATED then
+        if rule.reads then E.lay_out(s) end
+        local closing = closing_of(rule, k)
+        out[rule.position] = excused(rule.exceptions, states[s], closing, closing == COMPLETE, opened)
+      end
+    end
+  end
+
+  -- Writes the codes of all rules on n traces, those of one trace together. `asked`: of each trace its handle, how it closed (0 open,
+  -- 1 incomplete, 2 complete) and when it opened, negative: every exception is in force.
+  function E.judge(asked, n, out)
+    local states = E.states()
+    note_closings(states, asked, n)
+    for g = 1, #groups do groups[g](states, traces, closes, wholes, lates, n, out) end
+    if #rules == 0 and #excusables == 0 then return end
+    for k = 0, n - 1 do judge_rest(states, k, asked[3 * k + 2], out + k * config.rule_count) end
   end
 end

@@ -18,12 +18,6 @@ E.membership = E.buffer("int32_t", (E.row_capacity + 1) * config.membership_word
 E.needs = E.buffer("uint8_t", config.name_count + 1)
 for class = 0, config.name_count do E.needs[class] = config.needs[class + 1] and 1 or 0 end
 E.order = E.buffer("int32_t", E.row_capacity + 1)
-E.rules = {}
-
-function E.add_rule(judge, exceptions, whole)
-  E.rules[#E.rules + 1] = { judge = judge, exceptions = exceptions, whole = whole }
-end
-
 env(parts[2])
 E.keys = E.text_table(0x0a, config.keys)
 E.names = E.text_table(0x2a, config.names)
