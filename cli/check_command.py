@@ -49,7 +49,8 @@ def check(inputs: Sequence[str], rule_paths: Sequence[Path], output: str, engine
 
     Exit status: 0 no violation, 1 a violation of a rule in mode enforce, 2 the rules are refused, or an INPUT could not be used: it is
     missing, or something of it was refused and no span is left, or no INPUT holds anything. Standard error names it; what the others hold
-    is judged all the same. Where spans are left, items that cannot be used are counted and leave the status as it is.
+    is judged all the same. Where spans are left, items that cannot be used are counted and leave the status as it is. Status 2 without any
+    answer says that the engine has run out of memory.
     """
     rule_set = rule_set_or_exit(rule_paths)
     run = FiniteRun(make_engine(engine, rule_set), keeps_records=output == "text")

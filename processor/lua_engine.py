@@ -189,7 +189,7 @@ class LuaProgram:
         try:
             return function(*given, **named)
         except luajit.LuaMemoryError as error:
-            self._lost = f"the engine is out of memory: its {self._memory_max_bytes // 2**20} MiB do not suffice"
+            self._lost = f"the engine is out of memory: its {self._memory_max_bytes / 2**20:g} MiB do not suffice"
             raise EngineLostError(self._lost) from error
         except luajit.LuaError as error:
             self._lost = f"the engine is broken: {error}"

@@ -16,7 +16,7 @@ from compiler.engine_program import compile_program
 from compiler.judge import judge
 from compiler.verdict import Closing
 from processor.captured_rows import RowReader, selected
-from processor.lua_engine import LuaProgram, address_of
+from processor.lua_engine import MEMORY_MAX_BYTES, LuaProgram, address_of
 from processor.trace_engine import Asked, Taken, Touch, TraceFacts
 from topics.otlp import RECORD_SIZE_MAX, decode, encode_protobuf
 from topics.refusal import RefusalReason
@@ -55,13 +55,21 @@ class LuaTraceEngine:
         *,
         jit: bool = True,
         collect_eagerly: bool = False,
+        memory_max_bytes: int = MEMORY_MAX_BYTES,
         timed: bool = False,
     ) -> None:
         self.rule_set = rule_set
         self._skew_tolerance_ns = skew_tolerance_ns
         self._offender_count_max = offender_count_max
         self._rules = rule_set.enabled
-        self.program = LuaProgram(compile_program(rule_set), skew_tolerance_ns, jit=jit, collect_eagerly=collect_eagerly, timed=timed)
+        self.program = LuaProgram(
+            compile_program(rule_set),
+            skew_tolerance_ns,
+            jit=jit,
+            collect_eagerly=collect_eagerly,
+            memory_max_bytes=memory_max_bytes,
+            timed=timed,
+        )
         self._layout = self.program.program.layout
         self._reader = RowReader(self._layout, lambda place: _text(self.program.pooled(place)))
         self._trace_ids: dict[int, str] = {}

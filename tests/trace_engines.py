@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
     from processor.trace_engine import TraceEngine
 
 ENGINES: Mapping[str, EngineMaker] = MappingProxyType({"reference": ReferenceTraceEngine, "luajit": LuaTraceEngine})
+# They and further ways to run them, for the conformance suite.
+EVERY_WAY: Mapping[str, EngineMaker] = MappingProxyType(
+    {
+        **ENGINES,
+        "luajit interpreted": partial(LuaTraceEngine, jit=False),
+        "luajit collecting eagerly": partial(LuaTraceEngine, collect_eagerly=True),
+    }
+)
 
 
 class EngineInUse:

@@ -13,6 +13,7 @@ import pytest
 from cli.shop_rules import SHOP_RULES
 from compiler import RuleSet
 from processor.engines import EngineName, make_engine
+from processor.lua_traces import LuaTraceEngine
 from processor.trace_engine import TraceEngine
 from tests.cli.run import COMPLIANT, NEEDS_CHECK, VIOLATING, document, run, span, written
 from topics.recordings import SHOP_PROTO_KEYED, recording
@@ -276,3 +277,15 @@ def test_a_trace_of_50_000_spans_is_judged_on_its_first_10_000(rules: Path, tmp_
     assert body["rules"][0]["inconclusive"] == 1
     said = run("check", tmp_path / "in.json", "--rules", rules).output
     assert "refused: 40000 span_limit: Spans beyond the limit of their trace: they are not judged, the trace is incomplete." in said
+
+
+def test_an_engine_out_of_memory_ends_the_check_with_status_2_and_says_so(
+    rules: Path, trace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def starved(_name: EngineName, rule_set: RuleSet) -> TraceEngine:
+        return LuaTraceEngine(rule_set, memory_max_bytes=2**18)
+
+    monkeypatch.setattr("cli.check_command.make_engine", starved)
+    result = run("check", trace, "--rules", rules)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "betrace: the engine is out of memory: its 0.25 MiB do not suffice\n"

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, assert_never
 
 from compiler import ReferenceEngine
+from processor.lua_traces import LuaTraceEngine
 from processor.reference_traces import ReferenceTraceEngine
 from tests import trace_engines
 from tests.conformance.behind_the_flow import behind_the_flow
@@ -23,10 +24,14 @@ if TYPE_CHECKING:
 
     from tests.conformance.run_judge import EngineMaker
 
+# From so many calls on LuaJIT has compiled what a case runs: a loop is hot after 40.
+WARM_TIMES = 100
+
 ENGINES: Mapping[str, EngineMaker] = MappingProxyType(
     {
         "reference": ReferenceEngine,
-        **{f"{name} behind the flow": behind_the_flow(make) for name, make in trace_engines.ENGINES.items()},
+        **{f"{name} behind the flow": behind_the_flow(make) for name, make in trace_engines.EVERY_WAY.items()},
+        "luajit warm behind the flow": behind_the_flow(LuaTraceEngine, warm_times=WARM_TIMES),
     }
 )
 

@@ -10,9 +10,10 @@ from compiler import ReferenceEngine
 from tests.conformance.case import JudgeCase, StreamCase, load_cases
 from tests.conformance.run import ENGINES, run_case, run_cases
 from tests.conformance.run_stream import run_stream
-from tests.trace_engines import engine_for
+from tests.trace_engines import EVERY_WAY
 
 if TYPE_CHECKING:
+    from processor.engines import EngineMaker as TraceEngineMaker
     from tests.conformance.case import Case
     from tests.conformance.run_judge import EngineMaker
 
@@ -28,10 +29,10 @@ def test_the_compiler_does_as_the_case_says(case: Case) -> None:
     assert outcome.passed, str(outcome)
 
 
-@pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize("case", OF_THE_FLOW, ids=lambda case: case.label)
-def test_the_flow_does_as_the_case_says(case: StreamCase) -> None:
-    assert run_stream(case, engine_for) == []
+@pytest.mark.parametrize("make_engine", EVERY_WAY.values(), ids=EVERY_WAY.keys())
+def test_the_flow_does_as_the_case_says(case: StreamCase, make_engine: TraceEngineMaker) -> None:
+    assert run_stream(case, make_engine) == []
 
 
 @pytest.mark.parametrize("case", OF_THE_ENGINE, ids=lambda case: case.label)
