@@ -7,13 +7,14 @@ from compiler import lua_tree as lua
 from compiler.emit_chunk import Chunk
 from compiler.emit_selection import key_expr, related_list
 from compiler.emit_value import PARAMETERS as LOOK
-from compiler.emit_value import SLOTS, Place, arithmetic, is_length, literal, slot, value
+from compiler.emit_value import SLOTS, Place, arithmetic, is_length, is_long, literal, slot, steps, value
 from compiler.engine_layout import column_of
 from compiler.engine_plan import is_plain_count, leaf_key
 from compiler.ir_walk import mentions_bound
 from compiler.kinds import Kind, kind_of
 
 BOUND = lua.Name("j")
+_LONG = ("state", "j", "group")
 _TRACE_VALUES = {
     "trace:id": "W.trace_id",
     "trace:duration": "W.trace_duration",
@@ -36,9 +37,12 @@ def scalar(node: ir.Value, chunk: Chunk, group: lua.Expr | None) -> lua.Expr:
             return _aggregate(node, chunk, group)
         case ir.TraceValue(name=name):
             return lua.call(_TRACE_VALUES[name], lua.Name("state"))
-        case ir.Arithmetic(first=first, rest=rest):
-            operands = [(sign, scalar(operand, chunk, group), kind_of(operand)) for sign, operand in rest]
-            return arithmetic(scalar(first, chunk, group), kind_of(first), operands)
+        case ir.Arithmetic() if is_long(node):
+            own = None if group is None else lua.Name("group")
+            body = chunk.once("Y", ("long", node, own), lambda: lua.Function(_LONG, steps(node, lambda part: scalar(part, chunk, own))))
+            return lua.call(body, lua.Name("state"), BOUND, group or lua.NIL)
+        case ir.Arithmetic():
+            return arithmetic(node, lambda part: scalar(part, chunk, group))
         case ir.Negate(operand=operand):
             return lua.call("V.negate", scalar(operand, chunk, group))
         case _:

@@ -69,6 +69,7 @@ class Features:
     def __init__(self, chunk: Chunk) -> None:
         self.chunk = chunk
         self.sources: list[Source] = []
+        self._numbers: dict[tuple[str, int], list[int]] = {}
 
     def source(self, path: ir.Value) -> list[int] | None:
         """Return the features of a path that has any: more than one where its texts do not fit one word; None of another value."""
@@ -82,12 +83,15 @@ class Features:
         return None
 
     def _find(self, kind: str, column: int) -> list[int]:
-        found = [number for number, one in enumerate(self.sources) if (one.kind, one.column) == (kind, column)]
-        return found or [self._new(kind, column)]
+        if (kind, column) not in self._numbers:
+            self._new(kind, column)
+        return list(self._numbers[kind, column])
 
     def _new(self, kind: str, column: int) -> int:
+        number = len(self.sources)
         self.sources.append(Source(kind, column))
-        return len(self.sources) - 1
+        self._numbers.setdefault((kind, column), []).append(number)
+        return number
 
     def text_bit(self, path: ir.Value, texts: Sequence[bytes]) -> tuple[int, int] | None:
         """Return feature and bit of a test of texts."""

@@ -5,6 +5,8 @@ A selection is a function of the bound row that returns a list of rows; one that
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from compiler import ir
 from compiler import lua_tree as lua
 from compiler.emit_chunk import Chunk
@@ -51,7 +53,8 @@ def _selection(selector: ir.Selector, chunk: Chunk) -> lua.Expr:
             found = lua.call("W.where", found, predicate_function(selector.where, chunk), BOUND)
         return lua.Function(("j",), (lua.Return((found,)),))
     if not selector.reads_bound:
-        return _once(selector, _members(chunk.layout.leaves[leaf_key(selector)], chunk), chunk)
+        members = _members(chunk.layout.leaves[leaf_key(selector)], chunk)
+        return _once(selector, [lua.Return((members,))], chunk)
     assert selector.where is not None
     found = lua.call("W.where", _candidates(selector, chunk), predicate_function(selector.where, chunk), BOUND)
     return lua.Function(("j",), (lua.Return((found,)),))
@@ -62,9 +65,9 @@ def _members(leaf: Leaf, chunk: Chunk) -> lua.Expr:
     return lua.call("E.members", lua.Number(leaf.class_id), lua.Number(word), lua.Number(mask))
 
 
-def _once(key: object, make: lua.Expr, chunk: Chunk) -> lua.Expr:
+def _once(key: object, make: Sequence[lua.Statement], chunk: Chunk) -> lua.Expr:
     """Return a function of the bound row that does not depend on it: its list is made once per trace."""
-    body = lua.Return((lua.call("W.once", lua.Number(chunk.number(key)), lua.Function((), (lua.Return((make,)),))),))
+    body = lua.Return((lua.call("W.once", lua.Number(chunk.number(key)), lua.Function((), tuple(make))),))
     return lua.Function(("j",), (body,))
 
 
@@ -101,13 +104,15 @@ def related_list(related: ir.Related, chunk: Chunk) -> lua.Expr:
 
 def _related(related: ir.Related, chunk: Chunk) -> lua.Expr:
     """From the last neighbour to the first: each keeps those that have the next."""
-    partners = list_of(related.links[-1].selector, chunk)
+    partners = lua.Name("partners")
+    body: list[lua.Statement] = [lua.Local((partners.word,), (list_of(related.links[-1].selector, chunk),))]
     befores = [related.selector, *(link.selector for link in related.links[:-1])]
     for selector, link in zip(reversed(befores), reversed(related.links), strict=True):
-        partners = _having(list_of(selector, chunk), link, partners, chunk)
+        body.append(lua.Assign(partners, _having(list_of(selector, chunk), link, partners, chunk)))
+    body.append(lua.Return((partners,)))
     if mentions_bound(related):
-        return lua.Function(("j",), (lua.Return((partners,)),))
-    return _once(related, partners, chunk)
+        return lua.Function(("j",), tuple(body))
+    return _once(related, body, chunk)
 
 
 def _having(spans: lua.Expr, link: ir.Link, partners: lua.Expr, chunk: Chunk) -> lua.Expr:

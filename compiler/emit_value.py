@@ -8,6 +8,7 @@ and times are always `int64_t`; that a value is one shows when it is compiled (k
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -15,6 +16,7 @@ from compiler import ir
 from compiler import lua_tree as lua
 from compiler.emit_chunk import Chunk
 from compiler.engine_layout import column_of
+from compiler.ir_walk import walk
 from compiler.kinds import Kind, kind_of, of_arithmetic
 from compiler.values import Duration, text_bytes
 
@@ -25,6 +27,8 @@ ROW, BOUND = lua.Name("i"), lua.Name("j")
 ROWS, SLOTS = lua.Name("S_rows"), lua.Name("S_slots")
 PARAMETERS = ("S_rows", "S_slots", "i", "j", "p", "n")
 ARGUMENTS = tuple(lua.Name(word) for word in PARAMETERS)
+# LuaJIT allows an expression some 80 calls inside of each other, a rule 64 levels of nesting.
+_STEPS_INLINE_MAX = 8
 _ARITHMETIC = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
 
 
@@ -52,8 +56,13 @@ def value(node: ir.Value, at: Place) -> lua.Expr:
         case ir.Call(word=word, argument=argument):
             length = word == "abs" and is_length(kind_of(argument))
             return lua.call("V." + ("abs_length" if length else word), value(argument, at))
-        case ir.Arithmetic(first=first, rest=rest):
-            return arithmetic(value(first, at), kind_of(first), [(sign, value(operand, at), kind_of(operand)) for sign, operand in rest])
+        case ir.Arithmetic() if is_long(node):
+            look = at.chunk.once(
+                "Y", ("long", node, at.element), lambda: lua.Function(PARAMETERS, steps(node, lambda part: value(part, at)))
+            )
+            return lua.call(look, *ARGUMENTS)
+        case ir.Arithmetic():
+            return arithmetic(node, lambda part: value(part, at))
         case ir.Negate(operand=operand):
             return lua.call("V.negate", value(operand, at))
         case ir.Aggregate() | ir.TraceValue():
@@ -74,20 +83,41 @@ def literal(constant: bool | float | str | Duration) -> lua.Expr:  # noqa: FBT00
     return lua.Number(constant)
 
 
-def arithmetic(first: lua.Expr, kind: Kind, rest: list[tuple[str, lua.Expr, Kind]]) -> lua.Expr:
-    """Return a chain of one precedence; of kinds that have no result, nil."""
-    found = first
-    for sign, operand, other in rest:
-        both = kind & other & Kind.DURATION
-        if sign == "/" and both:
+def is_long(node: ir.Arithmetic) -> bool:
+    """Say whether arithmetic would meet LuaJIT's limits on nesting and registers as one expression: it becomes a function of its own."""
+    return sum(len(found.rest) for found in walk(node) if isinstance(found, ir.Arithmetic)) > _STEPS_INLINE_MAX
+
+
+def arithmetic(node: ir.Arithmetic, part: Callable[[ir.Value], lua.Expr]) -> lua.Expr:
+    """Return a chain of one precedence; of kinds that have no result, nil. `part` gives the Lua of an operand."""
+    found = part(node.first)
+    for function, operand in _functions(node):
+        found = lua.call(function, found, part(operand)) if function else lua.NIL
+    return found
+
+
+def steps(node: ir.Arithmetic, part: Callable[[ir.Value], lua.Expr]) -> tuple[lua.Statement, ...]:
+    """Return the body of a function that goes through a chain step by step."""
+    found = lua.Name("found")
+    body: list[lua.Statement] = [lua.Local((found.word,), (part(node.first),))]
+    for function, operand in _functions(node):
+        body.append(lua.Assign(found, lua.call(function, found, part(operand)) if function else lua.NIL))
+    return (*body, lua.Return((found,)))
+
+
+def _functions(node: ir.Arithmetic) -> Iterator[tuple[str, ir.Value]]:
+    """Yield each further operand with the function that it and what stands before it go to; none where there is no result."""
+    kind = kind_of(node.first)
+    for sign, operand in node.rest:
+        other = kind_of(operand)
+        if sign == "/" and kind & other & Kind.DURATION:
             function = "ratio"
         elif is_length(kind) or is_length(other):
             function = "later" if sign == "+" else "earlier"
         else:
             function = _ARITHMETIC[sign]
         kind = of_arithmetic(sign, kind, other)
-        found = lua.call("V." + function, found, operand) if kind else lua.NIL
-    return found
+        yield ("V." + function if kind else ""), operand
 
 
 def slot(at: Place, column: int) -> lua.Expr:

@@ -8,8 +8,9 @@ return function(E)
   -- A table of texts that stand behind a tag byte and their length. `list`: {text, id, c0..c5}. Returns entries, shorts, r1, r2, mask.
   local function sample(tag, text)
     local n = #text
-    local head = string.char(tag, n % 128 + (n >= 128 and 128 or 0))
-    local full = n >= 128 and string.char(tag, n % 128 + 128, math.floor(n / 128)) .. text or head .. text
+    local head, rest = string.char(tag), n
+    while rest >= 128 do head, rest = head .. string.char(rest % 128 + 128), math.floor(rest / 128) end
+    local full = head .. string.char(rest) .. text
     local at = #full - n
     local p = cast(u8p, full)
     return cast(i32p, p + at - 2).v, cast(i32p, p + at + n - 4).v
