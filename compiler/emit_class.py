@@ -23,6 +23,8 @@ _ROW, _AT, _MEMBER = lua.Name("i"), lua.Name("at"), lua.Name("m")
 _STATE = lua.Name("state")
 _NO_PARENT: ir.Predicate = ir.Not(ir.Exists(ir.Intrinsic("span:parentID")))
 _PARTS_MAX = 24
+# LuaJIT allows a function 200 locals; a leaf needs four for each of its ATOM_COUNT_MAX comparisons at most.
+_LOCALS_MAX = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +100,19 @@ def _parts(leaves: Sequence[Leaf], features: Features) -> Iterator[tuple[list[Le
             yield part, reader
             part, reader = [], LeafBits(features)
         leaf_true(leaf, reader, Reading.EXACT)
+        if part and reader.local_count > _LOCALS_MAX:
+            yield part, _read(part, features)
+            part, reader = [], _read([leaf], features)
         part.append(leaf)
     if part:
         yield part, reader
+
+
+def _read(leaves: Sequence[Leaf], features: Features) -> LeafBits:
+    reader = LeafBits(features)
+    for leaf in leaves:
+        leaf_true(leaf, reader, Reading.EXACT)
+    return reader
 
 
 def _word_loop(leaves: Sequence[Leaf], reader: LeafBits, features: Features, chunk: Chunk) -> lua.Expr:

@@ -19,6 +19,8 @@ from compiler.pattern import parse_pattern
 from compiler.values import Duration, text_bytes
 
 ATOM_COUNT_MAX = 40
+# Connectives inside of each other: LuaJIT gives a function 250 registers, three for each call that waits for an argument.
+DEPTH_MAX = 12
 SIGN_COUNT_MAX = 60
 TEXT_BIT_FIRST, TEXT_BIT_COUNT = 5, 26
 EXACT_MAX = 2**53
@@ -142,27 +144,37 @@ class LeafBits:
         self.atoms = 0
         self._reading = Reading.EXACT
 
+    @property
+    def local_count(self) -> int:
+        """The locals that a loop needs for what was read so far."""
+        return len(self.used) + len(self.numbers) + len(self.signs)
+
     def of(self, node: ir.Predicate, reading: Reading) -> Bits:
         """Return the bits of a predicate; raises NotBitsError where it has none, or is too long for one loop."""
         self.atoms, self._reading = 0, reading
         return self._bits(node)
 
-    def _bits(self, node: ir.Predicate) -> Bits:
+    def _bits(self, node: ir.Predicate, depth: int = 0) -> Bits:
+        if depth > DEPTH_MAX:
+            raise NotBitsError
         match node:
             case ir.And(sides=sides):
-                found = [self._bits(side) for side in sides]
+                found = [self._bits(side, depth + 1) for side in sides]
                 return Bits(bits("band", *(side.true for side in found)), bits("bor", *(side.false for side in found)))
             case ir.Or(sides=sides):
-                found = [self._bits(side) for side in sides]
+                found = [self._bits(side, depth + 1) for side in sides]
                 return Bits(bits("bor", *(side.true for side in found)), bits("band", *(side.false for side in found)))
             case ir.Not(body=body):
-                inner = self._bits(body)
+                inner = self._bits(body, depth + 1)
                 return Bits(inner.false, inner.true)
             case _:
-                self.atoms += 1
-                if self.atoms > ATOM_COUNT_MAX:
-                    raise NotBitsError
+                self._count(1)
                 return self._atom(node)
+
+    def _count(self, atoms: int) -> None:
+        self.atoms += atoms
+        if self.atoms > ATOM_COUNT_MAX:
+            raise NotBitsError
 
     def _atom(self, node: ir.Predicate) -> Bits:
         match node:
@@ -173,6 +185,7 @@ class LeafBits:
             case ir.In(value=value, items=items) if items and all(isinstance(item.value, str) for item in items):
                 return self._is_text(value, [text_bytes(str(item.value)) for item in items])
             case ir.In(value=value, items=items) if items and all(_is_number(item.value) for item in items) and len(items) <= _NUMBERS_MAX:
+                self._count(len(items) - 1)
                 found = [self._compared("==", value, item.value) for item in items]
                 return Bits(bits("bor", *(one.true for one in found)), bits("band", *(one.false for one in found)))
             case ir.Exists(value=value):
