@@ -5,7 +5,8 @@ from __future__ import annotations
 from compiler import ir
 from compiler import lua_tree as lua
 from compiler.emit_chunk import Chunk
-from compiler.emit_selection import key_expr, related_list
+from compiler.emit_keys import group_keys
+from compiler.emit_selection import related_list
 from compiler.emit_value import PARAMETERS as LOOK
 from compiler.emit_value import SLOTS, Place, arithmetic, is_length, is_long, literal, slot, steps, value
 from compiler.engine_layout import column_of
@@ -50,21 +51,22 @@ def scalar(node: ir.Value, chunk: Chunk, group: lua.Expr | None) -> lua.Expr:
 
 
 def grouping(node: ir.Aggregate, chunk: Chunk) -> lua.Expr:
-    """Return the rows of an aggregate by group."""
-    keys = tuple(_group_key_function(path, chunk) for path in node.by)
-    make = lua.call("W.groups", related_list(node.related, chunk), lua.Table(keys), BOUND)
-    if mentions_bound(node):
-        return make
-    number = lua.Number(chunk.number(("groups", node.related, node.by)))
-    return lua.call("W.once", number, lua.Function((), (lua.Return((make,)),)))
+    """Return the rows of an aggregate by group, made once per trace unless they hang on the bound row."""
+    varies = lua.TRUE if mentions_bound(node) else lua.FALSE
+    place = ("groups", node.related, node.by)
 
+    def make() -> lua.Expr:
+        rows = lua.Name("rows")
+        keys = group_keys(node.by, rows, chunk)
+        body = (
+            lua.If(lua.call("W.grouped", lua.Number(number), varies), (lua.Return((lua.item("GROUPS", number),)),)),
+            lua.Local(("rows",), (related_list(node.related, chunk),)),
+            lua.Return((lua.call("W.groups", lua.Number(number), rows, keys),)),
+        )
+        return lua.Function(("j",), body)
 
-def _group_key_function(path: ir.Path, chunk: Chunk) -> lua.Index:
-    return chunk.once("Y", ("group", path), lambda: lua.Function(LOOK, (lua.Return((_group_key(path, chunk),)),)))
-
-
-def _group_key(path: ir.Path, chunk: Chunk) -> lua.Expr:
-    return lua.NIL if is_length(kind_of(path)) else key_expr(path, chunk)
+    number = chunk.number(place)
+    return lua.call(chunk.once("G", place, make), BOUND)
 
 
 def _aggregate(node: ir.Aggregate, chunk: Chunk, group: lua.Expr | None) -> lua.Expr:

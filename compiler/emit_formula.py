@@ -41,6 +41,8 @@ def _body(node: ir.Formula, chunk: Chunk) -> tuple[lua.Statement, ...]:
             return connective([formula(side, chunk) for side in _chained(ir.Or, sides)], decides=True)
         case ir.Comparison(quantifier=""):
             return _compared_body(node, chunk, None)
+        case ir.Comparison():
+            return _quantified(node, chunk)
         case _:
             return (lua.Return((formula(node, chunk),)),)
 
@@ -54,7 +56,7 @@ def _chained(word: type[ir.And[ir.Formula] | ir.Or[ir.Formula]], sides: Sequence
 def formula(node: ir.Formula, chunk: Chunk) -> lua.Expr:
     """Return the truth of a formula as an expression."""
     match node:
-        case ir.And() | ir.Or() | ir.Comparison(quantifier=""):
+        case ir.And() | ir.Or() | ir.Comparison():
             return lua.call(formula_function(node, chunk), *ARGUMENTS)
         case ir.Not(body=body):
             return lua.call("V.no", formula(body, chunk))
@@ -66,18 +68,28 @@ def formula(node: ir.Formula, chunk: Chunk) -> lua.Expr:
             return lua.call("W.unbroken", STATE, *seen_bit(chunk, leaf_key(selector, predicate)), CLOSED)
         case ir.AllOf(selector=selector, predicate=predicate):
             return lua.call("W.all", list_of(selector, chunk), predicate_function(predicate, chunk), CLOSED, BOUND)
-        case ir.Comparison():
-            return _quantified(node, chunk)
     assert_never(node)
 
 
-def _quantified(node: ir.Comparison, chunk: Chunk) -> lua.Expr:
+def _quantified(node: ir.Comparison, chunk: Chunk) -> tuple[lua.Statement, ...]:
+    """Compare every group; while the trace may grow a further group may come. The loop is the comparison's own."""
     grouped = [found for found in aggregates_of(node.left) + aggregates_of(node.right) if found.by]
-    keys = lua.call("W.union", lua.Table(tuple(grouping(found, chunk) for found in grouped)))
-    parameters = ("state", "closed", "j", "group")
-    compare = chunk.once("C", node, lambda: lua.Function(parameters, _compared_body(node, chunk, GROUP)))
-    some = lua.TRUE if node.quantifier == "some" else lua.FALSE
-    return lua.call("W.quantified", some, keys, compare, *ARGUMENTS)
+    groupings = tuple(grouping(found, chunk) for found in grouped)
+    keys = lua.Field(groupings[0], "order") if len(groupings) == 1 else lua.call("W.union", lua.Table(groupings))
+    compare = chunk.once("C", node, lambda: lua.Function((*PARAMETERS, "group"), _compared_body(node, chunk, GROUP)))
+    some, other = (lua.TRUE, lua.FALSE) if node.quantifier == "some" else (lua.FALSE, lua.TRUE)
+    truth, unknown, found = lua.Name("truth"), lua.Name("unknown"), lua.Name("keys")
+    loop = (
+        lua.Local(("truth",), (lua.call(compare, *ARGUMENTS, lua.Index(found, lua.Name("x"))),)),
+        lua.If(lua.Binary("==", truth, some), (lua.Return((some,)),)),
+        lua.If(lua.Binary("==", truth, lua.NIL), (lua.Assign(unknown, lua.TRUE),)),
+    )
+    return (
+        lua.Local(("keys", "unknown"), (keys, lua.Not(CLOSED))),
+        lua.For("x", lua.Number(1), lua.Field(found, "n"), loop),
+        lua.If(unknown, (lua.Return((lua.NIL,)),)),
+        lua.Return((other,)),
+    )
 
 
 def _compared_body(node: ir.Comparison, chunk: Chunk, group: lua.Expr | None) -> tuple[lua.Statement, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from compiler import ir
 from compiler import lua_tree as lua
 from compiler.emit_chunk import Chunk
+from compiler.emit_keys import join_key, join_keys, paths_keys
 from compiler.emit_predicate import predicate_function
 from compiler.emit_value import PARAMETERS as LOOK
 from compiler.emit_value import Place, is_length, value
@@ -21,6 +22,7 @@ from compiler.kinds import kind_of
 from compiler.values import INT64_MAX, INT64_MIN
 
 BOUND = lua.Name("j")
+_NONE, _PARTNERS, _SPANS = lua.Name("NONE"), lua.Name("partners"), lua.Name("spans")
 
 
 def signed_bit(bit: int) -> int:
@@ -49,26 +51,49 @@ def list_of(selector: ir.Selector, chunk: Chunk) -> lua.Expr:
 def _selection(selector: ir.Selector, chunk: Chunk) -> lua.Expr:
     if isinstance(selector.base, ir.Bound):
         found: lua.Expr = lua.call("W.only", BOUND)
-        if selector.where is not None:
-            found = lua.call("W.where", found, predicate_function(selector.where, chunk), BOUND)
-        return lua.Function(("j",), (lua.Return((found,)),))
+        if selector.where is None:
+            return lua.Function(("j",), (lua.Return((found,)),))
+        return lua.Function(("j",), _where(found, selector.where, chunk))
     if not selector.reads_bound:
         members = _members(chunk.layout.leaves[leaf_key(selector)], chunk)
         return _once(selector, [lua.Return((members,))], chunk)
     assert selector.where is not None
-    found = lua.call("W.where", _candidates(selector, chunk), predicate_function(selector.where, chunk), BOUND)
-    return lua.Function(("j",), (lua.Return((found,)),))
+    return lua.Function(("j",), _where(_candidates(selector, chunk), selector.where, chunk))
+
+
+def _where(rows: lua.Expr, predicate: ir.Predicate, chunk: Chunk) -> tuple[lua.Statement, ...]:
+    """Return those of some rows of which a predicate is true. The loop is the selection's own, so that it is compiled for its predicate."""
+    given, found, count = lua.Name("given"), lua.Name("found"), lua.Name("count")
+    look = (lua.Name("rows"), lua.Name("slots"), lua.Name("i"), BOUND)
+    is_true = lua.Binary("==", lua.call(predicate_function(predicate, chunk), *look), lua.TRUE)
+    more = lua.Assign(count, lua.Binary("+", count, lua.Number(1)))
+    loop = (
+        lua.Local(("i",), (lua.Index(given, lua.Name("x")),)),
+        lua.If(is_true, (more, lua.Assign(lua.Index(found, count), lua.Name("i")))),
+    )
+    return (
+        lua.Local(("given", "rows", "slots"), (rows, lua.name("T.rows"), lua.name("T.slots"))),
+        lua.If(lua.Binary("==", lua.Field(given, "n"), lua.Number(0)), (lua.Return((_NONE,)),)),
+        lua.Local(("found", "count"), (lua.Table(()), lua.Number(0))),
+        lua.For("x", lua.Number(1), lua.Field(given, "n"), loop),
+        lua.Assign(lua.Field(found, "n"), count),
+        lua.Return((found,)),
+    )
 
 
 def _members(leaf: Leaf, chunk: Chunk) -> lua.Expr:
     word, mask = member_bit(chunk, leaf)
-    return lua.call("E.members", lua.Number(leaf.class_id), lua.Number(word), lua.Number(mask))
+    number = chunk.number(("members", leaf.key))
+    return lua.call("E.members", *(lua.Number(one) for one in (number, leaf.class_id, word, mask)))
 
 
 def _once(key: object, make: Sequence[lua.Statement], chunk: Chunk) -> lua.Expr:
     """Return a function of the bound row that does not depend on it: its list is made once per trace."""
-    body = lua.Return((lua.call("W.once", lua.Number(chunk.number(key)), lua.Function((), tuple(make))),))
-    return lua.Function(("j",), (body,))
+    number = chunk.number(key)
+    made, known = lua.item("MADE", number), lua.item("LISTS", number)
+    maker = lua.item("G", chunk.add("G", lua.Function(("j",), tuple(make))))
+    fresh = (lua.Assign(known, lua.call(maker, BOUND)), lua.Assign(made, lua.name("T.stamp")))
+    return lua.Function(("j",), (lua.If(lua.Binary("~=", made, lua.name("T.stamp")), fresh), lua.Return((known,))))
 
 
 def _candidates(selector: ir.Selector, chunk: Chunk) -> lua.Expr:
@@ -81,18 +106,12 @@ def _candidates(selector: ir.Selector, chunk: Chunk) -> lua.Expr:
 
 
 def _joined(join: Join, base: lua.Expr, selector: ir.Selector, chunk: Chunk) -> lua.Expr:
-    own = chunk.once("Y", ("own", join.own), lambda: _look(value(join.own, Place(chunk))))
-    theirs = chunk.once("Y", ("own", join.theirs), lambda: _look(value(join.theirs, Place(chunk))))
-    length = lua.TRUE if is_length(kind_of(join.own)) else lua.FALSE
     if is_length(kind_of(join.own)) is not is_length(kind_of(join.theirs)):
-        return lua.Name("NONE")
-    number = lua.Number(chunk.number(("join", selector)))
-    bound_value = lua.call(theirs, lua.name("T.rows"), lua.name("T.slots"), BOUND, BOUND)
-    return lua.call("W.joined", number, base, own, bound_value, length)
-
-
-def _look(found: lua.Expr) -> lua.Expr:
-    return lua.Function(LOOK, (lua.Return((found,)),))
+        return _NONE
+    look = lua.Function(LOOK, (lua.Return((lua.call("W.id_of", join_key(value(join.theirs, Place(chunk)), join.theirs)),)),))
+    theirs = chunk.once("Y", ("their key", join.theirs), lambda: look)
+    key = lua.call(theirs, lua.name("T.rows"), lua.name("T.slots"), BOUND, BOUND)
+    return lua.call("W.of_key", lua.Number(chunk.number(("join", selector))), base, join_keys(join.own, base, chunk), key)
 
 
 def related_list(related: ir.Related, chunk: Chunk) -> lua.Expr:
@@ -104,39 +123,40 @@ def related_list(related: ir.Related, chunk: Chunk) -> lua.Expr:
 
 def _related(related: ir.Related, chunk: Chunk) -> lua.Expr:
     """From the last neighbour to the first: each keeps those that have the next."""
-    partners = lua.Name("partners")
-    body: list[lua.Statement] = [lua.Local((partners.word,), (list_of(related.links[-1].selector, chunk),))]
+    last = related.links[-1].selector
+    is_bound = isinstance(last.base, ir.Bound) and last.where is None
+    body: list[lua.Statement] = [lua.Local(("partners", "spans"), (list_of(last, chunk), lua.NIL)), _end_if_none(_PARTNERS)]
     befores = [related.selector, *(link.selector for link in related.links[:-1])]
     for selector, link in zip(reversed(befores), reversed(related.links), strict=True):
-        body.append(lua.Assign(partners, _having(list_of(selector, chunk), link, partners, chunk)))
-    body.append(lua.Return((partners,)))
+        body += [lua.Assign(_SPANS, list_of(selector, chunk)), _end_if_none(_SPANS)]
+        body += _having(selector, link, chunk, is_bound=is_bound and link is related.links[-1])
+    body.append(lua.Return((_PARTNERS,)))
     if mentions_bound(related):
         return lua.Function(("j",), tuple(body))
     return _once(related, body, chunk)
 
 
-def _having(spans: lua.Expr, link: ir.Link, partners: lua.Expr, chunk: Chunk) -> lua.Expr:
-    key: lua.Expr = lua.NIL
-    if link.on:
-        key = lua.call("W.on", chunk.once("Y", ("on", link.on), lambda: _on(link.on, chunk)), BOUND)
+def _end_if_none(rows: lua.Expr) -> lua.Statement:
+    return lua.If(lua.Binary("==", lua.Field(rows, "n"), lua.Number(0)), (lua.Return((_NONE,)),))
+
+
+def _having(selector: ir.Selector, link: ir.Link, chunk: Chunk, *, is_bound: bool) -> list[lua.Statement]:
+    """Let the partners become those spans that have one of them; those that share no key with a single bound row are left out before."""
+    body: list[lua.Statement] = []
+    keys: tuple[lua.Expr, lua.Expr] = (lua.NIL, lua.NIL)
+    if link.on and is_bound and not mentions_bound((selector, link.on)):
+        of_bound = lua.item(lua.Field(paths_keys(link.on, _PARTNERS, chunk), "ids"), BOUND)
+        number = lua.Number(chunk.number(("of key", selector, link.on)))
+        alike = lua.call("W.of_key", number, _SPANS, paths_keys(link.on, _SPANS, chunk), of_bound)
+        body += [lua.Assign(_SPANS, alike), _end_if_none(_SPANS)]
+    elif link.on:
+        keys = (paths_keys(link.on, _SPANS, chunk), paths_keys(link.on, _PARTNERS, chunk))
     if link.relation == "under":
-        return lua.call("REL.under", lua.name("T.rows"), spans, partners, lua.call("W.tree"), key, key)
-    within: lua.Expr = lua.NIL
-    if link.within_ns is not None:
-        within = lua.Int64(max(INT64_MIN, min(INT64_MAX, link.within_ns)))
-    function = "REL." + link.relation.replace(" ", "_")
-    return lua.call(function, lua.name("T.rows"), spans, partners, lua.name("SKEW"), within, key, key)
-
-
-def _on(paths: tuple[ir.Path, ...], chunk: Chunk) -> lua.Expr:
-    """Return the function of the key that two spans share if they are equal at each path."""
-    keys = tuple(key_expr(path, chunk) for path in paths)
-    if len(keys) == 1:
-        return _look(keys[0])
-    return _look(lua.call("V.joined_key", lua.Table(keys), lua.Number(len(keys))))
-
-
-def key_expr(path: ir.Path, chunk: Chunk) -> lua.Expr:
-    """Return the key of a value: what equal values share."""
-    function = "V.length_key" if is_length(kind_of(path)) else "V.key"
-    return lua.call(function, value(path, Place(chunk)))
+        found = lua.call("REL.under", lua.name("T.rows"), _SPANS, _PARTNERS, lua.call("W.tree"), *keys)
+    else:
+        within: lua.Expr = lua.NIL
+        if link.within_ns is not None:
+            within = lua.Int64(max(INT64_MIN, min(INT64_MAX, link.within_ns)))
+        function = "REL." + link.relation.replace(" ", "_")
+        found = lua.call(function, lua.name("T.rows"), _SPANS, _PARTNERS, lua.name("SKEW"), within, *keys)
+    return [*body, lua.Assign(_PARTNERS, found), _end_if_none(_PARTNERS)]

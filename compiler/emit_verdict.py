@@ -22,9 +22,30 @@ def rule_function(rule: Rule, chunk: Chunk) -> lua.Expr:
     program = rule.program
     if program.for_each is None:
         return lua.Function(PARAMETERS, _instance(program, chunk))
-    instance = lua.Function(PARAMETERS, _instance(program, chunk))
-    found = lua.call("W.each", related_list(program.for_each.related, chunk), instance, lua.Name("state"), _CLOSED)
-    return lua.Function(PARAMETERS, (lua.Return((found,)),))
+    instance = lua.item("R", chunk.add("R", lua.Function(PARAMETERS, _instance(program, chunk))))
+    return lua.Function(PARAMETERS, _each(related_list(program.for_each.related, chunk), instance))
+
+
+def _each(rows: lua.Expr, instance: lua.Expr) -> tuple[lua.Statement, ...]:
+    """Judge every instance: violated if one is; while more spans may come nothing else is decided. The loop is the rule's own."""
+    found, code, undecided, satisfied = (lua.Name(word) for word in ("found", "code", "undecided", "satisfied"))
+
+    def note(variable: lua.Name, wanted: lua.Expr) -> lua.Statement:
+        return lua.If(lua.Binary("==", code, wanted), (lua.Assign(variable, lua.TRUE),))
+
+    loop = (
+        lua.Local(("code",), (lua.call(instance, lua.Name("state"), _CLOSED, lua.Index(found, lua.Name("x"))),)),
+        lua.If(lua.Binary("==", code, VIOLATED), (lua.Return((VIOLATED,)),)),
+        note(undecided, UNDECIDED),
+        note(satisfied, SATISFIED),
+    )
+    return (
+        lua.Local(("found", "undecided", "satisfied"), (rows, lua.Not(_CLOSED), lua.FALSE)),
+        lua.For("x", lua.Number(1), lua.Field(found, "n"), loop),
+        lua.If(undecided, (lua.Return((UNDECIDED,)),)),
+        lua.If(satisfied, (lua.Return((SATISFIED,)),)),
+        lua.Return((NOT_APPLICABLE,)),
+    )
 
 
 def _instance(program: ir.Rule, chunk: Chunk) -> tuple[lua.Statement, ...]:

@@ -90,6 +90,7 @@ def _chunk(chunk: Chunk, classes: list[lua.Statement], rules: list[lua.Statement
         lua.Local(("K", "SKEW", "NONE"), (lua.name("E.config.column_count"), lua.name("E.skew"), lua.name("W.none"))),
         lua.Local(TABLES, empty),
         lua.Assign(lua.Name("M"), lua.name("E.matchers")),
+        lua.Local(("MADE", "LISTS", "GROUPS"), (lua.Table(()), lua.Table(()), lua.name("W.groupings"))),
         *chunk.sections(),
         *_in_sections(classes),
         *_in_sections(rules),

@@ -45,12 +45,20 @@ return function(sweep, relations)
     const uint8_t *p, *np; int32_t plen, nlen, res, timed; }]])
   local ids_of = ffi.typeof('uint64_t[?]')
   local cases = {}
-  local keys
-  local function key(r) return keys[r + 1] end
+  local function numbered(keys, count)
+    local known, ids, bound = {}, ffi.new('int32_t[?]', count), 0
+    for r = 0, count - 1 do
+      local key = keys[r + 1]
+      if not known[key] then known[key], bound = bound, bound + 1 end
+      ids[r] = known[key]
+    end
+    return { ids = ids, bound = bound }
+  end
   local M = {}
   function M.clear() cases = {} end
   function M.add(count, packed, ids, pids, as, bs, keys)
-    local case = { rows = rows_of(count), ids = ids_of(count), pids = ids_of(count), as = as, bs = bs, keys = keys, count = count }
+    local case = { rows = rows_of(count), ids = ids_of(count), pids = ids_of(count), as = as, bs = bs, count = count }
+    case.keys = numbered(keys, count)
     ffi.copy(case.rows, packed, #packed)
     ffi.copy(case.ids, ids, #ids)
     ffi.copy(case.pids, pids, #pids)
@@ -59,11 +67,11 @@ return function(sweep, relations)
     cases[#cases + 1] = case
   end
   function M.run(relation, within, keyed, times)
-    local found, call, within, by = 0, R[relation], within and 1000LL or nil, keyed and key or nil
+    local found, call, within = 0, R[relation], within and 1000LL or nil
     for _ = 1, times do
       for i = 1, #cases do
         local case = cases[i]
-        keys = case.keys
+        local by = keyed and case.keys or nil
         if relation == 'tree' then
           R.tree(case.ids, case.pids, case.count)
         elseif relation == 'under' then

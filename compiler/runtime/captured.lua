@@ -113,6 +113,7 @@ return function(E)
     T.offsets = E.buffer("int32_t", cap)
     T.order = E.buffer("int32_t", cap)
     T.spare = E.buffer("int32_t", cap)
+    T.following = E.buffer("int32_t", cap)
     T.starts = E.buffer("uint64_t", cap)
     T.ids = E.buffer("uint64_t", cap)
     T.capacity = cap
@@ -199,6 +200,19 @@ return function(E)
     end
   end
 
+  -- The rows of each class, as chains: the first in `heads`, the next of each in `following`, -1 at the end.
+  T.heads = E.buffer("int32_t", config.name_count + 1)
+
+  local function chain_classes(n)
+    local r, heads, following = T.rows, T.heads, T.following
+    fill(heads, 4 * (config.name_count + 1), 0xff)
+    for i = n - 1, 0, -1 do
+      local class = r[i].name
+      following[i] = heads[class]
+      heads[class] = i
+    end
+  end
+
   -- Lay out the captured rows of a trace, unless they lie there already.
   function E.lay_out(s)
     if T.trace == s then return T end
@@ -208,21 +222,40 @@ return function(E)
     local begin = cast(u8p, state.captured.p)
     for i = 0, n - 1 do lay_out(begin + T.offsets[order[i]], i) end
     T.n, T.trace, T.stamp = n, s, T.stamp + 1
-    T.lists, T.groups, T.joins, T.branches = {}, {}, {}, nil
+    T.branches = nil
+    E.W.tend_keys()
+    chain_classes(n)
     return T
   end
 
   -- Forget what is laid out: traces have changed.
   function E.clear_layout() T.trace = nil end
 
-  -- The rows that a leaf selects.
-  function E.members(class, word, mask)
-    local found, n = {}, 0
-    local words, r = T.words, T.rows
-    for i = 0, T.n - 1 do
-      if (class == 0 or r[i].name == class) and band(words[i * WORDS_MAX + word], mask) ~= 0 then
-        n = n + 1
-        found[n] = i
+  -- The rows that a leaf selects. Each leaf has a number and a list of its own, which the next trace takes over.
+  local lists = {}
+
+  function E.members(number, class, word, mask)
+    local found, n = lists[number], 0
+    if not found then
+      found = { n = 0 }
+      lists[number] = found
+    end
+    local words, following = T.words, T.following
+    local i = class == 0 and 0 or T.heads[class]
+    if class == 0 then
+      for k = 0, T.n - 1 do
+        if band(words[k * WORDS_MAX + word], mask) ~= 0 then
+          n = n + 1
+          found[n] = k
+        end
+      end
+    else
+      while i >= 0 do
+        if band(words[i * WORDS_MAX + word], mask) ~= 0 then
+          n = n + 1
+          found[n] = i
+        end
+        i = following[i]
       end
     end
     found.n = n

@@ -41,11 +41,6 @@ return function(E)
     return nil
   end
 
-  function W.on(key, j)
-    local rows, slots = T.rows, T.slots
-    return function(i) return key(rows, slots, i, j) end
-  end
-
   function W.tree()
     if not T.branches then
       local block = E.states()[T.trace].tree
@@ -86,19 +81,6 @@ return function(E)
       return NOT_APPLICABLE
     end
     return UNDECIDED
-  end
-
-  -- A rule of `for each`: violated if an instance is; while more spans may come nothing else is decided.
-  function W.each(list, instance, state, closed)
-    local undecided, satisfied = not closed, false
-    for x = 1, list.n do
-      local code = instance(state, closed, list[x])
-      if code == VIOLATED then return VIOLATED end
-      if code == UNDECIDED then undecided = true end
-      if code == SATISFIED then satisfied = true end
-    end
-    if undecided then return UNDECIDED end
-    return satisfied and SATISFIED or NOT_APPLICABLE
   end
 
   -- The first exception that is true excuses; while the trace is open each must be decided false first.

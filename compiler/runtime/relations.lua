@@ -1,8 +1,8 @@
 -- Relations between the spans of one trace (rule-language.md section 7): `x rel y` selects the x that have such a y.
 --
 -- A list is {n = count, [1] = row, ...}, ascending. `rows` is any array of structs with sid, pid (uint64, 0: none), t0, t1 (int64, positive
--- where `timed` is 1) in order of (start, id), those without times last; ids are distinct. `keya`, `keyb`: nil, or a function from a row to
--- a value that equals the other side's iff the keys of `on` are equal, nil where nothing equals it.
+-- where `timed` is 1) in order of (start, id), those without times last; ids are distinct. `keya`, `keyb`: nil, or {ids, bound}: of each row
+-- a number below `bound` that is the other side's iff the keys of `on` are equal, negative where nothing equals it.
 --
 -- Each relation says which numbers are swept (sweep.lua). Times of one relation are all positive or all negative, so no difference
 -- overflows.

@@ -8,77 +8,94 @@ return function(E)
   local NONE = { n = 0 }
   local W = {}
 
-  -- A selection that does not depend on the bound span is made once per trace.
-  function W.once(number, make)
-    local found = T.lists[number]
-    if not found then
-      found = make()
-      T.lists[number] = found
-    end
-    return found
+  local ONLY = { n = 1, 0 }
+
+  -- The bound row as a list, which holds until the next is bound.
+  function W.only(j)
+    ONLY[1] = j
+    return ONLY
   end
 
-  function W.only(j) return { n = 1, j } end
+  -- ---- keys -------------------------------------------------------------------------------------------------------------------------
+  -- Keys are numbered as they come, whichever trace they are of; -1 is none and -2 of arrays, which equal several values.
+  local NO_KEY, ARRAYS = -1, -2
+  local NUMBERED_MAX = 65536
+  local numbers, numbered = {}, 0
 
-  -- Those of a list of which a predicate is true.
-  function W.where(list, predicate, j)
-    local found, n = {}, 0
-    local rows, slots = T.rows, T.slots
-    for x = 1, list.n do
-      local i = list[x]
-      if predicate(rows, slots, i, j) == true then
-        n = n + 1
-        found[n] = i
+  -- Between traces: keys of traces that are gone need no numbers.
+  function W.tend_keys()
+    if numbered > NUMBERED_MAX then numbers, numbered = {}, 0 end
+  end
+
+  function W.id_of(key)
+    if key == nil or key ~= key then return NO_KEY end
+    if key == V.ARRAYS then return ARRAYS end
+    local id = numbers[key]
+    if not id then
+      id = numbered
+      numbers[key], numbered = id, id + 1
+    end
+    return id
+  end
+
+  -- A function from a list to the keys of its rows, and a bound no key reaches. `fill` finds those of rows not yet marked with the stamp;
+  -- `varies`: they hang on the bound row.
+  function W.keyed(fill, varies)
+    local keys, room, made, mark = { ids = nil, bound = 0 }, 0, nil, 0
+    return function(list, j)
+      if room < T.capacity then
+        room = T.capacity
+        keys.ids, made = E.buffer("int32_t", room), E.buffer("double", room)
+      end
+      mark = mark - 1
+      fill(list, keys.ids, made, varies and mark or T.stamp, T.rows, T.slots, j)
+      keys.bound = numbered
+      return keys
+    end
+  end
+
+  -- Room for something about each key.
+  local function room_for_keys(one)
+    if one.room < numbered then
+      one.room = 2 * numbered + 64
+      one.at, one.marks = E.buffer("int32_t", one.room), E.buffer("double", one.room)
+    end
+  end
+
+  -- ---- rows by key ------------------------------------------------------------------------------------------------------------------
+  local indices = {}
+
+  -- The places of a list, chained by key: from the first, 0 is the end.
+  local function index_of(number, list, ids)
+    local index = indices[number]
+    if not index then
+      index = { room = 0, at = nil, marks = nil, stamp = 0, nexts = {}, arrays = { n = 0 } }
+      indices[number] = index
+    end
+    if index.stamp == T.stamp then return index end
+    room_for_keys(index)
+    local stamp, at, marks, nexts, arrays = T.stamp, index.at, index.marks, index.nexts, index.arrays
+    local some = false
+    for x = list.n, 1, -1 do
+      local id = ids[list[x]]
+      if id >= 0 then
+        nexts[x] = marks[id] == stamp and at[id] or 0
+        at[id], marks[id] = x, stamp
+      elseif id == ARRAYS then
+        some = true
       end
     end
-    found.n = n
-    return found
-  end
-
-  -- Those of a list of which a predicate is not true.
-  function W.where_not(list, predicate, j)
-    local found, n = {}, 0
-    local rows, slots = T.rows, T.slots
-    for x = 1, list.n do
-      local i = list[x]
-      if predicate(rows, slots, i, j) ~= true then
-        n = n + 1
-        found[n] = i
-      end
-    end
-    found.n = n
-    return found
-  end
-
-  -- ---- joins ------------------------------------------------------------------------------------------------------------------------
-  local ARRAYS = "arrays"
-
-  local function join_key(value, length)
-    if length then return V.length_key(value) end
-    if V.is_array(value) then return ARRAYS end
-    return V.key(value)
-  end
-
-  local function indexed(number, list, own, length)
-    local found = T.joins[number]
-    if found then return found end
-    found = {}
-    local rows, slots = T.rows, T.slots
-    for x = 1, list.n do
-      local i = list[x]
-      local key = join_key(own(rows, slots, i), length)
-      if key ~= nil then
-        local bucket = found[key]
-        if not bucket then
-          bucket = { n = 0 }
-          found[key] = bucket
+    arrays.n = 0
+    if some then
+      for x = 1, list.n do
+        if ids[list[x]] == ARRAYS then
+          arrays.n = arrays.n + 1
+          arrays[arrays.n] = list[x]
         end
-        bucket.n = bucket.n + 1
-        bucket[bucket.n] = i
       end
     end
-    T.joins[number] = found
-    return found
+    index.stamp = stamp
+    return index
   end
 
   local function merged(a, b)
@@ -97,63 +114,76 @@ return function(E)
     return found
   end
 
-  -- The rows of a list whose own value may equal the bound span's; `length`: the values are durations or times.
-  function W.joined(number, list, own, theirs, length)
-    local key = join_key(theirs, length)
-    if key == ARRAYS then return list end
-    if key == nil then return NONE end
-    local index = indexed(number, list, own, length)
-    local plain, arrays = index[key] or NONE, index[ARRAYS]
-    if not arrays then return plain end
-    return merged(plain, arrays)
+  -- The rows of a list, the same one for a number all through a trace, that have a key, or may equal its value.
+  function W.of_key(number, list, keys, id)
+    if id == ARRAYS then return list end
+    if id < 0 or list.n == 0 then return NONE end
+    local index = index_of(number, list, keys.ids)
+    local found, n, x = NONE, 0, 0
+    if id < index.room and index.marks[id] == T.stamp then
+      found, x = {}, index.at[id]
+      while x > 0 do
+        n = n + 1
+        found[n] = list[x]
+        x = index.nexts[x]
+      end
+      found.n = n
+    end
+    if index.arrays.n == 0 then return found end
+    return merged(found, index.arrays)
   end
 
   -- ---- groups -----------------------------------------------------------------------------------------------------------------------
-  local function group_of(keys, i, j)
-    local rows, slots = T.rows, T.slots
-    if #keys == 1 then return keys[1](rows, slots, i, j) end
-    local parts = {}
-    for k = 1, #keys do parts[k] = keys[k](rows, slots, i, j) end
-    return V.joined_key(parts, #keys)
+  -- By number: the keys in order of appearance, and lists in the same order. Rows without a key are left out.
+  local groupings = {}
+  W.groupings = groupings
+
+  -- Says whether a grouping holds for this trace.
+  function W.grouped(number, varies)
+    local one = groupings[number]
+    return one ~= nil and one.stamp == T.stamp and not varies
   end
 
-  -- A list by group: lists by key, and the keys in order of appearance. Rows without a key are left out.
-  function W.groups(list, keys, j)
-    local found = { order = {}, n = 0, lists = {} }
+  function W.groups(number, list, keys)
+    local one = groupings[number]
+    if not one then
+      one = { order = { n = 0 }, lists = {}, room = 0, at = nil, marks = nil, stamp = 0, mark = 0 }
+      groupings[number] = one
+    end
+    room_for_keys(one)
+    local mark, ids, at, marks, order, lists, n = one.mark + 1, keys.ids, one.at, one.marks, one.order, one.lists, 0
     for x = 1, list.n do
       local i = list[x]
-      local key = group_of(keys, i, j)
-      if key ~= nil then
-        local group = found.lists[key]
-        if not group then
-          group = { n = 0 }
-          found.lists[key] = group
-          found.n = found.n + 1
-          found.order[found.n] = key
+      local id = ids[i]
+      if id >= 0 then
+        if marks[id] ~= mark then
+          n = n + 1
+          marks[id], at[id], order[n] = mark, n, id
+          lists[n] = lists[n] or { n = 0 }
+          lists[n].n = 0
         end
+        local group = lists[at[id]]
         group.n = group.n + 1
         group[group.n] = i
       end
     end
-    return found
+    order.n, one.mark, one.stamp = n, mark, T.stamp
+    return one
   end
 
-  -- The value by which a span is grouped: a number but NaN, a string, a bool.
-  function W.group_key(value)
-    return V.key(value)
-  end
+  local function has(one, id) return id < one.room and one.marks[id] == one.mark end
 
   -- The keys of several groupings, each once, in order of appearance.
-  function W.union(groupings)
-    local found, seen, n = {}, {}, 0
-    for g = 1, #groupings do
-      local one = groupings[g]
-      for k = 1, one.n do
-        local key = one.order[k]
-        if not seen[key] then
-          seen[key] = true
+  function W.union(all)
+    local found, n = {}, 0
+    for g = 1, #all do
+      local order = all[g].order
+      for k = 1, order.n do
+        local id, is_new = order[k], true
+        for h = 1, g - 1 do is_new = is_new and not has(all[h], id) end
+        if is_new then
           n = n + 1
-          found[n] = key
+          found[n] = id
         end
       end
     end
@@ -161,18 +191,9 @@ return function(E)
     return found
   end
 
-  function W.group(grouping, key) return grouping.lists[key] or NONE end
-
-  -- `some` or `every` over groups; while the trace may grow a further group may come.
-  function W.quantified(some, keys, compare, state, closed, j)
-    local unknown = not closed
-    for k = 1, keys.n do
-      local truth = compare(state, closed, j, keys[k])
-      if truth == some then return some end
-      if truth == nil then unknown = true end
-    end
-    if unknown then return nil end
-    return not some
+  function W.group(one, id)
+    if has(one, id) then return one.lists[one.at[id]] end
+    return NONE
   end
 
   -- ---- aggregates -------------------------------------------------------------------------------------------------------------------

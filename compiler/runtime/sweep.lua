@@ -115,45 +115,81 @@ return function(ffi, bit)
 
   -- ---- groups --------------------------------------------------------------------------------------------------------------------------
 
-  -- Gives each partner of a group the group of its key in it. Returns the groups and, by key, a number to look them up with.
-  local function group_right(key_of, groups)
-    local row, order, group = right.row, right.order, right.group
-    local numbers, number_count, group_by_pair, count = {}, 0, {}, 0
+  -- Keys are numbers by row, -1 and less for none; `bound` is above all of them. Of each number: what it was last given, and in which split.
+  local split_now, splits, given, given_room = 0, nil, nil, 0
+
+  local function begin_split(bound)
+    if bound > given_room then
+      given_room = math.max(64, 2 * bound)
+      splits, given = int32s(given_room), int32s(given_room)
+      split_now = 0
+    elseif split_now == 2147483647 then
+      ffi.fill(splits, 4 * given_room)
+      split_now = 0
+    end
+    split_now = split_now + 1
+  end
+
+  -- Gives each partner the group of its key. Returns the number of groups.
+  local function split_right(keys)
+    local row, order, group, count = right.row, right.order, right.group, 0
+    begin_split(keys.bound)
+    local ids, seen, now, places = keys.ids, splits, split_now, given
     for i = 0, right.count - 1 do
       local item = order[i]
-      local key = nil
-      if group[item] >= 0 then key = key_of(row[item]) end
-      if key == nil or key ~= key then
+      local id = ids[row[item]]
+      if id < 0 then
         group[item] = -1
       else
-        local number = numbers[key]
-        if not number then
-          number, number_count = number_count, number_count + 1
-          numbers[key] = number
+        if seen[id] ~= now then
+          seen[id], places[id] = now, count
+          count = count + 1
         end
-        local pair = number * groups + group[item]
-        local found = group_by_pair[pair]
+        group[item] = places[id]
+      end
+    end
+    return count
+  end
+
+  local function split_left(keys)
+    local row, order, group = left.row, left.order, left.group
+    local ids, seen, now, places, room = keys.ids, splits, split_now, given, given_room
+    for i = 0, left.count - 1 do
+      local item = order[i]
+      local id = ids[row[item]]
+      if id >= 0 and id < room and seen[id] == now then group[item] = places[id] else group[item] = -1 end
+    end
+  end
+
+  -- The same where the items are in groups already: a group for each group and key. Returns their number and the groups by both.
+  local function split_groups(keys, groups)
+    local row, order, group, ids, count, by_pair = right.row, right.order, right.group, keys.ids, 0, {}
+    for i = 0, right.count - 1 do
+      local item = order[i]
+      local id = ids[row[item]]
+      if id < 0 or group[item] < 0 then
+        group[item] = -1
+      else
+        local pair = id * groups + group[item]
+        local found = by_pair[pair]
         if not found then
           found, count = count, count + 1
-          group_by_pair[pair] = found
+          by_pair[pair] = found
         end
         group[item] = found
       end
     end
-    return count, numbers, group_by_pair
+    return count, by_pair
   end
 
-  local function group_left(key_of, groups, numbers, group_by_pair)
-    local row, order, group = left.row, left.order, left.group
+  local function follow_groups(keys, groups, by_pair)
+    local row, order, group, ids = left.row, left.order, left.group, keys.ids
     for i = 0, left.count - 1 do
       local item = order[i]
-      local key, found = nil, nil
-      if group[item] >= 0 then key = key_of(row[item]) end
-      if key ~= nil then
-        local number = numbers[key]
-        if number then found = group_by_pair[number * groups + group[item]] end
-      end
-      group[item] = found or -1
+      local id = ids[row[item]]
+      local found = -1
+      if id >= 0 and group[item] >= 0 then found = by_pair[id * groups + group[item]] or -1 end
+      group[item] = found
     end
   end
 
@@ -251,12 +287,17 @@ return function(ffi, bit)
 
   -- Sweeps the items, split by `group`, one of `groups` or -1 (groups nil: all are in group 0), and then by the keys.
   function S.match(groups, admit, accept, keya, keyb)
-    local split = groups or keya
+    local split, was_split = groups or keya, groups
     groups = groups or 1
     if keya then
-      local count, numbers, group_by_pair = group_right(keyb, groups)
-      group_left(keya, groups, numbers, group_by_pair)
-      groups = count
+      if groups == 1 and not was_split then
+        groups = split_right(keyb)
+        split_left(keya)
+      else
+        local count, by_pair = split_groups(keyb, groups)
+        follow_groups(keya, groups, by_pair)
+        groups = count
+      end
     end
     if split then
       scatter(left, groups)

@@ -6,6 +6,7 @@ return function(E)
   local ffi, bit = E.ffi, E.bit
   local band, rshift = bit.band, bit.rshift
   local cast, fstr, floor, type, tonumber, huge = ffi.cast, ffi.string, math.floor, type, tonumber, math.huge
+  local byte = string.byte
   local i64, i32p, i64p, f64p = ffi.typeof("int64_t"), ffi.typeof("const packed_i32 *"), ffi.typeof("const packed_i64 *"),
     ffi.typeof("const packed_f64 *")
   local payload, varint = E.wire.payload, E.wire.varint
@@ -316,23 +317,36 @@ return function(E)
     return false
   end
 
-  -- What equal values share and different ones do not, fit for a table's key; nil of what equals nothing by one key.
+  -- What equal values share and different ones do not, fit for a table's key; nil of what equals nothing by one key. Texts are their own
+  -- keys, but for those that begin as the keys of other values do.
+  local MARK = "\1"
+
   local function key(value)
     local kind = type(value)
-    if kind == "string" then return "s" .. value end
+    if kind == "string" then
+      if byte(value, 1) == 1 then return MARK .. value end
+      return value
+    end
     if kind == "boolean" then return value end
-    if kind == "cdata" then return "i" .. tostring(value) end
+    if kind == "cdata" then return "\1i" .. tostring(value) end
     if kind == "number" then
       if value >= -EXACT and value <= EXACT or value ~= floor(value) or value >= TWO63 or value < -TWO63 then return value + 0 end
-      return "i" .. tostring(cast(i64, value))
+      return "\1i" .. tostring(cast(i64, value))
     end
     return nil
   end
   V.key = key
 
+  -- The key of a value that is compared for equality: of arrays, which equal several values, this one.
+  V.ARRAYS = {}
+  function V.join_key(value)
+    if is_array(value) then return V.ARRAYS end
+    return key(value)
+  end
+
   function V.length_key(value)
     if value == nil then return nil end
-    return "d" .. tostring(value)
+    return "\1d" .. tostring(value)
   end
 
   -- Several keys as one; nil where one is. Each is told from the next by its length.
@@ -341,16 +355,16 @@ return function(E)
     for k = 1, n do
       local one = keys[k]
       if one == nil then return nil end
-      local text = type(one) == "number" and ("n%.17g"):format(one) or type(one) == "boolean" and (one and "t" or "f") or one
+      local text = type(one) == "number" and ("n%.17g"):format(one) or type(one) == "boolean" and (one and "t" or "f") or "s" .. one
       parts[k] = #text .. ":" .. text
     end
     return table.concat(parts)
   end
 
   function V.set(list)
-    local found = { kind = type(list[1]), size = #list }
+    local found = { kind = type(list[1]), size = #list, keys = {} }
     if found.kind == "cdata" then found.kind = "number" end
-    for k = 1, #list do found[key(list[k])] = true end
+    for k = 1, #list do found.keys[key(list[k])] = true end
     return found
   end
 
@@ -359,7 +373,7 @@ return function(E)
     local kind = type(value)
     if kind == "cdata" then kind = "number" end
     if kind ~= set.kind then return nil end
-    return set[key(value)] == true
+    return set.keys[key(value)] == true
   end
 
   local function element_in(value, set)

@@ -37,8 +37,21 @@ local function list_of(t) t.n = #t; return t end
 return function(R, relation, packed, count, ids, pids, id_count, as, bs, skew, within, keys_a, keys_b)
   local rows = rows_of(count + 1)
   ffi.copy(rows, packed, #packed)
-  local keya = keys_a and function(r) return keys_a[r + 1] end or nil
-  local keyb = keys_b and function(r) return keys_b[r + 1] end or nil
+  local known, bound = {}, 0
+  local function numbered(keys)
+    local ids = ffi.new('int32_t[?]', count + 1)
+    for r = 0, count - 1 do
+      local key = keys[r + 1]
+      ids[r] = -1
+      if key ~= nil and key == key then
+        if not known[key] then known[key], bound = bound, bound + 1 end
+        ids[r] = known[key]
+      end
+    end
+    return { ids = ids, bound = bound }
+  end
+  local keya = keys_a and numbered(keys_a) or nil
+  local keyb = keys_b and numbered(keys_b) or nil
   local int = function(digits) return digits and loadstring('return ' .. digits .. 'LL')() or nil end
   local found
   if relation == 'under' then
