@@ -14,7 +14,7 @@ return function(E)
     ffi.typeof("const packed_u64 *")
   local rows, slots, K, TEMPLATE = E.rows, E.slots, config.column_count, E.template
   local SLOTS, ROW = K * ffi.sizeof("slot_t"), ffi.sizeof("row_t")
-  local capacity, enough = E.row_capacity, E.batch_rows
+  local capacity = E.row_capacity
   local keys, key_shorts, kr1, kr2, kmask = E.keys.entries, E.keys.shorts, E.keys.r1, E.keys.r2, E.keys.mask
   local names, name_shorts, nr1, nr2, nmask = E.names.entries, E.names.shorts, E.names.r1, E.names.r2, E.names.mask
   local needs, empty = E.needs, E.empty
@@ -96,11 +96,12 @@ return function(E)
     D.res = slot.tag == 0x0a and E.pooled(slot.p, slot.len) or 0
   end
 
-  -- Decodes records first .. last - 1 into rows 0 .. ; returns rows, the next record, why it stopped there.
-  function E.decode(addresses, lengths, first, last)
-    D.mi, D.last, D.record_row = first, last, 0
+  -- Decodes records first .. last - 1 into rows from `begin`, until there are at least `enough`; returns the row behind the last, the next
+  -- record, why it stopped there.
+  function E.decode(addresses, lengths, first, last, begin, enough)
+    D.mi, D.last, D.record_row = first, last, begin
     D.b, D.e0 = cast(u8p, addresses[first]), tonumber(lengths[first])
-    D.p, D.e, D.lvl, D.kvt, D.base, D.row = 0, D.e0, 0, 256, 0, 0
+    D.p, D.e, D.lvl, D.kvt, D.base, D.row = 0, D.e0, 0, 256, 0, begin
     while true do
       local b, p = D.b, D.p
       if p < D.e then
@@ -390,7 +391,7 @@ return function(E)
           p = q
           if D.lvl == 2 then
             if t == 0x12 and D.seek == 0 then
-              if D.row >= capacity then return D.record_row, D.mi, D.record_row == 0 and TOO_MANY or FULL end
+              if D.row >= capacity then return D.record_row, D.mi, D.record_row == begin and begin == 0 and TOO_MANY or FULL end
               if l > SPAN_SIZE_MAX then return odd() end
               p = s
               D.lvl, D.e, D.base, D.kvt = 3, q, tobit(D.row * K), EAGER and 0x4a or 256

@@ -5,6 +5,8 @@ return function(E)
   local u8p, i64p, u64p, statep = ffi.typeof("uint8_t *"), ffi.typeof("int64_t *"), ffi.typeof("const uint64_t *"), ffi.typeof("state_t *")
   local fstr = ffi.string
   local API = {}
+  -- Rows that are given to their traces while the cache still holds them.
+  local BLOCK_ROWS = 512
 
   -- How long the phases of `take` took since the program was loaded: decode, commit, evaluate, capture; ns of processor time, if measured.
   ffi.cdef [[
@@ -28,17 +30,22 @@ return function(E)
   function API.take(addresses, lengths, arrived, first, last, partition, span_count_max, retention, cut_age)
     E.tend_pool()
     E.clear_layout()
-    local began = lap()
-    local n, next_record, why = E.decode(cast(u64p, addresses), cast(i64p, lengths), first, last)
-    local decoded = lap()
-    E.commit(n, partition, cast(i64p, arrived), span_count_max, retention, cut_age)
+    local n, next_record, why = 0, first, E.FULL
+    E.touch_count = 0
+    repeat
+      local began = lap()
+      local begin = n
+      n, next_record, why = E.decode(cast(u64p, addresses), cast(i64p, lengths), next_record, last, begin, begin + BLOCK_ROWS)
+      local decoded = lap()
+      E.commit(begin, n, partition, cast(i64p, arrived), span_count_max, retention, cut_age)
+      phases[0] = phases[0] + (decoded - began)
+      phases[1] = phases[1] + (lap() - decoded)
+    until why ~= E.FULL or n >= E.batch_rows or n == begin
     local committed = lap()
     local kept = E.sort(n)
     E.evaluate(kept)
     local evaluated = lap()
     E.capture_all(kept)
-    phases[0] = phases[0] + (decoded - began)
-    phases[1] = phases[1] + (committed - decoded)
     phases[2] = phases[2] + (evaluated - committed)
     phases[3] = phases[3] + (lap() - evaluated)
     return next_record, why, fstr(E.touches, E.touch_count * ffi.sizeof("touch_t"))
@@ -47,7 +54,7 @@ return function(E)
   function API.decode_only(addresses, lengths, first, last)
     local why, n
     local total = 0
-    repeat n, first, why = E.decode(cast(u64p, addresses), cast(i64p, lengths), first, last) total = total + n until why ~= 1
+    repeat n, first, why = E.decode(cast(u64p, addresses), cast(i64p, lengths), first, last, 0, 1024) total = total + n until why ~= 1
     return total, why
   end
 

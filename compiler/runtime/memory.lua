@@ -63,7 +63,7 @@ return function(ffi, bit, config)
 
   local K = config.column_count
   E.row_capacity = math.min(20480, math.max(2048, math.floor(67108864 / (16 * K))))
-  E.batch_rows = 1024
+  E.batch_rows = 2048
   E.rows = E.buffer("row_t", E.row_capacity + 1)
   E.slots = E.buffer("slot_t", (E.row_capacity + 1) * K)
   E.template = E.row_capacity * K          -- the slots of resource and scope, copied to each row before its own attributes

@@ -240,10 +240,15 @@ return function(E)
 
   -- What follows goes over all rows once for each thing that states remember: short loops, each with few ways through it.
 
-  local function find(n, partition, arrived_at, retention, cut_age)
-    for i = 0, n - 1 do
+  local function same_place(before, r)
+    return before.record == r.record and before.td[3] == r.td[3] and before.td[2] == r.td[2] and before.td[1] == r.td[1]
+      and before.td[0] == r.td[0]
+  end
+
+  local function find(begin, n, partition, arrived_at, retention, cut_age)
+    for i = begin, n - 1 do
       local r = rows[i]
-      local s = seek(r.td[0], r.td[1], r.td[2], r.td[3], partition)
+      local s = i > begin and same_place(rows[i - 1], r) and rows[i - 1].trace or seek(r.td[0], r.td[1], r.td[2], r.td[3], partition)
       if s < 0 or touches[states[s].touch].record ~= r.record or touches[states[s].touch].trace ~= s or states[s].touch >= E.touch_count then
         s = touch_first(i, s, arrived_at, partition, retention, cut_age)
       end
@@ -252,8 +257,8 @@ return function(E)
   end
 
   -- Of one span id the first to arrive is kept; a trace that is full keeps no more.
-  local function keep(n, span_count_max)
-    for i = 0, n - 1 do
+  local function keep(begin, n, span_count_max)
+    for i = begin, n - 1 do
       local r = rows[i]
       local state = states[r.trace]
       local touch, ids = touches[state.touch], state.ids
@@ -272,8 +277,8 @@ return function(E)
     end
   end
 
-  local function note_times(n)
-    for i = 0, n - 1 do
+  local function note_times(begin, n)
+    for i = begin, n - 1 do
       local r = rows[i]
       if r.trace >= 0 and r.t0 > 0 and r.t1 >= r.t0 then
         local state = states[r.trace]
@@ -285,15 +290,15 @@ return function(E)
   end
 
   -- Parents that were awaited and have come; then parents of these spans that have not: none is awaited that comes with its children.
-  local function note_parents(n)
-    for i = 0, n - 1 do
+  local function note_parents(begin, n)
+    for i = begin, n - 1 do
       local r = rows[i]
       if r.trace >= 0 and states[r.trace].awaited.n > 0 then
         local state = states[r.trace]
         state.orphans = state.orphans - arrived(state.awaited, r.sd[0], r.sd[1])
       end
     end
-    for i = 0, n - 1 do
+    for i = begin, n - 1 do
       local r = rows[i]
       if r.trace >= 0 then
         local state, lo, hi = states[r.trace], r.pd[0], r.pd[1]
@@ -310,28 +315,27 @@ return function(E)
     end
   end
 
-  local function note_services(n)
-    for i = 0, n - 1 do
+  local function note_services(begin, n)
+    for i = begin, n - 1 do
       local r = rows[i]
       if r.trace >= 0 and r.res > 0 then note_service(states[r.trace].services, r.res) end
     end
   end
 
-  local function note_branches(n)
-    for i = 0, n - 1 do
+  local function note_branches(begin, n)
+    for i = begin, n - 1 do
       local r = rows[i]
       if r.trace >= 0 then note_branch(states[r.trace].tree, r) end
     end
   end
 
-  -- Give each of the first n rows its trace, keep those that are new. `arrived_at`: when each record arrived.
-  function E.commit(n, partition, arrived_at, span_count_max, retention, cut_age)
-    E.touch_count = 0
-    find(n, partition, arrived_at, retention, cut_age)
-    keep(n, span_count_max)
-    note_times(n)
-    note_parents(n)
-    note_services(n)
-    if config.tree then note_branches(n) end
+  -- Give rows begin .. n - 1 their traces, keep those that are new. `arrived_at`: when each record arrived.
+  function E.commit(begin, n, partition, arrived_at, span_count_max, retention, cut_age)
+    find(begin, n, partition, arrived_at, retention, cut_age)
+    keep(begin, n, span_count_max)
+    note_times(begin, n)
+    note_parents(begin, n)
+    note_services(begin, n)
+    if config.tree then note_branches(begin, n) end
   end
 end

@@ -20,18 +20,18 @@ return function(E)
   end
   W.varint = varint
 
-  -- A length: where its payload begins and ends.
+  -- A length: where its payload begins and ends. One with more bytes than it needs is odd: texts are found by what stands before them.
   local function payload(b, p, e)
     local s, n = varint(b, p, e)
-    if s < 0 or n > e - s then return -1, -1 end
+    if s < 0 or n > e - s or (b[s - 1] == 0 and s > p + 1) then return -1, -1 end
     return s, s + n
   end
   W.payload = payload
 
-  -- The offset behind a field whose tag begins at `p`. Groups are refused.
+  -- The offset behind a field that nobody reads, whose tag begins at `p`. A tag with more bytes than it needs could be one that is read.
   local function skip(b, p, e)
     local s, tag = varint(b, p, e)
-    if s < 0 or tag < 8 or tag >= 4294967296 then return -1 end
+    if s < 0 or tag < 8 or tag >= 4294967296 or (b[s - 1] == 0 and s > p + 1) then return -1 end
     local kind = tag % 8
     if kind == 0 then return (varint(b, s, e)) end
     if kind == 1 then return s + 8 <= e and s + 8 or -1 end
