@@ -10,7 +10,7 @@ return function(ffi, bit, config)
       int32_t name, trace, kind, status;                            // class of the name (0: no rule names it), state of the trace (-1: not kept)
       const uint8_t *p, *np;                                        // the span's bytes, its name's
       int32_t plen, nlen, res, timed;                               // res: the service name's place in the pool; timed: 1 if the times can be used
-      int32_t record, spare;                                        // which record of the batch
+      int32_t record, touch;                                        // which record of the batch, which touch
     } row_t;
     typedef struct { const uint8_t *p; int32_t len, tag; } slot_t;  // payload of an AnyValue; tag: its field's tag, 0: missing
     typedef struct { int32_t a, z, id, len; int32_t next, spare; const uint8_t *text; int32_t c[6]; } entry_t;

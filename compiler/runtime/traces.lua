@@ -252,7 +252,7 @@ return function(E)
       if s < 0 or touches[states[s].touch].record ~= r.record or touches[states[s].touch].trace ~= s or states[s].touch >= E.touch_count then
         s = touch_first(i, s, arrived_at, partition, retention, cut_age)
       end
-      r.trace = s
+      r.trace, r.touch = s, states[s].touch
     end
   end
 
@@ -261,7 +261,7 @@ return function(E)
     for i = begin, n - 1 do
       local r = rows[i]
       local state = states[r.trace]
-      local touch, ids = touches[state.touch], state.ids
+      local touch, ids = touches[r.touch], state.ids
       touch.spans = touch.spans + 1
       if ids.n > 0 and seen(ids, r.sd[0], r.sd[1]) then
         touch.again = touch.again + 1
@@ -303,7 +303,7 @@ return function(E)
       if r.trace >= 0 then
         local state, lo, hi = states[r.trace], r.pd[0], r.pd[1]
         if lo == 0 and hi == 0 then
-          touches[state.touch].root = 1
+          touches[r.touch].root = 1
           note_root(state, r)
         elseif lo == r.sd[0] and hi == r.sd[1] then
           state.orphans = state.orphans + 1
