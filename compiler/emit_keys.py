@@ -10,11 +10,13 @@ from collections.abc import Hashable
 from compiler import ir
 from compiler import lua_tree as lua
 from compiler.emit_chunk import Chunk
-from compiler.emit_value import ROW, Place, is_length, value
+from compiler.emit_value import ARGUMENTS, PARAMETERS, ROW, Place, is_length, value
 from compiler.ir_walk import mentions_bound
 from compiler.kinds import kind_of
 
 BOUND = lua.Name("j")
+# Paths from which on their key is a function of its own: a loop that holds it all would jump too far for LuaJIT.
+_JOINED_INLINE_MAX = 100
 _LIST, _IDS, _MADE, _STAMP = (lua.Name(word) for word in ("list", "ids", "made", "stamp"))
 _PARAMETERS = ("list", "ids", "made", "stamp", "S_rows", "S_slots", "j")
 
@@ -43,7 +45,12 @@ def join_key(found: lua.Expr, node: ir.Value) -> lua.Expr:
 
 def _joined_key(paths: tuple[ir.Path, ...], chunk: Chunk) -> lua.Expr:
     keys = tuple(lua.call("V.length_key" if is_length(kind_of(path)) else "V.key", value(path, Place(chunk))) for path in paths)
-    return keys[0] if len(keys) == 1 else lua.call("V.joined_key", lua.Table(keys), lua.Number(len(keys)))
+    if len(keys) == 1:
+        return keys[0]
+    joined = lua.call("V.joined_key", lua.Table(keys), lua.Number(len(keys)))
+    if len(keys) <= _JOINED_INLINE_MAX:
+        return joined
+    return lua.call(chunk.once("Y", ("joined", paths), lambda: lua.Function(PARAMETERS, (lua.Return((joined,)),))), *ARGUMENTS)
 
 
 def _keys(name: Hashable, key: lua.Expr, read: object, rows: lua.Expr, chunk: Chunk) -> lua.Expr:
