@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,8 @@ from compiler.engine_program import compile_program
 from processor.lua_engine import LuaProgram, address_of
 from processor.lua_traces import LuaTraceEngine
 from processor.trace_engine import Asked, EngineLostError, TakenRecord, TakePolicy
-from tests.processor.played import NEEDS_CHECK, NO_BYPASS, rules
+from tests.processor.logs import KEY, Log, believed
+from tests.processor.played import NEEDS_CHECK, NO_BYPASS, rules, span
 from topics.otlp import encode_protobuf
 from topics.span import Resource, Span
 
@@ -175,3 +177,26 @@ def test_a_fault_inside_of_lua_loses_the_engine_too() -> None:
         held.trace_id(b"no number")  # type: ignore[arg-type]  # on purpose
     with pytest.raises(EngineLostError, match="the engine is broken"):
         held.memory()
+
+
+def test_what_a_lost_engine_held_is_read_again_from_the_last_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The crash costs time, not violations: the next worker says all that one would have said that never crashed."""
+    log, calm = Log(), Log()
+    for one in (log, calm):
+        for number in range(1, 120):
+            one.append(number, replace(span("charge", 1, of=number), resource=Resource({"service.name": f"{number:06d}" * 2_000})))
+    with monkeypatch.context() as patch:
+        patch.setattr("tests.processor.logs.engine_for", lambda rule_set: LuaTraceEngine(rule_set, memory_max_bytes=2**20))
+        owner = log.own()
+        owner.read(20)
+        owner.checkpoint()
+        with pytest.raises(EngineLostError):
+            owner.read()
+        owner.handler.released([KEY], lost=True)
+    monkeypatch.setattr("tests.processor.logs.engine_for", LuaTraceEngine)
+    for one in (log, calm):
+        owner = one.own()
+        owner.read()
+        owner.idle(1_000)
+    assert len(believed(calm.outbox.sent)) == 119
+    assert believed(log.outbox.sent) == believed(calm.outbox.sent)
