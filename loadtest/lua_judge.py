@@ -13,7 +13,7 @@ from compiler.engine_program import compile_program
 from loadtest.lua_phases import watched
 from loadtest.measured import Evidence, Memory, Verdicts
 from loadtest.port_judge import PortJudge
-from processor.lua_engine import LuaProgram, address_of
+from processor.lua_engine import BYTES_OFFSET, LuaProgram
 from processor.lua_traces import LuaTraceEngine
 from processor.trace_engine import VERDICTS
 
@@ -100,13 +100,13 @@ class LuaJudge:
         return self._spent()
 
     def _taken(self, records: Sequence[bytes]) -> list[int]:
-        addresses, sizes = array("Q", map(address_of, records)), array("q", map(len, records))
+        addresses, sizes = array("Q", map(id, records)), array("q", map(len, records))
         arrived = array("q", bytes(8 * len(records)))
         pointers = [one.buffer_info()[0] for one in (addresses, sizes, arrived)]
         opened: list[int] = []
         at, why = 0, _MORE
         while why == _MORE:
-            at, why, wire = self._program.take(*pointers, at, len(records), 0, _SPAN_COUNT_MAX, _FOREVER, _FOREVER)
+            at, why, wire = self._program.take(*pointers, at, len(records), 0, _SPAN_COUNT_MAX, _FOREVER, _FOREVER, BYTES_OFFSET)
             touches = memoryview(wire).cast("i")
             opened += compress(touches[_HANDLE::_TOUCH_SIZE].tolist(), touches[_OPENED::_TOUCH_SIZE].tolist())
         if why != _DONE:

@@ -115,7 +115,8 @@ class LuaProgram:
     # ---- what engine.lua answers ----------------------------------------------------------------------------------------------------
 
     def take(self, *numbers: int) -> tuple[int, int, bytes]:
-        """Take in records: addresses of their addresses, lengths and arrivals, which to begin with, how many, partition and policy.
+        """Take in records: addresses of their addresses, lengths and arrivals, which to begin with, how many, partition, policy, and
+        how far behind its address each record begins.
 
         Return the record it came to, why it stopped there, and what the records touched.
         """
@@ -237,10 +238,11 @@ class LuaProgram:
 
 def address_of(value: bytes) -> int:
     """Return the address of the first byte; it holds as long as the bytes are kept alive. A NUL stands behind the last."""
-    return id(value) + _BYTES_OFFSET
+    return id(value) + BYTES_OFFSET
 
 
-_BYTES_OFFSET = bytes.__basicsize__ - 1
+# Where the bytes of a bytes object begin, behind its id.
+BYTES_OFFSET = bytes.__basicsize__ - 1
 _PROBE = b"\x07probe"
 if ctypes.string_at(address_of(_PROBE), len(_PROBE) + 1) != _PROBE + b"\0":
     raise ImportError("this Python keeps bytes in another way: no address can be handed to LuaJIT")

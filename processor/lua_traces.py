@@ -16,7 +16,7 @@ from compiler.engine_program import compile_program
 from compiler.judge import judge
 from compiler.verdict import Closing
 from processor.captured_rows import RowReader, selected
-from processor.lua_engine import MEMORY_MAX_BYTES, LuaProgram, address_of
+from processor.lua_engine import MEMORY_MAX_BYTES, BYTES_OFFSET, LuaProgram
 from processor.trace_engine import Asked, Taken, Touch, TraceFacts
 from topics.otlp import RECORD_SIZE_MAX, decode, encode_protobuf
 from topics.refusal import RefusalReason
@@ -160,22 +160,29 @@ class LuaTraceEngine:
 
     def _take_some(self, partition: int, records: Sequence[TakenRecord], base: int, policy: TakePolicy, taken: Taken) -> int:
         """Give records in protobuf to the program; return the index of the first that it found odd, or the one behind the last."""
-        addresses = array("Q", [address_of(record.value) for record in records])
+        addresses = array("Q", [id(record.value) for record in records])
         lengths = array("q", [len(record.value) for record in records])
         arrived = array("q", [record.arrived_ns for record in records])
         at, why = 0, _MORE
         while why == _MORE:
-            at, why, touches = self._call(partition, addresses, lengths, arrived, at, policy)
+            at, why, touches = self._call(partition, addresses, lengths, arrived, at, policy, BYTES_OFFSET)
             taken.touches.extend(self._touches(touches, base))
         return base + at
 
     def _call(
-        self, partition: int, addresses: array[int], lengths: array[int], arrived: array[int], first: int, policy: TakePolicy
+        self,
+        partition: int,
+        addresses: array[int],
+        lengths: array[int],
+        arrived: array[int],
+        first: int,
+        policy: TakePolicy,
+        offset: int = 0,
     ) -> tuple[int, int, bytes]:
         pointers = (addresses.buffer_info()[0], lengths.buffer_info()[0], arrived.buffer_info()[0])
         retention = -1 if policy.closed_retention_ns is None else policy.closed_retention_ns
         cut_age = -1 if policy.cut_age_ns is None else policy.cut_age_ns
-        return self.program.take(*pointers, first, len(addresses), partition, policy.span_count_max, retention, cut_age)
+        return self.program.take(*pointers, first, len(addresses), partition, policy.span_count_max, retention, cut_age, offset)
 
     def _touches(self, wire: bytes, base: int) -> Iterator[Touch]:
         for record, handle, spans, kept, again, over, opened, root in _TOUCH.iter_unpack(wire):

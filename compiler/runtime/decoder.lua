@@ -97,10 +97,10 @@ return function(E)
   end
 
   -- Decodes records first .. last - 1 into rows from `begin`, until there are at least `enough`; returns the row behind the last, the next
-  -- record, why it stopped there.
-  function E.decode(addresses, lengths, first, last, begin, enough)
+  -- record, why it stopped there. A record's bytes begin `offset` behind its address.
+  function E.decode(addresses, offset, lengths, first, last, begin, enough)
     D.mi, D.last, D.record_row = first, last, begin
-    D.b, D.e0 = cast(u8p, addresses[first]), tonumber(lengths[first])
+    D.b, D.e0 = cast(u8p, addresses[first]) + offset, tonumber(lengths[first])
     D.p, D.e, D.lvl, D.kvt, D.base, D.row = 0, D.e0, 0, 256, 0, begin
     while true do
       local b, p = D.b, D.p
@@ -473,7 +473,7 @@ return function(E)
           D.record_row = D.row
           if D.mi >= last then return D.row, last, DONE end
           if D.row >= enough then return D.row, D.mi, FULL end
-          D.b, D.e0 = cast(u8p, addresses[D.mi]), tonumber(lengths[D.mi])
+          D.b, D.e0 = cast(u8p, addresses[D.mi]) + offset, tonumber(lengths[D.mi])
           D.p, D.e = 0, D.e0
         end
       end

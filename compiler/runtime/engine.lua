@@ -27,7 +27,7 @@ return function(E)
 
   -- Takes in records first .. last - 1. `addresses`, `lengths`, `arrived`: arrays of 64-bit numbers. Returns the next record, why it stopped
   -- there (0: all done, 1: more to do, 2: an odd record, 3: one of too many spans) and the touches as bytes.
-  function API.take(addresses, lengths, arrived, first, last, partition, span_count_max, retention, cut_age)
+  function API.take(addresses, lengths, arrived, first, last, partition, span_count_max, retention, cut_age, offset)
     E.tend_pool()
     E.clear_layout()
     local n, next_record, why = 0, first, E.FULL
@@ -35,7 +35,7 @@ return function(E)
     repeat
       local began = lap()
       local begin = n
-      n, next_record, why = E.decode(cast(u64p, addresses), cast(i64p, lengths), next_record, last, begin, begin + BLOCK_ROWS)
+      n, next_record, why = E.decode(cast(u64p, addresses), offset, cast(i64p, lengths), next_record, last, begin, begin + BLOCK_ROWS)
       local decoded = lap()
       E.commit(begin, n, partition, cast(i64p, arrived), span_count_max, retention, cut_age)
       phases[0] = phases[0] + (decoded - began)
@@ -54,7 +54,7 @@ return function(E)
   function API.decode_only(addresses, lengths, first, last)
     local why, n
     local total = 0
-    repeat n, first, why = E.decode(cast(u64p, addresses), cast(i64p, lengths), first, last, 0, 1024) total = total + n until why ~= 1
+    repeat n, first, why = E.decode(cast(u64p, addresses), 0, cast(i64p, lengths), first, last, 0, 1024) total = total + n until why ~= 1
     return total, why
   end
 

@@ -13,7 +13,7 @@ return function(E)
   local FEATURE, odd = E.FEATURE, E.odd
 
   -- Rows in order of their classes; a class's rows lie before ends[class]. Returns how many are kept.
-  local function sort(n)
+  function E.sort(n)
     fill(ends, 4 * (NAMES + 2))
     local kept = 0
     for i = 0, n - 1 do
@@ -111,7 +111,7 @@ return function(E)
     end
   end
 
-  local function capture_all(states, masks, lo, hi)
+  local function capture(states, masks, lo, hi)
     for k = lo, hi do
       local i = order[k]
       local some = 0
@@ -125,10 +125,10 @@ return function(E)
     for x = 1, #applies do applies[x](lo, hi, states) end
   end
 
-  function E.evaluate(n)
-    local states = E.states()
-    local kept = sort(n)
+  -- Decide all leaves of the kept rows, and let the states remember it.
+  function E.evaluate(kept)
     if kept == 0 then return end
+    local states = E.states()
     if WORDS == 1 then
       for k = 0, kept - 1 do membership[order[k]] = 0 end
     else
@@ -136,17 +136,24 @@ return function(E)
     end
     decide(classes[0], 0, kept - 1)
     finish(classes[0], states, 0, kept - 1)
-    local lo = 0
-    for class = 0, NAMES do
+    local lo = ends[0]
+    for class = 1, NAMES do
       local hi = ends[class] - 1
       if hi >= lo then
-        local one = classes[class]
-        if class > 0 then
-          decide(one, lo, hi)
-          finish(one, states, lo, hi)
-        end
-        if #one.masks > 0 then capture_all(states, one.masks, lo, hi) end
+        decide(classes[class], lo, hi)
+        finish(classes[class], states, lo, hi)
       end
+      lo = hi + 1
+    end
+  end
+
+  -- Keep the rows that a violation would name or a judgement will ask.
+  function E.capture_all(kept)
+    if kept == 0 then return end
+    local states, lo = E.states(), 0
+    for class = 0, NAMES do
+      local hi = ends[class] - 1
+      if hi >= lo and #classes[class].masks > 0 then capture(states, classes[class].masks, lo, hi) end
       lo = hi + 1
     end
   end
