@@ -122,19 +122,19 @@ return function(E)
   local UNTIMED = 9223372036854775808ULL
 
   local function find_rows(state)
-    local begin, at, n = cast(u8p, state.captured.p), 0, 0
-    while at < state.captured.n do
+    local begin, at, n, size = cast(u8p, state.captured.p), 0, 0, state.captured.n
+    while at < size do
       n = n + 1
       at = at + cast(capturedp, begin + at).size
     end
     reserve(n)
+    local offsets, order, starts, ids = T.offsets, T.order, T.starts, T.ids
     at = 0
     for i = 0, n - 1 do
       local head = cast(capturedp, begin + at)
-      T.offsets[i] = at
-      T.order[i] = i
-      T.starts[i] = (head.t0 > 0 and head.t1 >= head.t0) and cast("uint64_t", head.t0) or UNTIMED
-      T.ids[i] = bit.bswap(head.sid)
+      offsets[i], order[i] = at, i
+      ids[i] = bit.bswap(head.sid)
+      if head.t0 > 0 and head.t1 >= head.t0 then starts[i] = head.t0 else starts[i] = UNTIMED end
       at = at + head.size
     end
     return n
@@ -157,8 +157,26 @@ return function(E)
     end
   end
 
+  local FEW = 32
+
+  -- By insertion: rows mostly come in order.
+  local function insert_all(order, starts, ids, n)
+    for k = 1, n - 1 do
+      local i, at = order[k], k
+      while at > 0 and after(starts, ids, order[at - 1], i) do
+        order[at] = order[at - 1]
+        at = at - 1
+      end
+      order[at] = i
+    end
+  end
+
   -- Order of (start, id), those without times last: place in compiler/trace.py.
   local function sorted(n)
+    if n <= FEW then
+      insert_all(T.order, T.starts, T.ids, n)
+      return T.order
+    end
     local from, into, starts, ids = T.order, T.spare, T.starts, T.ids
     local width = 1
     while width < n do
@@ -222,7 +240,7 @@ return function(E)
     local begin = cast(u8p, state.captured.p)
     for i = 0, n - 1 do lay_out(begin + T.offsets[order[i]], i) end
     T.n, T.trace, T.stamp = n, s, T.stamp + 1
-    T.branches = nil
+    T.has_tree = false
     E.W.tend_keys()
     chain_classes(n)
     return T

@@ -41,16 +41,21 @@ return function(E)
     return nil
   end
 
+  local tree_ids, tree_parents, tree_room, tree = nil, nil, 0, nil
+
   function W.tree()
-    if not T.branches then
-      local block = E.states()[T.trace].tree
-      local n = block.n
-      local ids, parents = ffi.new("uint64_t[?]", n + 1), ffi.new("uint64_t[?]", n + 1)
-      local pairs = cast(u64p, block.p)
-      for i = 0, n - 1 do ids[i], parents[i] = pairs[2 * i], pairs[2 * i + 1] end
-      T.branches = relations.tree(ids, parents, n)
+    if T.has_tree then return tree end
+    local block = E.states()[T.trace].tree
+    local n = block.n
+    if n > tree_room then
+      tree_room = math.max(64, 2 * n)
+      tree_ids, tree_parents = E.buffer("uint64_t", tree_room), E.buffer("uint64_t", tree_room)
     end
-    return T.branches
+    local pairs, ids, parents = cast(u64p, block.p), tree_ids, tree_parents
+    for i = 0, n - 1 do ids[i], parents[i] = pairs[2 * i], pairs[2 * i + 1] end
+    tree = relations.tree(ids, parents, n, tree)
+    T.has_tree = true
+    return tree
   end
 
   -- ---- values of the trace ----------------------------------------------------------------------------------------------------------

@@ -170,8 +170,10 @@ return function(ffi, S)
   end
 
   -- The chains of parents of a trace: ids and parent ids (0: none) of all its spans, in order of arrival. Of one id the first stands.
-  function M.tree(ids, pids, n)
-    local tree = { index = new_index(), rings = 0 }
+  -- `tree`: one that is no longer needed, whose room is used again.
+  function M.tree(ids, pids, n, tree)
+    tree = tree or { index = new_index(), rings = 0, room = 0 }
+    tree.rings = 0
     clear_index(tree.index, n)
     if n == 0 then return tree end
     reserve_nodes(n)
@@ -182,7 +184,10 @@ return function(ffi, S)
       if node[i] >= 0 then parent[node[i]] = pids[i] end
     end
     number_ids(tree.index, parent, count, up, false)
-    tree.ring, tree.into, tree.enter, tree.last = int32s(count + 1), int32s(count + 1), int32s(count + 1), int32s(count + 1)
+    if count >= tree.room then
+      tree.room = math.max(64, 2 * count)
+      tree.ring, tree.into, tree.enter, tree.last = int32s(tree.room), int32s(tree.room), int32s(tree.room), int32s(tree.room)
+    end
     ffi.fill(tree.ring, (count + 1) * 4, 0xff)
     tree.rings = cut_rings(count, up, tree.ring, room.mark)
     tree.into[count] = -1

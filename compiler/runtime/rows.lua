@@ -138,6 +138,11 @@ return function(E)
   local groupings = {}
   W.groupings = groupings
 
+  local function push(list, i)
+    local n = list.n + 1
+    list.n, list[n] = n, i
+  end
+
   -- Says whether a grouping holds for this trace.
   function W.grouped(number, varies)
     local one = groupings[number]
@@ -152,20 +157,21 @@ return function(E)
     end
     room_for_keys(one)
     local mark, ids, at, marks, order, lists, n = one.mark + 1, keys.ids, one.at, one.marks, one.order, one.lists, 0
+    -- A loop for each thing: LuaJIT finds no registers for all of them together.
     for x = 1, list.n do
-      local i = list[x]
-      local id = ids[i]
-      if id >= 0 then
-        if marks[id] ~= mark then
-          n = n + 1
-          marks[id], at[id], order[n] = mark, n, id
-          lists[n] = lists[n] or { n = 0 }
-          lists[n].n = 0
-        end
-        local group = lists[at[id]]
-        group.n = group.n + 1
-        group[group.n] = i
+      local id = ids[list[x]]
+      if id >= 0 and marks[id] ~= mark then
+        n = n + 1
+        marks[id], at[id], order[n] = mark, n, id
       end
+    end
+    for k = 1, n do
+      if not lists[k] then lists[k] = {} end
+      lists[k].n = 0
+    end
+    for x = 1, list.n do
+      local id = ids[list[x]]
+      if id >= 0 then push(lists[at[id]], list[x]) end
     end
     order.n, one.mark, one.stamp = n, mark, T.stamp
     return one
@@ -238,7 +244,35 @@ return function(E)
   function W.min(list, of, length, j) return extreme(list, of, j, length and V.length_less or V.less) end
   function W.max(list, of, length, j) return extreme(list, of, j, length and V.length_more or V.more) end
 
-  -- The exact sum of a list, and how many values it has. `is_whole(rows, slots, i)`: the value came as an int.
+  local WHOLE_MAX, TAME_MAX = 9007199254740992, 1e300
+
+  -- The exact sum of a list as two numbers whose sum, rounded once, is it; how many values it has and whether all came as ints. Nil where
+  -- two numbers do not hold it. `is_whole(rows, slots, i)`: the value came as an int.
+  local function summed_quickly(list, of, is_whole, j)
+    local rows, slots = T.rows, T.slots
+    local sum, rest, n, whole = 0, 0, 0, true
+    for x = 1, list.n do
+      local i = list[x]
+      local value = of(rows, slots, i, j)
+      if type(value) == "cdata" then return nil end
+      if type(value) == "number" then
+        if value > TAME_MAX or value < -TAME_MAX then return nil end
+        -- What a sum loses by rounding is a double again (Knuth's two-sum); here it must not lose anything in turn.
+        local next_sum = sum + value
+        local part = next_sum - sum
+        local lost = (sum - (next_sum - part)) + (value - part)
+        local next_rest = rest + lost
+        part = next_rest - rest
+        if (rest - (next_rest - part)) + (lost - part) ~= 0 then return nil end
+        sum, rest, n = next_sum, next_rest, n + 1
+        whole = whole and is_whole(rows, slots, i, j)
+      end
+    end
+    if whole and (sum > WHOLE_MAX or sum < -WHOLE_MAX or rest ~= 0) or sum > TAME_MAX or sum < -TAME_MAX then return nil end
+    return sum + rest, n, whole
+  end
+
+  -- The exact sum of a list, and how many values it has.
   local function summed(list, of, is_whole, length, j)
     local rows, slots = T.rows, T.slots
     local sum, n = exact.new(), 0
@@ -266,6 +300,8 @@ return function(E)
   end
 
   function W.sum(list, of, is_whole, length, j)
+    local quick = not length and summed_quickly(list, of, is_whole, j)
+    if quick then return quick end
     local sum = summed(list, of, is_whole, length, j)
     local kind, value = exact.result(sum)
     if kind == "undefined" then return nil end
@@ -274,6 +310,13 @@ return function(E)
   end
 
   function W.avg(list, of, is_whole, length, j)
+    if not length then
+      local quick, count = summed_quickly(list, of, is_whole, j)
+      if quick then
+        if count == 0 then return nil end
+        return quick / count
+      end
+    end
     local sum, n = summed(list, of, is_whole, length, j)
     if n == 0 then return nil end
     local kind, value = exact.result(sum)
