@@ -72,8 +72,6 @@ class _Functions(Protocol):
     def drop(self, handle: int, /) -> None: ...
     def drop_many(self, handles: int, count: int, /) -> None: ...
     def memory(self) -> tuple[int, int, int, float]: ...
-    def phases(self) -> tuple[float, float, float, float]: ...
-    def decode_only(self, *numbers: int) -> tuple[int, int]: ...
 
 
 # Name and service of the first root, the number of spans, orphans and roots, first start and last end as two int64.
@@ -83,7 +81,7 @@ Facts: TypeAlias = "tuple[bytes | Exactly[False], bytes | Exactly[False], int, i
 class LuaProgram:
     """A program that runs: its functions, called with numbers and bytes.
 
-    `jit` off, `collect_eagerly` and `timed` are for tests and measurements. Addresses are those of arrays of 64-bit numbers. Everything
+    `jit` off and `collect_eagerly` are for tests. Addresses are those of arrays of 64-bit numbers. Everything
     raises EngineLostError where `memory_max_bytes` of Lua's own heap do not suffice, or the program is broken, and from then on: what it
     held of its traces may be halfway between two records.
     """
@@ -96,10 +94,8 @@ class LuaProgram:
         jit: bool = True,
         collect_eagerly: bool = False,
         memory_max_bytes: int = MEMORY_MAX_BYTES,
-        timed: bool = False,
     ) -> None:
         self.program = program
-        self._timed = timed
         self._memory_max_bytes = memory_max_bytes
         self._lost = ""
         self._lua = luajit.LuaRuntime(
@@ -115,8 +111,10 @@ class LuaProgram:
     # ---- what engine.lua answers ----------------------------------------------------------------------------------------------------
 
     def take(self, *numbers: int) -> tuple[int, int, bytes]:
-        """Take in records: addresses of their addresses, lengths and arrivals, which to begin with, how many, partition, policy, and
-        how far behind its address each record begins.
+        """Take in records.
+
+        Numbers: addresses of the arrays of their addresses, lengths and arrivals, which to begin with, how many, partition, policy, and how
+        far behind its address each record begins.
 
         Return the record it came to, why it stopped there, and what the records touched.
         """
@@ -176,14 +174,6 @@ class LuaProgram:
         """Return how many traces there are, the bytes of their blocks, those of one state, and the KiB of Lua's heap."""
         return self._safe(self._functions.memory)
 
-    def phases(self) -> tuple[float, float, float, float]:
-        """Return the nanoseconds spent on decoding, on traces, on rules and on rows, of a program that is `timed`."""
-        return self._safe(self._functions.phases)
-
-    def decode_only(self, *numbers: int) -> tuple[int, int]:
-        """Decode records, given as to `take`, and leave it at that; return how many spans they hold and why it stopped."""
-        return self._safe(self._functions.decode_only, *numbers)
-
     def _safe(self, function: Callable[Given, Answer], *given: Given.args, **named: Given.kwargs) -> Answer:
         if self._lost:
             raise EngineLostError(self._lost)
@@ -205,7 +195,7 @@ class LuaProgram:
         libraries = {name: self._lua.execute(runtime_source(name), name=b"=" + name.encode()) for name in LIBRARIES}
         parts = [self._lua.execute(runtime_source(name), name=b"=" + name.encode()) for name in RUNTIME]
         secret = [secrets.randbits(_SECRET_BITS) | 1 for _ in range(6)]
-        settings = {**program.settings, "secret": secret, "timed": self._timed}
+        settings = {**program.settings, "secret": secret}
         chunk = self._function(b"rules", program.chunk.encode("latin-1"))
         functions: _Functions = setup(
             ffi,

@@ -6,6 +6,7 @@ must be refused, and given to the program in its usual form. So are records in J
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from array import array
 from collections import Counter
@@ -16,7 +17,7 @@ from compiler.engine_program import compile_program
 from compiler.judge import judge
 from compiler.verdict import Closing
 from processor.captured_rows import RowReader, selected
-from processor.lua_engine import MEMORY_MAX_BYTES, BYTES_OFFSET, LuaProgram
+from processor.lua_engine import BYTES_OFFSET, MEMORY_MAX_BYTES, LuaProgram
 from processor.trace_engine import Asked, Taken, Touch, TraceFacts
 from topics.otlp import RECORD_SIZE_MAX, decode, encode_protobuf
 from topics.refusal import RefusalReason
@@ -38,6 +39,8 @@ _CLOSINGS = {Closing.OPEN: 0, Closing.INCOMPLETE: 1, Closing.COMPLETE: 2}
 _DONE, _MORE, _ODD, _TOO_MANY = range(4)
 # Spans of one record given to the program at a time, where they had to be written anew.
 _SPANS_AT_ONCE = 1_000
+# The program reads a state as it stands: one that was cut or changed on its way must not reach it.
+_DIGEST_SIZE = 8
 _STAND_IN = Span("", "", "", 0, 0)
 
 
@@ -56,7 +59,6 @@ class LuaTraceEngine:
         jit: bool = True,
         collect_eagerly: bool = False,
         memory_max_bytes: int = MEMORY_MAX_BYTES,
-        timed: bool = False,
     ) -> None:
         self.rule_set = rule_set
         self._skew_tolerance_ns = skew_tolerance_ns
@@ -68,7 +70,6 @@ class LuaTraceEngine:
             jit=jit,
             collect_eagerly=collect_eagerly,
             memory_max_bytes=memory_max_bytes,
-            timed=timed,
         )
         self._layout = self.program.program.layout
         self._reader = RowReader(self._layout, lambda place: _text(self.program.pooled(place)))
@@ -143,14 +144,23 @@ class LuaTraceEngine:
 
     def export(self, handle: int) -> bytes:
         """Return all that is kept of a trace, packed; for an engine of the same program."""
-        return self.program.program.fingerprint + self.program.export(handle)
+        state = self.program.export(handle)
+        return self.program.program.fingerprint + _digest(state) + state
 
     def load(self, partition: int, state: bytes) -> int:
-        """Take in a trace that was exported and return its handle; raises ValueError on the state of another program."""
+        """Take in a trace that was exported and return its handle.
+
+        Raises ValueError on the state of another program, on one that is damaged, and where the trace is there already.
+        """
+        self._explained = None
         fingerprint = self.program.program.fingerprint
+        begin = len(fingerprint) + _DIGEST_SIZE
+        packed = state[begin:]
         if not state.startswith(fingerprint):
             raise ValueError("the state belongs to another program")
-        handle = self.program.load(partition, state[len(fingerprint) :])
+        if state[len(fingerprint) : begin] != _digest(packed):
+            raise ValueError("the state is damaged")
+        handle = self.program.load(partition, packed)
         if handle < 0:
             raise ValueError("the trace is there already")
         self._trace_ids[handle] = self.program.trace_id(handle).decode()
@@ -244,6 +254,10 @@ def _texts(wire: bytes) -> Iterator[str]:
         behind = at + 4 + int.from_bytes(wire[at : at + 4], "little")
         yield _text(wire[at + 4 : behind])
         at = behind
+
+
+def _digest(state: bytes) -> bytes:
+    return hashlib.blake2b(state, digest_size=_DIGEST_SIZE).digest()
 
 
 def _text(found: bytes) -> str:

@@ -8,54 +8,24 @@ return function(E)
   -- Rows that are given to their traces while the cache still holds them.
   local BLOCK_ROWS = 512
 
-  -- How long the phases of `take` took since the program was loaded: decode, commit, evaluate, capture; ns of processor time, if measured.
-  ffi.cdef [[
-    typedef struct { int64_t s, ns; } time_spec_t;
-    int clock_gettime(int, time_spec_t *);
-  ]]
-  local PROCESS_CPU = 2
-  local spec, phases = ffi.new("time_spec_t[1]"), ffi.new("double[4]")
-  local function lap() return 0 end
-  if config.timed then
-    lap = function()
-      ffi.C.clock_gettime(PROCESS_CPU, spec)
-      return tonumber(spec[0].s) * 1e9 + tonumber(spec[0].ns)
-    end
-  end
-
-  function API.phases() return phases[0], phases[1], phases[2], phases[3] end
-
   -- Takes in records first .. last - 1. `addresses`, `lengths`, `arrived`: arrays of 64-bit numbers. Returns the next record, why it stopped
   -- there (0: all done, 1: more to do, 2: an odd record, 3: one of too many spans) and the touches as bytes.
   function API.take(addresses, lengths, arrived, first, last, partition, span_count_max, retention, cut_age, offset)
+    E.change(1)
     E.tend_pool()
     E.clear_layout()
     local n, next_record, why = 0, first, E.FULL
     E.touch_count = 0
     repeat
-      local began = lap()
       local begin = n
       n, next_record, why = E.decode(cast(u64p, addresses), offset, cast(i64p, lengths), next_record, last, begin, begin + BLOCK_ROWS)
-      local decoded = lap()
       E.commit(begin, n, partition, cast(i64p, arrived), span_count_max, retention, cut_age)
-      phases[0] = phases[0] + (decoded - began)
-      phases[1] = phases[1] + (lap() - decoded)
     until why ~= E.FULL or n >= E.batch_rows or n == begin
-    local committed = lap()
     local kept = E.sort(n)
     E.evaluate(kept)
-    local evaluated = lap()
     E.capture_all(kept)
-    phases[2] = phases[2] + (evaluated - committed)
-    phases[3] = phases[3] + (lap() - evaluated)
+    E.change(0)
     return next_record, why, fstr(E.touches, E.touch_count * ffi.sizeof("touch_t"))
-  end
-
-  function API.decode_only(addresses, lengths, first, last)
-    local why, n
-    local total = 0
-    repeat n, first, why = E.decode(cast(u64p, addresses), 0, cast(i64p, lengths), first, last, 0, 1024) total = total + n until why ~= 1
-    return total, why
   end
 
   local out, out_size = nil, 0
@@ -118,19 +88,26 @@ return function(E)
   function API.export(s) return E.export(s) end
   function API.load(partition, text)
     E.clear_layout()
-    return E.load(partition, text)
+    E.change(1)
+    local s = E.load(partition, text)
+    E.change(0)
+    return s
   end
 
   function API.drop(s)
     E.clear_layout()
+    E.change(1)
     E.drop(s)
+    E.change(0)
   end
 
   -- Drops n traces: `handles` is an array of 64-bit numbers.
   function API.drop_many(handles, n)
     E.clear_layout()
     local list = cast(i64p, handles)
+    E.change(1)
     for k = 0, n - 1 do E.drop(tonumber(list[k])) end
+    E.change(0)
   end
 
   function API.pooled(id) return E.pool[id] or "" end

@@ -44,22 +44,20 @@ return function(ffi, bit, config)
   ]]):format(config.word_count, config.counter_count))
 
   local E = { ffi = ffi, bit = bit, C = ffi.C, config = config }
+  -- Freed when the runtime is closed, which collects what it holds.
   local held = {}
-  E.failed = false
 
   -- Zeroed memory outside of the Lua heap; pages that are never touched cost nothing.
   function E.buffer(ctype, count)
     local size = ffi.sizeof(ctype)
     local memory = ffi.C.calloc(count, size)
     if memory == nil then error("out of memory") end
-    held[#held + 1] = memory
+    held[#held + 1] = ffi.gc(memory, ffi.C.free)
     return ffi.cast(ffi.typeof("$ *", ffi.typeof(ctype)), memory)
   end
 
-  function E.release_buffers()
-    for i = 1, #held do ffi.C.free(held[i]) end
-    held = {}
-  end
+  -- Keeps what must live as long as the runtime.
+  function E.hold(value) held[#held + 1] = value end
 
   local K = config.column_count
   E.row_capacity = math.min(20480, math.max(2048, math.floor(67108864 / (16 * K))))

@@ -338,4 +338,23 @@ return function(E)
     note_services(begin, n)
     if config.tree then note_branches(begin, n) end
   end
+
+  -- States are memory of their own: it is given back when the runtime is closed, unless something failed while it was changed, for then
+  -- nobody knows what was freed.
+  local changing = ffi.new("int32_t[1]")
+  function E.change(is_on) changing[0] = is_on end
+  E.hold(ffi.gc(ffi.new("char[1]"), function()
+    if changing[0] ~= 0 then return end
+    for s = 0, used - 1 do
+      local state = states[s]
+      C.free(state.ids.p)
+      C.free(state.awaited.p)
+      C.free(state.services.p)
+      C.free(state.captured.p)
+      C.free(state.tree.p)
+    end
+    C.free(states)
+    C.free(index)
+    C.free(free)
+  end))
 end
