@@ -175,24 +175,19 @@ class LuaTraceEngine:
         arrived = array("q", [record.arrived_ns for record in records])
         at, why = 0, _MORE
         while why == _MORE:
-            at, why, touches = self._call(partition, addresses, lengths, arrived, at, policy, BYTES_OFFSET)
+            at, why, touches = self._call(partition, (addresses, lengths, arrived), at, policy, BYTES_OFFSET)
             taken.touches.extend(self._touches(touches, base))
         return base + at
 
     def _call(
-        self,
-        partition: int,
-        addresses: array[int],
-        lengths: array[int],
-        arrived: array[int],
-        first: int,
-        policy: TakePolicy,
-        offset: int = 0,
+        self, partition: int, arrays: tuple[array[int], array[int], array[int]], first: int, policy: TakePolicy, offset: int = 0
     ) -> tuple[int, int, bytes]:
-        pointers = (addresses.buffer_info()[0], lengths.buffer_info()[0], arrived.buffer_info()[0])
+        """Take in records from `first` on: `arrays` are their addresses, lengths and arrivals; their bytes begin `offset` behind."""
+        addresses, lengths, arrived = (one.buffer_info()[0] for one in arrays)
         retention = -1 if policy.closed_retention_ns is None else policy.closed_retention_ns
         cut_age = -1 if policy.cut_age_ns is None else policy.cut_age_ns
-        return self.program.take(*pointers, first, len(addresses), partition, policy.span_count_max, retention, cut_age, offset)
+        limits = (policy.span_count_max, retention, cut_age)
+        return self.program.take(addresses, lengths, arrived, first, len(arrays[0]), partition, *limits, offset)
 
     def _touches(self, wire: bytes, base: int) -> Iterator[Touch]:
         for record, handle, spans, kept, again, over, opened, root in _TOUCH.iter_unpack(wire):

@@ -138,10 +138,7 @@ _UNREAD = frozenset({"malformed", "too_deep", "bad_value", "truncated"})
 def _lacking(refused: dict[int, dict[str, int]], found: dict[int, dict[str, int]]) -> set[str]:
     """Return the reasons by which less was refused."""
     return {
-        reason
-        for record, counted in refused.items()
-        for reason, count in counted.items()
-        if found.get(record, {}).get(reason, 0) < count
+        reason for record, counted in refused.items() for reason, count in counted.items() if found.get(record, {}).get(reason, 0) < count
     }
 
 

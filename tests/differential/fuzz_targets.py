@@ -75,7 +75,7 @@ class LuaTarget:
         where, sizes, arrived = array("Q", addresses), array("q", lengths), array("q", [0]) * len(addresses)
         at = 0
         while at < len(addresses):
-            behind, _, wire = self._engine._call(_FUZZED_PARTITION, where, sizes, arrived, at, POLICY)
+            behind, _, wire = self._engine._call(_FUZZED_PARTITION, (where, sizes, arrived), at, POLICY)
             touches.update({touch.handle: touch for touch in self._engine._touches(wire, 0)})
             left = behind < len(addresses) and not wire
             self.counted["left to Python"] += left
