@@ -32,7 +32,7 @@ EAGER_CLASS_COUNT = 4
 
 # In the order in which they are loaded: each adds to the environment what the next ones build on.
 RUNTIME = (
-    *("memory", "texts", "wire", "id_sets", "traces", "decoder", "values", "arithmetic", "features"),
+    *("memory", "texts", "wire", "id_sets", "traces", "decoder", "values", "elements", "arithmetic", "features"),
     *("captured", "rows", "judge", "leaves", "exchange", "engine"),
 )
 LIBRARIES = ("sweep", "relations", "exact", "patterns")

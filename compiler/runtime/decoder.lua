@@ -187,10 +187,13 @@ return function(E)
             elseif not odd_value(b, D.vp, D.ve, D.at, D.lvl, keys[D.k].c[2 * (D.lvl - 3)]) then
               return odd()
             end
-            local c2 = keys[D.k].c[2 * (D.lvl - 3) + 1]
-            if c2 > 0 then
-              copy(slots + (D.base + c2), slots + D.at, 16)
-              if D.vp == D.ve then slots[D.base + c2].tag = 0 end
+            -- A second column has the same value, but none where the first falls back on the resource's.
+            D.h = keys[D.k].c[2 * (D.lvl - 3) + 1]
+            if D.h > 0 then
+              D.h = tobit(D.base + D.h)
+              slots[D.h].p = slots[D.at].p
+              slots[D.h].len = slots[D.at].len
+              slots[D.h].tag = D.vp == D.ve and 0 or slots[D.at].tag
             end
           end
         elseif D.lvl == 3 then

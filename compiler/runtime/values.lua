@@ -86,13 +86,17 @@ return function(E)
     return read(s.p, s.len, s.tag)
   end
 
-  local HEX = {}
-  for k = 0, 255 do HEX[k] = ("%02x"):format(k) end
+  -- Of each byte its two digits, as they lie in memory.
+  local PAIRS, digits = ffi.new("uint16_t[256]"), ffi.new("uint16_t[16]")
+  for k = 0, 255 do
+    local pair = ("%02x"):format(k)
+    PAIRS[k] = pair:byte(1) + 256 * pair:byte(2)
+  end
 
+  -- At most 16 bytes in hexadecimal.
   local function hex(p, n)
-    local digits = {}
-    for k = 0, n - 1 do digits[k + 1] = HEX[p[k]] end
-    return table.concat(digits)
+    for k = 0, n - 1 do digits[k] = PAIRS[p[k]] end
+    return fstr(digits, 2 * n)
   end
   V.hex = hex
 
@@ -118,79 +122,6 @@ return function(E)
   local KIND = { [0] = "unspecified", "internal", "server", "client", "producer", "consumer" }
   function V.status(rows, i) return STATUS[rows[i].status] end
   function V.kind(rows, i) return KIND[rows[i].kind] end
-
-  -- ---- events and links: p, n are the element's bytes, which the decoder has checked -------------------------------------------------
-
-  function V.some_element(tag, predicate, rows, slots, i, j)
-    local b, n, at = rows[i].p, rows[i].plen, 0
-    while at < n do
-      if b[at] == tag then
-        local s, q = payload(b, at + 1, n)
-        if predicate(rows, slots, i, j, b + s, q - s) == true then return true end
-        at = q
-      else
-        at = E.wire.skip(b, at, n)
-      end
-    end
-    return false
-  end
-
-  function V.element_attribute(p, n, tag, key)
-    local found, at, size = nil, 0, #key
-    while at < n do
-      local next_at
-      if p[at] == tag then
-        local s, q = payload(p, at + 1, n)
-        local kp, ke, vp, ve = E.wire.pair(p, s, q)
-        if ke - kp == size and fstr(p + kp, size) == key then found = any_value(p, vp, ve) end
-        next_at = q
-      else
-        next_at = E.wire.skip(p, at, n)
-      end
-      at = next_at
-    end
-    return found
-  end
-
-  local function element_field(p, n, tag)
-    local at, s, q = 0, 0, 0
-    while at < n do
-      if p[at] == tag then
-        s, q = payload(p, at + 1, n)
-        at = q
-      else
-        at = E.wire.skip(p, at, n)
-      end
-    end
-    return s, q
-  end
-
-  function V.element_text(p, n, tag)
-    local s, q = element_field(p, n, tag)
-    return fstr(p + s, q - s)
-  end
-
-  function V.element_id(p, n, tag)
-    local s, q = element_field(p, n, tag)
-    for k = s, q - 1 do
-      if p[k] ~= 0 then return hex(p + s, q - s) end
-    end
-    return ""
-  end
-
-  function V.since_start(rows, i, p, n)
-    local at, time = 0, 0LL
-    while at < n do
-      if p[at] == 0x09 then
-        time = cast(i64p, p + (at + 1)).v
-        at = at + 9
-      else
-        at = E.wire.skip(p, at, n)
-      end
-    end
-    if rows[i].timed == 0 or time <= 0 then return nil end
-    return time - rows[i].t0
-  end
 
   -- ---- truths -----------------------------------------------------------------------------------------------------------------------
 
