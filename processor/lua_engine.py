@@ -71,7 +71,7 @@ class _Functions(Protocol):
     def load(self, partition: int, state: bytes, /) -> int: ...
     def drop(self, handle: int, /) -> None: ...
     def drop_many(self, handles: int, count: int, /) -> None: ...
-    def memory(self) -> tuple[int, int, int, float]: ...
+    def memory(self) -> tuple[int, int, int, int, float]: ...
 
 
 # Name and service of the first root, the number of spans, orphans and roots, first start and last end as two int64.
@@ -170,8 +170,8 @@ class LuaProgram:
         if not self._lost:
             self._safe(self._functions.drop_many, handles, count)
 
-    def memory(self) -> tuple[int, int, int, float]:
-        """Return how many traces there are, the bytes of their blocks, those of one state, and the KiB of Lua's heap."""
+    def memory(self) -> tuple[int, int, int, int, float]:
+        """Return how many traces there are, the bytes of their blocks, of captured rows among them, of one state, and the KiB of Lua's heap."""
         return self._safe(self._functions.memory)
 
     def _safe(self, function: Callable[Given, Answer], *given: Given.args, **named: Given.kwargs) -> Answer:

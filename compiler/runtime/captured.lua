@@ -4,7 +4,7 @@
 -- of the span from one of its resource. Two cells are no columns: the name of a span that no rule names, and the bytes of the whole span.
 return function(E)
   local ffi, bit, C, config = E.ffi, E.bit, E.C, E.config
-  local band = bit.band
+  local band, rshift = bit.band, bit.rshift
   local cast, copy, fill = ffi.cast, ffi.copy, ffi.fill
   ffi.cdef [[
     typedef struct {
@@ -68,7 +68,7 @@ return function(E)
     if name > 0 then size = size + cells_size(own_columns, i) else size = size + CELL + padded(r.nlen) end
     if with_bytes then size = size + CELL + padded(r.plen) end
     local block = state.captured
-    if block.n + size > block.cap then E.resize(block, math.max(block.n + size, math.min(2 * block.cap, block.cap + 4096)), 1) end
+    if block.n + size > block.cap then E.resize(block, block.n + size + rshift(block.n, 2), 1) end
     local begin = cast(u8p, block.p) + block.n
     local head = cast(capturedp, begin)
     head.size, head.name, head.sid, head.pid, head.t0, head.t1, head.res = size, name, r.sid, r.pid, r.t0, r.t1, r.res

@@ -113,7 +113,7 @@ return function(E)
   function API.pooled(id) return E.pool[id] or "" end
 
   function API.memory()
-    return E.trace_count, E.block_bytes, ffi.sizeof("state_t"), collectgarbage("count")
+    return E.trace_count, E.block_bytes, E.captured_bytes(), ffi.sizeof("state_t"), collectgarbage("count")
   end
 
   return API

@@ -69,6 +69,13 @@ return function(E)
     if pool_size - #pool_free > E.pool_limit then sweep() end
   end
 
+  -- The bytes that captured rows take, with what stands free behind them.
+  function E.captured_bytes()
+    local found = 0
+    for i = 0, used - 1 do found = found + states[i].captured.cap end
+    return found
+  end
+
   -- ---- the table of traces ----------------------------------------------------------------------------------------------------------
   local function place(d0, d1, d2, d3, partition)
     local h = tobit(d0 * m0 + d1 * m1 + d2 * m2 + (d3 + partition) * m3)
