@@ -171,7 +171,7 @@ class LuaProgram:
             self._safe(self._functions.drop_many, handles, count)
 
     def memory(self) -> tuple[int, int, int, int, float]:
-        """Return how many traces there are, the bytes of their blocks, of captured rows among them, of one state, and the KiB of Lua's heap."""
+        """Return the number of traces, bytes of their blocks, of captured rows among these, of one state, and KiB of Lua's heap."""
         return self._safe(self._functions.memory)
 
     def _safe(self, function: Callable[Given, Answer], *given: Given.args, **named: Given.kwargs) -> Answer:
