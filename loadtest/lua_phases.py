@@ -38,9 +38,9 @@ do
   for phase, name in ipairs { ${names} } do
     local watched = E[name]
     if watched then
-      E[name] = function(a, b, c, d, e, f)
+      E[name] = function(a, b, c, d, e, f, g, h)
         local before = switch(phase)
-        local x, y, z = watched(a, b, c, d, e, f)
+        local x, y, z = watched(a, b, c, d, e, f, g, h)
         switch(before)
         return x, y, z
       end
