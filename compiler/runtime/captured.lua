@@ -49,8 +49,9 @@ return function(E)
       local column = columns[x]
       local slot = slots[i * K + column]
       if slot.tag ~= 0 then
+        -- An empty value may lie behind the last byte of its span.
         local from = slot.p - r.p
-        at = write_cell(at, column, slot.tag, (from >= 0 and from < r.plen) and 1 or 0, slot.p, slot.len)
+        at = write_cell(at, column, slot.tag, (from >= 0 and from <= r.plen) and 1 or 0, slot.p, slot.len)
         count = count + 1
       end
     end
