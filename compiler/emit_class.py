@@ -14,13 +14,12 @@ from compiler import lua_tree as lua
 from compiler.emit_chunk import Chunk
 from compiler.emit_leaf import SIGN_COUNT_MAX, Features, LeafBits, NotBitsError, Reading, Source, bits
 from compiler.emit_predicate import pattern_matcher
-from compiler.emit_selection import member_bit
+from compiler.emit_selection import member_bit, signed
 from compiler.engine_layout import TEXT_TAGS, WORD_BITS, ColumnKind, Leaf, NameClass
 from compiler.kinds import KIND_NAMES, STATUS_NAMES
 
 LO, HI, K = lua.Name("lo"), lua.Name("hi"), lua.Name("k")
 _ROW, _AT, _MEMBER = lua.Name("i"), lua.Name("at"), lua.Name("m")
-_STATE = lua.Name("state")
 _NO_PARENT: ir.Predicate = ir.Not(ir.Exists(ir.Intrinsic("span:parentID")))
 _PARTS_MAX = 24
 # LuaJIT allows a function 200 locals; a leaf needs four for each of its ATOM_COUNT_MAX comparisons at most.
@@ -190,18 +189,14 @@ def _feature(class_id: int, place: int, source: Source, width: int, chunk: Chunk
     texts: list[lua.Expr] = []
     if source.kind in {"span:kind", "span:status"}:
         names = KIND_NAMES if source.kind == "span:kind" else STATUS_NAMES
-        texts = [lua.Number(_signed(source.texts.get(name.encode(), 0))) for name in names]
+        texts = [lua.Number(signed(source.texts.get(name.encode(), 0))) for name in names]
     else:
-        texts = [lua.Table((lua.Text(text), lua.Number(_signed(word)))) for text, word in source.texts.items()]
+        texts = [lua.Table((lua.Text(text), lua.Number(signed(word)))) for text, word in source.texts.items()]
     kinds = {number: column.kind for column, number in chunk.layout.columns.items()}
     tag = TEXT_TAGS.get(kinds.get(source.column, ColumnKind.ANY), 0x0A)
     arguments = (class_id, place, width, source.column, tag)
     kind = lua.Text(source.kind.encode())
     return lua.Run(lua.call("E.add_feature", *(lua.Number(one) for one in arguments), kind, lua.Table(tuple(texts))))
-
-
-def _signed(word: int) -> int:
-    return word if word < 1 << (WORD_BITS - 1) else word - (1 << WORD_BITS)
 
 
 # ---- what states remember ---------------------------------------------------------------------------------------------------------------
@@ -232,7 +227,7 @@ def _seen(leaves: Sequence[Leaf]) -> Iterator[lua.Statement]:
     assert first.seen is not None
     assert [leaf.seen for leaf in seen] == list(range(first.seen, first.seen + len(seen)))
     mask = ((1 << len(seen)) - 1) << first.local % WORD_BITS
-    ours = bits("band", _MEMBER, lua.Number(_signed(mask)))
+    ours = bits("band", _MEMBER, lua.Number(signed(mask)))
     shift = first.seen % WORD_BITS - first.local % WORD_BITS
     word = lua.Index(lua.name("state.w"), lua.Number(first.seen // WORD_BITS))
     moved = bits("lshift", ours, lua.Number(shift)) if shift > 0 else bits("rshift", ours, lua.Number(-shift)) if shift else ours

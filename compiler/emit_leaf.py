@@ -13,23 +13,21 @@ from enum import Enum, auto
 from compiler import ir
 from compiler import lua_tree as lua
 from compiler.emit_chunk import Chunk
+from compiler.emit_value import EXACT_MAX
 from compiler.engine_layout import column_of
-from compiler.kinds import KIND_NAMES, STATUS_NAMES
+from compiler.evaluate import MIRRORED
 from compiler.pattern import parse_pattern
-from compiler.values import Duration, text_bytes
+from compiler.values import Duration, is_number, text_bytes
 
 ATOM_COUNT_MAX = 40
 # Connectives inside of each other: LuaJIT gives a function 250 registers, three for each call that waits for an argument.
 DEPTH_MAX = 12
 SIGN_COUNT_MAX = 60
 TEXT_BIT_FIRST, TEXT_BIT_COUNT = 5, 26
-EXACT_MAX = 2**53
 
 _ZERO, _ONE = lua.Number(0), lua.Number(1)
-_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 # Numbers of a list that are compared one by one; a longer list is looked up.
 _NUMBERS_MAX = 16
-_ENUMS = {"span:kind": KIND_NAMES, "span:status": STATUS_NAMES}
 _ESCAPED = frozenset(rb"\.+*?()|[]{}^$")
 
 
@@ -181,10 +179,10 @@ class LeafBits:
             case ir.Compare(word=word, left=left, right=ir.Literal(value=constant)):
                 return self._compared(word, left, constant)
             case ir.Compare(word=word, left=ir.Literal(value=constant), right=right):
-                return self._compared(_MIRRORED[word], right, constant)
+                return self._compared(MIRRORED[word], right, constant)
             case ir.In(value=value, items=items) if items and all(isinstance(item.value, str) for item in items):
                 return self._is_text(value, [text_bytes(str(item.value)) for item in items])
-            case ir.In(value=value, items=items) if items and all(_is_number(item.value) for item in items) and len(items) <= _NUMBERS_MAX:
+            case ir.In(value=value, items=items) if items and all(is_number(item.value) for item in items) and len(items) <= _NUMBERS_MAX:
                 self._count(len(items) - 1)
                 found = [self._compared("==", value, item.value) for item in items]
                 return Bits(bits("bor", *(one.true for one in found)), bits("band", *(one.false for one in found)))
@@ -225,15 +223,14 @@ class LeafBits:
         return Bits(found.false, found.true) if word == "!=" else found
 
     def _ordered(self, word: str, value: ir.Value, constant: object) -> Bits:
-        if not _is_number(constant) or abs(constant) > EXACT_MAX:  # type: ignore[arg-type]  # it is a number
+        if not is_number(constant) or abs(constant) > EXACT_MAX:  # type: ignore[arg-type]  # it is a number
             raise NotBitsError
         if isinstance(value, ir.Intrinsic) and value.name != "span:duration":
             raise NotBitsError
         feature = self._feature(value)
         number = (self.features.source(value) or [0])[0]
         known = bits("rshift", feature, _ONE)
-        below, above = self._sign("<", number, float(constant)), self._sign(">", number, float(constant))  # type: ignore[arg-type]  # as above
-        less, more = below, above
+        less, more = self._sign("<", number, float(constant)), self._sign(">", number, float(constant))  # type: ignore[arg-type]  # as above
         true, false = {
             "<": (less, bits("bnot", less)),
             ">": (more, bits("bnot", more)),
@@ -278,10 +275,6 @@ class LeafBits:
             extreme = is_text if self._reading is Reading.MOST else _ZERO
             return Bits(extreme, extreme)
         return Bits(bits("band", is_text, name), bits("band", is_text, bits("bnot", name)))
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _literal_pattern(word: str, part: str) -> str:

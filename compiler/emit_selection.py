@@ -25,22 +25,22 @@ BOUND = lua.Name("j")
 _NONE, _PARTNERS, _SPANS = lua.Name("NONE"), lua.Name("partners"), lua.Name("spans")
 
 
-def signed_bit(bit: int) -> int:
-    """Return a word with one bit, as the signed number that Lua's bit operations give."""
-    return 1 << bit if bit < WORD_BITS - 1 else -(1 << bit)
+def signed(word: int) -> int:
+    """Return a word as the signed number that Lua's bit operations give."""
+    return word if word < 1 << (WORD_BITS - 1) else word - (1 << WORD_BITS)
 
 
 def seen_bit(chunk: Chunk, key: LeafKey) -> tuple[lua.Expr, lua.Expr]:
     """Return word and mask of a leaf in the state."""
     seen = chunk.layout.leaves[key].seen
     assert seen is not None
-    return lua.Number(seen // WORD_BITS), lua.Number(signed_bit(seen % WORD_BITS))
+    return lua.Number(seen // WORD_BITS), lua.Number(signed(1 << seen % WORD_BITS))
 
 
 def member_bit(chunk: Chunk, leaf: Leaf) -> tuple[int, int]:
     """Return word and mask of a leaf in the membership words of a row."""
     own = 0 if leaf.class_id == ANY_CLASS else chunk.layout.any_word_count
-    return own + leaf.local // WORD_BITS, signed_bit(leaf.local % WORD_BITS)
+    return own + leaf.local // WORD_BITS, signed(1 << leaf.local % WORD_BITS)
 
 
 def list_of(selector: ir.Selector, chunk: Chunk) -> lua.Expr:

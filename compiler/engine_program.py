@@ -17,9 +17,9 @@ from compiler.emit_bits import BitsRule, bits_rule, group_functions
 from compiler.emit_chunk import SECTION_SIZE, TABLES, Chunk, section
 from compiler.emit_class import ClassCode, apply_code, class_code
 from compiler.emit_predicate import predicate_function
-from compiler.emit_selection import member_bit
+from compiler.emit_selection import member_bit, signed
 from compiler.emit_verdict import exceptions_table, rule_function
-from compiler.engine_layout import ANY_CLASS, WORD_BITS, Column, ColumnKind, Layout, Leaf, NameClass
+from compiler.engine_layout import ANY_CLASS, SERVICE_KEY, WORD_BITS, Column, ColumnKind, Layout, Leaf, NameClass
 from compiler.engine_plan import plan, reads_rows
 from compiler.ir_walk import walk
 from compiler.lua_print import print_chunk
@@ -190,7 +190,7 @@ def _settings(layout: Layout, rules: tuple[Rule, ...], feature_width: int) -> di
         "message_column": columns.get(Column(ColumnKind.STATUS_MESSAGE), 0),
         "scope_name_column": columns.get(Column(ColumnKind.SCOPE_NAME), 0),
         "scope_version_column": columns.get(Column(ColumnKind.SCOPE_VERSION), 0),
-        "service_column": columns[Column(ColumnKind.RESOURCE, "service.name")],
+        "service_column": columns[Column(ColumnKind.RESOURCE, SERVICE_KEY)],
         "class_words": {number: one.word_count for number, one in enumerate(classes) if number},
         "class_columns": {number: [columns[column] for column in one.captured_columns] for number, one in enumerate(classes)},
         "class_bytes": {number: one.captures_bytes for number, one in enumerate(classes)},
@@ -227,7 +227,7 @@ def _capture_masks(layout: Layout, class_id: int) -> list[Setting]:
             if leaf.is_captured:
                 word = own + leaf.local // WORD_BITS
                 masks[word] = masks.get(word, 0) | 1 << leaf.local % WORD_BITS
-    return [value for word, mask in masks.items() for value in (word, mask if mask < 1 << (WORD_BITS - 1) else mask - (1 << WORD_BITS))]
+    return [value for word, mask in masks.items() for value in (word, signed(mask))]
 
 
 def _reads(layout: Layout) -> dict[str | int, Setting]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from compiler import ir
+from compiler.evaluate import DECIDED_BY_BOUNDS, GROWING, MIRRORED
 from compiler.ir_walk import mentions_bound, walk
 from compiler.kinds import Kind, kind_of
 
@@ -106,21 +107,17 @@ def _early(node: ir.Formula) -> _Early:
             return _Early(found_one.true and node.quantifier != "every", found_one.false and node.quantifier != "some")
 
 
-_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
-_GROWING = frozenset({"count", "distinct", "max", "trace:duration", "trace:spanCount", "trace:serviceCount"})
-
-
 def _early_comparison(node: ir.Comparison) -> _Early:
     varying = [side for side in (node.left, node.right) if _varies(side)]
     if not varying:
         return _Early(true=True, false=True)
     if len(varying) > 1:
         return _Early(true=False, false=False)
-    side, word = varying[0], node.word if varying[0] is node.left else _MIRRORED.get(node.word, node.word)
+    side, word = varying[0], node.word if varying[0] is node.left else MIRRORED[node.word]
     name = side.word if isinstance(side, ir.Aggregate) else side.name if isinstance(side, ir.TraceValue) else ""
-    if name not in _GROWING | {"min"}:
+    if name not in DECIDED_BY_BOUNDS:
         return _Early(true=False, false=False)
-    grows = {">", ">=", "!="} if name in _GROWING else {"<", "<=", "!="}
+    grows = {">", ">=", "!="} if name in GROWING else {"<", "<=", "!="}
     return _Early(word in grows, word not in grows)
 
 

@@ -2,7 +2,7 @@
 return function(E)
   local ffi, bit, config = E.ffi, E.bit, E.config
   local cast = ffi.cast
-  local u8p, i64p, u64p, statep = ffi.typeof("uint8_t *"), ffi.typeof("int64_t *"), ffi.typeof("const uint64_t *"), ffi.typeof("state_t *")
+  local u8p, i64p, u64p = ffi.typeof("uint8_t *"), ffi.typeof("int64_t *"), ffi.typeof("const uint64_t *")
   local fstr = ffi.string
   local API = {}
   -- Rows that are given to their traces while the cache still holds them.

@@ -7,7 +7,6 @@ return function(E)
   local STATE = ffi.sizeof("state_t")
   local statep, i32p, u64p = ffi.typeof("state_t *"), ffi.typeof("int32_t *"), ffi.typeof("uint64_t *")
   local m0, m1, m2, m3 = config.secret[3], config.secret[4], config.secret[5], config.secret[6]
-  local TREE = config.tree
   local UNTIMED = 9223372036854775808ULL
   local seen, add, await, arrived = E.id_seen, E.id_add, E.await, E.arrived
 
