@@ -8,14 +8,13 @@ rule-language.md section 6 holds. What is plain reads bits and counters of the s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import assert_never
 
 from compiler import ir
 from compiler import lua_tree as lua
 from compiler.emit_aggregate import grouping, scalar
 from compiler.emit_chunk import Chunk
-from compiler.emit_predicate import compared, connective, predicate_function
+from compiler.emit_predicate import chained, compared, connective, predicate_function
 from compiler.emit_selection import list_of, related_list, seen_bit
 from compiler.engine_plan import is_plain_all, is_plain_related, leaf_key
 from compiler.evaluate import DECIDED_BY_BOUNDS, FALLING, MIRRORED, aggregates_of, is_constant
@@ -25,7 +24,6 @@ PARAMETERS = ("state", "closed", "j")
 ARGUMENTS = tuple(lua.Name(word) for word in PARAMETERS)
 STATE, CLOSED, BOUND = ARGUMENTS
 GROUP = lua.Name("group")
-SIDE_COUNT_MAX = 500
 
 
 def formula_function(node: ir.Formula, chunk: Chunk) -> lua.Index:
@@ -36,21 +34,15 @@ def formula_function(node: ir.Formula, chunk: Chunk) -> lua.Index:
 def _body(node: ir.Formula, chunk: Chunk) -> tuple[lua.Statement, ...]:
     match node:
         case ir.And(sides=sides):
-            return connective([formula(side, chunk) for side in _chained(ir.And, sides)], decides=False)
+            return connective([formula(side, chunk) for side in chained(ir.And, sides)], decides=False)
         case ir.Or(sides=sides):
-            return connective([formula(side, chunk) for side in _chained(ir.Or, sides)], decides=True)
+            return connective([formula(side, chunk) for side in chained(ir.Or, sides)], decides=True)
         case ir.Comparison(quantifier=""):
             return _compared_body(node, chunk, None)
         case ir.Comparison():
             return _quantified(node, chunk)
         case _:
             return (lua.Return((formula(node, chunk),)),)
-
-
-def _chained(word: type[ir.And[ir.Formula] | ir.Or[ir.Formula]], sides: Sequence[ir.Formula]) -> Sequence[ir.Formula]:
-    if len(sides) <= SIDE_COUNT_MAX:
-        return sides
-    return [word(tuple(sides[start : start + SIDE_COUNT_MAX])) for start in range(0, len(sides), SIDE_COUNT_MAX)]
 
 
 def formula(node: ir.Formula, chunk: Chunk) -> lua.Expr:

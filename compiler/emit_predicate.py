@@ -7,7 +7,7 @@ do at the speed of bits is in emit_leaf.py; this is what they fall back to, and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 from compiler import ir
 from compiler import lua_tree as lua
@@ -18,6 +18,8 @@ from compiler.values import Duration
 
 # Sides of one function; a longer chain becomes a chain of chains, which has the same meaning.
 SIDE_COUNT_MAX = 500
+
+Sort = TypeVar("Sort")
 
 _SIDE, _UNKNOWN = lua.Name("side"), lua.Name("unknown")
 _COMPARE = {"==": "equal", "!=": "unequal", "<": "less", "<=": "at_most", ">": "more", ">=": "at_least"}
@@ -33,14 +35,15 @@ def predicate_function(node: ir.Predicate, chunk: Chunk, element: str = "") -> l
 def _body(node: ir.Predicate, at: Place) -> tuple[lua.Statement, ...]:
     match node:
         case ir.And(sides=sides):
-            return connective([truth(side, at) for side in _chained(ir.And, sides)], decides=False)
+            return connective([truth(side, at) for side in chained(ir.And, sides)], decides=False)
         case ir.Or(sides=sides):
-            return connective([truth(side, at) for side in _chained(ir.Or, sides)], decides=True)
+            return connective([truth(side, at) for side in chained(ir.Or, sides)], decides=True)
         case _:
             return (lua.Return((truth(node, at),)),)
 
 
-def _chained(word: type[ir.And[ir.Predicate] | ir.Or[ir.Predicate]], sides: Sequence[ir.Predicate]) -> Sequence[ir.Predicate]:
+def chained(word: type[ir.And[Sort] | ir.Or[Sort]], sides: Sequence[Sort]) -> Sequence[Sort | ir.And[Sort] | ir.Or[Sort]]:
+    """Return few enough sides for one function, chains of chains where there are more."""
     if len(sides) <= SIDE_COUNT_MAX:
         return sides
     return [word(tuple(sides[start : start + SIDE_COUNT_MAX])) for start in range(0, len(sides), SIDE_COUNT_MAX)]
