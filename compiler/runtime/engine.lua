@@ -81,7 +81,7 @@ return function(E)
 
   function API.facts(s)
     local state = E.states()[s]
-    return E.W.root_name(state) or false, E.W.root_service(state) or false, tonumber(state.spans), tonumber(state.orphans),
+    return E.W.root_name(state) or false, E.W.root_service(state) or false, tonumber(state.ids.n), tonumber(state.orphans),
       tonumber(state.roots), fstr(cast("const uint8_t *", state) + ffi.offsetof("state_t", "first_start"), 16)
   end
 

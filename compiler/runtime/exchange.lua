@@ -3,23 +3,12 @@
 return function(E)
   local ffi, C, config = E.ffi, E.C, E.config
   local cast, copy, fstr = ffi.cast, ffi.copy, ffi.string
-  local u8p, i32p = ffi.typeof("uint8_t *"), ffi.typeof("int32_t *")
+  local u8p, i32p, u64p = ffi.typeof("uint8_t *"), ffi.typeof("int32_t *"), ffi.typeof("const uint64_t *")
   local constu8p = ffi.typeof("const uint8_t *")
   local capturedp = ffi.typeof("captured_t *")
   local STATE = ffi.sizeof("state_t")
   ffi.cdef [[ typedef struct { int32_t ids, awaited, services, captured, tree, texts; } exported_t; ]]
   local HEAD = ffi.sizeof("exported_t")
-
-  local function listed_ids(block, listed_max)
-    local los, cap, found, n = cast(i32p, block.p), block.cap, ffi.new("int32_t[?]", 2 * block.n + 1), 0
-    for i = 0, (block.n <= listed_max and block.n or cap) - 1 do
-      if los[i] ~= 0 or los[cap + i] ~= 0 then
-        found[n], found[n + 1] = los[i], los[cap + i]
-        n = n + 2
-      end
-    end
-    return fstr(found, 4 * n)
-  end
 
   local function listed_awaited(block)
     local los, cap, found = cast(i32p, block.p), block.cap, ffi.new("int32_t[?]", 3 * block.n + 1)
@@ -55,7 +44,7 @@ return function(E)
     copy(plain, state, STATE)
     for _, name in ipairs { "ids", "awaited", "services", "captured", "tree" } do plain[0][name].p = nil end
     return table.concat {
-      fstr(head, HEAD), fstr(plain, STATE), listed_ids(state.ids, E.listed_max), listed_awaited(state.awaited), bytes(state.services, 4),
+      fstr(head, HEAD), fstr(plain, STATE), E.ids_bytes(state.ids), listed_awaited(state.awaited), bytes(state.services, 4),
       bytes(state.captured, 1), bytes(state.tree, 16), pooled,
     }
   end
@@ -103,10 +92,10 @@ return function(E)
     copy(state, given, STATE)
     state.partition, state.live, state.touch = partition, 1, 0
     local at = from + (HEAD + STATE)
-    local ids = cast(i32p, at)
+    local ids = cast(u64p, at)
     state.ids.p, state.ids.n, state.ids.cap, state.awaited.p, state.awaited.n, state.awaited.cap = nil, 0, 0, nil, 0, 0
-    for k = 0, head.ids - 1 do E.id_add(state.ids, ids[2 * k], ids[2 * k + 1]) end
-    local awaited = ids + 2 * head.ids
+    for k = 0, head.ids - 1 do E.id_add(state.ids, ids[k], head.ids - k) end
+    local awaited = cast(i32p, ids + head.ids)
     for k = 0, head.awaited - 1 do E.await(state.awaited, awaited[3 * k], awaited[3 * k + 1], awaited[3 * k + 2]) end
     at = refill(state.services, at + (8 * head.ids + 12 * head.awaited), head.services, 4)
     at = refill(state.captured, at, head.captured, 1)

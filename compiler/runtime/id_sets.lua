@@ -1,20 +1,22 @@
--- Span ids of one trace: which were seen, and which parents are still awaited by how many children. Counterpart: TraceView in compiler/trace.py.
+-- Span ids: which were seen of a trace, which parents are still awaited by how many children, and where in a batch a span stands.
+-- Counterpart: TraceView in compiler/trace.py.
 --
--- An id is two int32 halves, lo and hi, so that none becomes an object on Lua's heap. A block lists all lo, then all hi; the C library finds a
--- lo without a loop that a tracing compiler would have to follow. The ids of a long trace are a hash table in the same shape, 0 0: empty.
+-- An id is looked for in two int32 halves, so that none becomes an object on Lua's heap. A block lists ids as they come; the C library finds a
+-- half without a loop that a tracing compiler would have to follow. The ids of a long trace are a hash table, 0: empty.
 return function(E)
   local ffi, bit, C, config = E.ffi, E.bit, E.C, E.config
   local band, bxor, rshift, tobit = bit.band, bit.bxor, bit.rshift, bit.tobit
   local cast, fill = ffi.cast, ffi.fill
+  local rows = E.rows
   ffi.cdef [[
+    typedef struct { union { uint64_t id; int32_t half[2]; }; uint64_t *ids; int32_t at, mask; } sought_t;
     int32_t *wmemchr(const int32_t *, int32_t, size_t);
     void *memmove(void *, const void *, size_t);
   ]]
-  local i32p = ffi.typeof("int32_t *")
+  local i32p, u64p = ffi.typeof("int32_t *"), ffi.typeof("uint64_t *")
   -- Secret numbers: whoever sends ids cannot choose ones that fall on one place. Products stay exact in a double.
-  local m0, m1 = config.secret[1], config.secret[2]
-  local LISTED_MAX, HASHED_MIN = 256, 1024
-  E.listed_max = LISTED_MAX
+  local m0, m1, m2 = config.secret[1], config.secret[2], config.secret[3]
+  local LISTED_MAX = 256
 
   -- Makes room for `cap` items of `size` bytes; the old ones stay.
   local function resize(block, cap, size)
@@ -33,16 +35,17 @@ return function(E)
     end
   end
 
-  -- Makes room for `cap` ids of `columns` numbers each, a column after the other.
-  local function widen(block, cap, columns)
-    local memory = C.realloc(block.p, cap * columns * 4)
-    if memory == nil then error("out of memory") end
-    block.p = memory
-    local from, size, los = block.cap, block.n * 4, cast(i32p, memory)
-    if columns == 3 then C.memmove(los + 2 * cap, los + 2 * from, size) end
-    C.memmove(los + cap, los + from, size)
-    E.block_bytes = E.block_bytes + (cap - from) * columns * 4
-    block.cap = cap
+  -- ---- ids that were seen -----------------------------------------------------------------------------------------------------------
+  -- What is looked for, and where, lies in memory: a compiled trace that holds so much at once finds no registers.
+  local sought = ffi.new("sought_t")
+
+  local function search_on()
+    local at
+    repeat
+      at = band(sought.at + 1, sought.mask)
+      sought.at = at
+    until sought.ids[at] == sought.id or sought.ids[at] == 0
+    return at
   end
 
   local function place(lo, hi, mask)
@@ -50,36 +53,128 @@ return function(E)
     return band(bxor(h, rshift(h, 16)), mask)
   end
 
-  local function put(los, cap, lo, hi)
-    local mask = cap - 1
-    local h = place(lo, hi, mask)
-    while los[h] ~= 0 or los[cap + h] ~= 0 do h = band(h + 1, mask) end
-    los[h], los[cap + h] = lo, hi
+  -- Where the id sought is in a hash table, or could be put.
+  local function hashed_at()
+    local at = place(sought.half[0], sought.half[1], sought.mask)
+    if sought.ids[at] == sought.id or sought.ids[at] == 0 then return at end
+    sought.at = at
+    return search_on()
   end
 
+  local function put_all(from, n)
+    for i = 0, n - 1 do
+      if from[i] ~= 0 then
+        sought.id = from[i]
+        sought.ids[hashed_at()] = sought.id
+      end
+    end
+  end
+
+  local function is_hashed(block) return block.cap > LISTED_MAX end
+
   -- From a list to a hash table, or to a larger one.
-  local function rehash(block, count, cap)
-    local old, old_cap = cast(i32p, block.p), block.cap
+  local function rehash(block, cap)
     local memory = C.calloc(cap, 8)
     if memory == nil then error("out of memory") end
-    local los = cast(i32p, memory)
-    for i = 0, count - 1 do
-      if old[i] ~= 0 or old[old_cap + i] ~= 0 then put(los, cap, old[i], old[old_cap + i]) end
-    end
+    local id = sought.id
+    sought.ids, sought.mask = memory, cap - 1
+    put_all(cast(u64p, block.p), is_hashed(block) and block.cap or block.n)
+    sought.id = id
     C.free(block.p)
-    E.block_bytes = E.block_bytes + (cap - old_cap) * 8
+    E.block_bytes = E.block_bytes + (cap - block.cap) * 8
     block.p, block.cap = memory, cap
   end
 
-  local function hashed_has(block, lo, hi)
-    local los, cap = cast(i32p, block.p), block.cap
-    local mask = cap - 1
-    local h = place(lo, hi, mask)
-    while los[h] ~= 0 or los[cap + h] ~= 0 do
-      if los[h] == lo and los[cap + h] == hi then return true end
-      h = band(h + 1, mask)
+  -- Whether a half `lo` in front of `hi` stands in a list, at or behind `from`. Halves of different ids may look like one.
+  local function is_listed(halves, from, n, lo, hi)
+    local found = C.wmemchr(halves + from, lo, n - from)
+    if found == nil then return false end
+    local at = found - halves
+    if band(at, 1) == 0 and found[1] == hi then return true end
+    return is_listed(halves, at + 1, n, lo, hi)
+  end
+
+  -- Whether a span id was seen.
+  local function seen(block, lo, hi)
+    if is_hashed(block) then
+      sought.half[0], sought.half[1], sought.ids, sought.mask = lo, hi, cast(u64p, block.p), block.cap - 1
+      return sought.ids[hashed_at()] ~= 0
     end
-    return false
+    return block.n > 0 and is_listed(cast(i32p, block.p), 0, 2 * block.n, lo, hi)
+  end
+  E.id_seen = seen
+
+  -- Makes room for `more` ids: for those alone, but never so few that a trace that grows span by span is copied each time.
+  local function reserve(block, more)
+    local n = block.n + math.max(more, rshift(block.n, 3))
+    if n <= LISTED_MAX then
+      resize(block, n, 8)
+    else
+      local cap = 2 * LISTED_MAX
+      while 3 * cap < 4 * n do cap = 2 * cap end
+      rehash(block, cap)
+    end
+  end
+
+  -- Remember a span id that was not seen before; `more` ids, this one among them, are about to come.
+  function E.id_add(block, id, more)
+    if block.n == block.cap or (is_hashed(block) and 4 * block.n >= 3 * block.cap) then reserve(block, more) end
+    local ids = cast(u64p, block.p)
+    if is_hashed(block) then
+      sought.id, sought.ids, sought.mask = id, ids, block.cap - 1
+      ids[hashed_at()] = id
+    else
+      ids[block.n] = id
+    end
+    block.n = block.n + 1
+  end
+
+  -- All that were seen, as bytes.
+  function E.ids_bytes(block)
+    local n, ids, found = 0, cast(u64p, block.p), ffi.new("uint64_t[?]", block.n + 1)
+    for i = 0, (is_hashed(block) and block.cap or block.n) - 1 do
+      if ids[i] ~= 0 then found[n], n = ids[i], n + 1 end
+    end
+    return ffi.string(found, 8 * n)
+  end
+
+  -- ---- ids of a batch ---------------------------------------------------------------------------------------------------------------
+  -- Rows by trace and span id, 0: none, else 1 more than the row. Of a trace whose spans all came with this batch nothing else need be asked.
+  local places_max = 4096
+  while places_max < 4 * E.row_capacity do places_max = 2 * places_max end
+  local batch, batch_mask = E.buffer("int32_t", places_max), 0
+
+  -- Begin a batch of n rows.
+  function E.clear_batch(n)
+    local count = 1024
+    while count < 4 * n do count = 2 * count end
+    fill(batch, 4 * count)
+    batch_mask = count - 1
+  end
+
+  local function batch_at_or_behind(h, trace, lo, hi)
+    local i = batch[h]
+    if i == 0 then return h end
+    local r = rows[i - 1]
+    if r.sd[0] == lo and r.sd[1] == hi and r.trace == trace then return h end
+    return batch_at_or_behind(band(h + 1, batch_mask), trace, lo, hi)
+  end
+
+  -- The place of a span.
+  function E.batch_place(trace, lo, hi)
+    local h = tobit(lo * m0 + hi * m1 + trace * m2)
+    return batch_at_or_behind(band(bxor(h, rshift(h, 16)), batch_mask), trace, lo, hi)
+  end
+  E.batch = batch
+
+  -- ---- parents that are awaited -----------------------------------------------------------------------------------------------------
+  -- A column of all lo, one of all hi, and one of how many children wait for each.
+  local function widen(block, cap)
+    local n, from = block.n, block.cap
+    resize(block, cap, 12)
+    local los = cast(i32p, block.p)
+    C.memmove(los + 2 * cap, los + 2 * from, 4 * n)
+    C.memmove(los + cap, los + from, 4 * n)
   end
 
   -- Where an id is listed at or behind `from`, or -1.
@@ -92,37 +187,12 @@ return function(E)
     return listed_at(block, at + 1, lo, hi)
   end
 
-  -- Whether a span id was seen.
-  local function seen(block, lo, hi)
-    if block.n > LISTED_MAX then return hashed_has(block, lo, hi) end
-    return listed_at(block, 0, lo, hi) >= 0
-  end
-  E.id_seen = seen
-
-  -- Remember a span id that was not seen before.
-  function E.id_add(block, lo, hi)
-    local n = block.n
-    if n < LISTED_MAX then
-      if n == block.cap then widen(block, n + 12, 2) end
-      local los = cast(i32p, block.p)
-      los[n], los[block.cap + n] = lo, hi
-    else
-      if n == LISTED_MAX then
-        rehash(block, n, HASHED_MIN)
-      elseif 4 * n > 3 * block.cap then
-        rehash(block, block.cap, 2 * block.cap)
-      end
-      put(cast(i32p, block.p), block.cap, lo, hi)
-    end
-    block.n = n + 1
-  end
-
-  -- Some more children wait for a parent. The third column counts them.
+  -- Some more children wait for a parent.
   function E.await(block, lo, hi, count)
     local at = block.n > 0 and listed_at(block, 0, lo, hi) or -1
     if at < 0 then
       at = block.n
-      if at == block.cap then widen(block, at < 4 and at + 2 or 2 * at, 3) end
+      if at == block.cap then widen(block, at < 4 and at + 2 or 2 * at) end
       local los, cap = cast(i32p, block.p), block.cap
       los[at], los[cap + at], los[2 * cap + at] = lo, hi, 0
       block.n = at + 1

@@ -66,7 +66,7 @@ return function(E)
     if state.last_end == 0 then return nil end
     return state.last_end - state.first_start
   end
-  function W.span_count(state) return state.spans end
+  function W.span_count(state) return state.ids.n end
   function W.service_count(state) return state.services.n end
   function W.root_name(state)
     if state.roots == 0 then return nil end

@@ -32,7 +32,7 @@ return function(ffi, bit, config)
   ffi.cdef(([[
     typedef struct {
       union { struct { uint64_t tid0, tid1; }; int32_t td[4]; };
-      int32_t partition, live, spans, touch;
+      int32_t partition, live, spare, touch;
       int64_t first_record, last_record;
       int64_t first_start, last_end;         // of spans with times; last_end 0: none
       int64_t root_start; uint64_t root_id;  // of the first root, its id in the order of its digits

@@ -9,6 +9,7 @@ return function(E)
   local m0, m1, m2, m3 = config.secret[3], config.secret[4], config.secret[5], config.secret[6]
   local UNTIMED = 9223372036854775808ULL
   local seen, add, await, arrived = E.id_seen, E.id_add, E.await, E.arrived
+  local batch, batch_place = E.batch, E.batch_place
 
   local capacity, mask = 1024, 4095
   local states = cast(statep, C.calloc(capacity, STATE))
@@ -258,7 +259,9 @@ return function(E)
       if s < 0 or touches[states[s].touch].record ~= r.record or touches[states[s].touch].trace ~= s or states[s].touch >= E.touch_count then
         s = touch_first(i, s, arrived_at, partition, retention, cut_age)
       end
-      r.trace, r.touch = s, states[s].touch
+      local touch = states[s].touch
+      r.trace, r.touch = s, touch
+      touches[touch].spans = touches[touch].spans + 1
     end
   end
 
@@ -268,17 +271,17 @@ return function(E)
       local r = rows[i]
       local state = states[r.trace]
       local touch, ids = touches[r.touch], state.ids
-      touch.spans = touch.spans + 1
-      if ids.n > 0 and seen(ids, r.sd[0], r.sd[1]) then
+      local at = batch_place(r.trace, r.sd[0], r.sd[1])
+      if batch[at] ~= 0 or (touch.opened == 0 and seen(ids, r.sd[0], r.sd[1])) then
         touch.again = touch.again + 1
         r.trace = -1
-      elseif state.spans >= span_count_max then
+      elseif ids.n >= span_count_max then
         touch.over = touch.over + 1
         r.trace = -1
       else
+        add(ids, r.sid, touch.spans - touch.kept - touch.again)
         touch.kept = touch.kept + 1
-        state.spans = state.spans + 1
-        add(ids, r.sd[0], r.sd[1])
+        batch[at] = i + 1
       end
     end
   end
@@ -313,7 +316,7 @@ return function(E)
           note_root(state, r)
         elseif lo == r.sd[0] and hi == r.sd[1] then
           state.orphans = state.orphans + 1
-        elseif not seen(state.ids, lo, hi) then
+        elseif batch[batch_place(r.trace, lo, hi)] == 0 and (touches[r.touch].opened ~= 0 or not seen(state.ids, lo, hi)) then
           state.orphans = state.orphans + 1
           await(state.awaited, lo, hi, 1)
         end
@@ -337,6 +340,7 @@ return function(E)
 
   -- Give rows begin .. n - 1 their traces, keep those that are new. `arrived_at`: when each record arrived.
   function E.commit(begin, n, partition, arrived_at, span_count_max, retention, cut_age)
+    E.clear_batch(n - begin)
     find(begin, n, partition, arrived_at, retention, cut_age)
     keep(begin, n, span_count_max)
     note_times(begin, n)
