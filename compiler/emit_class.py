@@ -15,7 +15,7 @@ from compiler.emit_chunk import Chunk
 from compiler.emit_leaf import SIGN_COUNT_MAX, Features, LeafBits, NotBitsError, Reading, Source, bits
 from compiler.emit_predicate import pattern_matcher
 from compiler.emit_selection import member_bit, signed
-from compiler.engine_layout import TEXT_TAGS, WORD_BITS, ColumnKind, Leaf, NameClass
+from compiler.engine_layout import COUNTER_SIZES, TEXT_TAGS, WORD_BITS, ColumnKind, Leaf, NameClass
 from compiler.kinds import KIND_NAMES, STATUS_NAMES
 
 LO, HI, K = lua.Name("lo"), lua.Name("hi"), lua.Name("k")
@@ -211,7 +211,7 @@ def apply_code(number: int, one: NameClass, chunk: Chunk) -> list[lua.Statement]
         place = lua.Index(lua.Name("membership"), lua.Binary("+", lua.Binary("*", _ROW, lua.Name("WORDS")), lua.Number(word)))
         state = lua.Index(lua.Name("states"), lua.name("r.trace"))
         row = lua.Local(("r",), (lua.Index(lua.Name("rows"), _ROW),))
-        body = [row, lua.Local(("m", "state"), (place, state)), *_seen(word_leaves), *_counted(word_leaves)]
+        body = [row, lua.Local(("m", "state"), (place, state)), *_seen(word_leaves), *_counted(word_leaves, chunk.layout.counter_size)]
         rows = lua.Local(("i",), (lua.Index(lua.Name("order"), K),))
         loop = lua.For("k", LO, HI, (rows, *body))
         found.append(lua.Run(lua.call("E.add_apply", lua.Number(number), lua.Function(("lo", "hi", "states"), (loop,)))))
@@ -238,9 +238,12 @@ def _seen(leaves: Sequence[Leaf]) -> Iterator[lua.Statement]:
         yield lua.Assign(following, bits("bor", following, rest))
 
 
-def _counted(leaves: Sequence[Leaf]) -> Iterator[lua.Statement]:
+def _counted(leaves: Sequence[Leaf], size: int) -> Iterator[lua.Statement]:
+    """Count; what counters of fewer than four bytes hold at most they keep."""
     for leaf in leaves:
         if leaf.counter is not None:
             counter = lua.item("state.c", leaf.counter)
             one = bits("band", bits("rshift", _MEMBER, lua.Number(leaf.local % WORD_BITS)), lua.Number(1))
+            if size < max(COUNTER_SIZES):
+                one = bits("band", bits("rshift", lua.Binary("-", counter, lua.Number(COUNTER_SIZES[size])), lua.Number(31)), one)
             yield lua.Assign(counter, lua.Binary("+", counter, one))

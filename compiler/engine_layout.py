@@ -15,6 +15,8 @@ from compiler import ir
 WORD_BITS = 32
 ANY_CLASS = 0
 SERVICE_KEY = "service.name"
+# What a counter of so many bytes holds at most.
+COUNTER_SIZES = {1: 2**8 - 1, 2: 2**16 - 1, 4: 2**31 - 1}
 
 
 class ColumnKind(IntEnum):
@@ -116,6 +118,7 @@ class Layout:
         self._seen: dict[LeafKey, Leaf] = {}
         self._counted: dict[LeafKey, Leaf] = {}
         self.reads_tree = False
+        self._count_max = 0
         self.column(Column(ColumnKind.RESOURCE, SERVICE_KEY))
 
     def column(self, column: Column) -> int:
@@ -145,9 +148,10 @@ class Layout:
         """Let the state hold whether some span was selected by a leaf."""
         self._seen[leaf.key] = leaf
 
-    def mark_counted(self, leaf: Leaf) -> None:
-        """Let the state count the spans that a leaf selects."""
+    def mark_counted(self, leaf: Leaf, count_max: int) -> None:
+        """Let the state count the spans that a leaf selects; above `count_max` any number is as good as another."""
         self._counted[leaf.key] = leaf
+        self._count_max = max(self._count_max, count_max)
 
     def finish(self) -> None:
         """Number bits and counters: those of one class stand together, so that a span touches few words."""
@@ -170,6 +174,11 @@ class Layout:
     def counter_count(self) -> int:
         """The counters of a state."""
         return len(self._counted)
+
+    @property
+    def counter_size(self) -> int:
+        """The bytes of a counter, which stays at what they hold at most: more than any that is told apart."""
+        return next((size for size, most in COUNTER_SIZES.items() if self._count_max < most), max(COUNTER_SIZES))
 
     @property
     def any_word_count(self) -> int:

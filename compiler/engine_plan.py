@@ -12,7 +12,7 @@ from enum import Enum, auto
 from typing import assert_never
 
 from compiler import ir
-from compiler.engine_layout import ANY_CLASS, Column, ColumnKind, Layout, Leaf, LeafKey, column_of
+from compiler.engine_layout import ANY_CLASS, COUNTER_SIZES, Column, ColumnKind, Layout, Leaf, LeafKey, column_of
 from compiler.evaluate import aggregates_of
 from compiler.ir_walk import mentions_bound, walk
 from compiler.rule_set import Rule
@@ -121,7 +121,7 @@ class Planner:
     def _comparison(self, node: ir.Comparison) -> None:
         for found in aggregates_of(node.left) + aggregates_of(node.right):
             if is_plain_count(found):
-                self.layout.mark_counted(self._leaf(leaf_key(found.related.selector)))
+                self.layout.mark_counted(self._leaf(leaf_key(found.related.selector)), _count_max(node))
             self._rows(found.related)
             for path in (*((found.of,) if found.of is not None else ()), *found.by):
                 self._captured_reads(found.related.selector, path)
@@ -186,6 +186,15 @@ class Planner:
     def _captured_column(self, class_id: int, column: Column) -> None:
         self.layout.column(column)
         self.layout.classes[class_id].captured_columns[column] = None
+
+
+def _count_max(node: ir.Comparison) -> int:
+    """Return the largest count that a comparison tells from those above it."""
+    match node.left, node.right:
+        case (ir.Aggregate(), ir.Literal(value=int(constant))) | (ir.Literal(value=int(constant)), ir.Aggregate()):
+            return constant
+        case _:
+            return COUNTER_SIZES[4]
 
 
 def _evidence_columns(rule: Rule) -> tuple[Column, ...]:

@@ -178,6 +178,7 @@ def _settings(layout: Layout, rules: tuple[Rule, ...], feature_width: int) -> di
         "column_count": len(columns) + 1,
         "word_count": max(1, (layout.bit_count + WORD_BITS - 1) // WORD_BITS),
         "counter_count": max(1, layout.counter_count),
+        "counter_size": layout.counter_size,
         "membership_words": max(1, layout.word_count_max),
         "any_words": layout.any_word_count,
         "name_count": len(classes) - 1,

@@ -93,7 +93,7 @@ return function(E)
 
   local function end_of_resource()
     local slot = slots[TEMPLATE + SERVICE]
-    D.res = slot.tag == 0x0a and E.pooled(slot.p, slot.len) or 0
+    D.res = slot.tag == 0x0a and E.pooled(slot.p, slot.len, true) or 0
   end
 
   -- Decodes records first .. last - 1 into rows from `begin`, until there are at least `enough`; returns the row behind the last, the next

@@ -57,8 +57,8 @@ return function(E)
 
   -- Ids and parents of all spans, in order of arrival, where a rule asks for them.
   function API.tree(s)
-    local block = E.states()[s].tree
-    return block.p == nil and "" or fstr(block.p, 16 * block.n)
+    local list = E.states()[s].tree
+    return list == nil and "" or fstr(list.v, 16 * list.n)
   end
 
   function API.captured(s)
@@ -68,13 +68,11 @@ return function(E)
 
   -- The texts of the pool that a trace holds as services, each behind its length in 4 bytes.
   function API.services(s)
-    local block = E.states()[s].services
-    local ids, found = cast("int32_t *", block.p), {}
-    local size = ffi.new("int32_t[1]")
-    for k = 0, block.n - 1 do
-      local text = E.pool[ids[k]]
+    local found, size = {}, ffi.new("int32_t[1]")
+    for k, place in ipairs(E.service_places(E.states()[s])) do
+      local text = E.pool[place]
       size[0] = #text
-      found[k + 1] = fstr(size, 4) .. text
+      found[k] = fstr(size, 4) .. text
     end
     return table.concat(found)
   end

@@ -10,19 +10,19 @@ return function(E)
   ffi.cdef [[ typedef struct { int32_t ids, awaited, services, captured, tree, texts; } exported_t; ]]
   local HEAD = ffi.sizeof("exported_t")
 
-  local function listed_awaited(block)
-    local los, cap, found = cast(i32p, block.p), block.cap, ffi.new("int32_t[?]", 3 * block.n + 1)
-    for i = 0, block.n - 1 do
-      for c = 0, 2 do found[3 * i + c] = los[c * cap + i] end
+  local function listed_awaited(list)
+    if list == nil then return "" end
+    local v, cap, found = list.v, list.cap, ffi.new("int32_t[?]", 3 * list.n)
+    for i = 0, list.n - 1 do
+      for c = 0, 2 do found[3 * i + c] = v[c * cap + i] end
     end
-    return fstr(found, 12 * block.n)
+    return fstr(found, 12 * list.n)
   end
 
-  local function texts(state)
+  local function texts(state, services)
     local marked, parts, count = {}, {}, 0
     marked[state.root_name], marked[state.root_service] = true, true
-    local services = cast(i32p, state.services.p)
-    for k = 0, state.services.n - 1 do marked[services[k]] = true end
+    for _, place in ipairs(services) do marked[place] = true end
     E.mark_captured(state, marked)
     marked[0] = nil
     local head = ffi.new("int32_t[2]")
@@ -34,36 +34,35 @@ return function(E)
     return table.concat(parts), count
   end
 
-  local function bytes(block, size) return block.p == nil and "" or fstr(block.p, block.n * size) end
+  -- A state points nowhere outside of its runtime, and services have other places there.
+  local function uproot(state)
+    state.ids.p, state.ids.n, state.ids.cap, state.captured.p, state.captured.n, state.captured.cap = nil, 0, 0, nil, 0, 0
+    state.awaited, state.more_services, state.tree = nil, nil, nil
+    state.services[0], state.services[1] = 0, 0
+  end
 
   function E.export(s)
     local state = E.states()[s]
-    local pooled, count = texts(state)
-    local head = ffi.new("exported_t", state.ids.n, state.awaited.n, state.services.n, state.captured.n, state.tree.n, count)
+    local services = E.service_places(state)
+    local pooled, count = texts(state, services)
+    local awaited, tree = state.awaited, state.tree
+    local head = ffi.new("exported_t", state.ids.n, awaited == nil and 0 or awaited.n, #services, state.captured.n,
+      tree == nil and 0 or tree.n, count)
     local plain = ffi.new("state_t[1]")
     copy(plain, state, STATE)
-    for _, name in ipairs { "ids", "awaited", "services", "captured", "tree" } do plain[0][name].p = nil end
+    uproot(plain[0])
     return table.concat {
-      fstr(head, HEAD), fstr(plain, STATE), E.ids_bytes(state.ids), listed_awaited(state.awaited), bytes(state.services, 4),
-      bytes(state.captured, 1), bytes(state.tree, 16), pooled,
+      fstr(head, HEAD), fstr(plain, STATE), E.ids_bytes(state.ids), listed_awaited(awaited),
+      fstr(ffi.new("int32_t[?]", #services, services), 4 * #services), fstr(state.captured.p, state.captured.n),
+      tree == nil and "" or fstr(tree.v, 16 * tree.n), pooled,
     }
   end
 
-  local function refill(block, from, n, size)
-    block.p, block.n, block.cap = nil, 0, 0
-    if n > 0 then
-      E.resize(block, n, size)
-      copy(block.p, from, n * size)
-      block.n = n
-    end
-    return from + n * size
-  end
-
-  local function take_texts(from, count)
+  local function take_texts(from, count, is_service)
     local places = { [0] = 0 }
     for _ = 1, count do
       local numbers = cast(i32p, from)
-      places[numbers[0]] = E.pooled(from + 8, numbers[1])
+      places[numbers[0]] = E.pooled(from + 8, numbers[1], is_service[numbers[0]])
       from = from + (8 + numbers[1])
     end
     return places
@@ -71,14 +70,34 @@ return function(E)
 
   local function place_texts(state, places)
     state.root_name, state.root_service = places[state.root_name], places[state.root_service]
-    local services = cast(i32p, state.services.p)
-    for k = 0, state.services.n - 1 do services[k] = places[services[k]] end
     local begin, at = cast(u8p, state.captured.p), 0
     while at < state.captured.n do
       local head = cast(capturedp, begin + at)
       head.res = places[head.res]
       at = at + head.size
     end
+  end
+
+  local function take_ids(state, ids, n)
+    for k = 0, n - 1 do E.id_add(state.ids, ids[k], n - k) end
+  end
+
+  local function take_awaited(state, awaited, n)
+    for k = 0, n - 1 do E.await(state, awaited[3 * k], awaited[3 * k + 1], awaited[3 * k + 2]) end
+  end
+
+  local function take_captured(state, from, n)
+    if n == 0 then return end
+    E.resize(state.captured, n, 1)
+    copy(state.captured.p, from, n)
+    state.captured.n = n
+  end
+
+  local function take_tree(state, from, n)
+    if n == 0 then return end
+    state.tree = E.resize_list(nil, n, 16)
+    copy(state.tree.v, from, 16 * n)
+    state.tree.n = n
   end
 
   -- Returns the trace's place, -1 where one of its id is there already.
@@ -91,16 +110,21 @@ return function(E)
     local state = E.states()[s]
     copy(state, given, STATE)
     state.partition, state.live, state.touch = partition, 1, 0
-    local at = from + (HEAD + STATE)
-    local ids = cast(u64p, at)
-    state.ids.p, state.ids.n, state.ids.cap, state.awaited.p, state.awaited.n, state.awaited.cap = nil, 0, 0, nil, 0, 0
-    for k = 0, head.ids - 1 do E.id_add(state.ids, ids[k], head.ids - k) end
-    local awaited = cast(i32p, ids + head.ids)
-    for k = 0, head.awaited - 1 do E.await(state.awaited, awaited[3 * k], awaited[3 * k + 1], awaited[3 * k + 2]) end
-    at = refill(state.services, at + (8 * head.ids + 12 * head.awaited), head.services, 4)
-    at = refill(state.captured, at, head.captured, 1)
-    at = refill(state.tree, at, head.tree, 16)
-    place_texts(state, take_texts(at, head.texts))
+    uproot(state)
+    local ids = from + (HEAD + STATE)
+    local awaited = ids + 8 * head.ids
+    local services = awaited + 12 * head.awaited
+    local captured = services + 4 * head.services
+    local tree = captured + head.captured
+    take_ids(state, cast(u64p, ids), head.ids)
+    take_awaited(state, cast(i32p, awaited), head.awaited)
+    take_captured(state, captured, head.captured)
+    take_tree(state, tree, head.tree)
+    local is_service, list = {}, cast(i32p, services)
+    for k = 0, head.services - 1 do is_service[list[k]] = true end
+    local places = take_texts(tree + 16 * head.tree, head.texts, is_service)
+    for k = 0, head.services - 1 do E.note_service(state, places[list[k]]) end
+    place_texts(state, places)
     return s
   end
 end

@@ -17,23 +17,7 @@ return function(E)
   -- Secret numbers: whoever sends ids cannot choose ones that fall on one place. Products stay exact in a double.
   local m0, m1, m2 = config.secret[1], config.secret[2], config.secret[3]
   local LISTED_MAX = 256
-
-  -- Makes room for `cap` items of `size` bytes; the old ones stay.
-  local function resize(block, cap, size)
-    local memory = C.realloc(block.p, cap * size)
-    if memory == nil then error("out of memory") end
-    E.block_bytes = E.block_bytes + (cap - block.cap) * size
-    block.p, block.cap = memory, cap
-  end
-  E.resize = resize
-
-  function E.free_block(block, size)
-    if block.p ~= nil then
-      C.free(block.p)
-      E.block_bytes = E.block_bytes - block.cap * size
-      block.p, block.n, block.cap = nil, 0, 0
-    end
-  end
+  local resize, resize_list, free_list = E.resize, E.resize_list, E.free_list
 
   -- ---- ids that were seen -----------------------------------------------------------------------------------------------------------
   -- What is looked for, and where, lies in memory: a compiled trace that holds so much at once finds no registers.
@@ -169,47 +153,48 @@ return function(E)
 
   -- ---- parents that are awaited -----------------------------------------------------------------------------------------------------
   -- A column of all lo, one of all hi, and one of how many children wait for each.
-  local function widen(block, cap)
-    local n, from = block.n, block.cap
-    resize(block, cap, 12)
-    local los = cast(i32p, block.p)
-    C.memmove(los + 2 * cap, los + 2 * from, 4 * n)
-    C.memmove(los + cap, los + from, 4 * n)
+  local function widen(list)
+    local n = list == nil and 0 or list.n
+    local cap = n < 4 and n + 2 or 2 * n
+    local wide = resize_list(list, cap, 12)
+    C.memmove(wide.v + 2 * cap, wide.v + 2 * n, 4 * n)
+    C.memmove(wide.v + cap, wide.v + n, 4 * n)
+    return wide
   end
 
   -- Where an id is listed at or behind `from`, or -1.
-  local function listed_at(block, from, lo, hi)
-    local los = cast(i32p, block.p)
-    local found = C.wmemchr(los + from, lo, block.n - from)
+  local function listed_at(list, from, lo, hi)
+    local found = C.wmemchr(list.v + from, lo, list.n - from)
     if found == nil then return -1 end
-    local at = found - los
-    if found[block.cap] == hi then return at end
-    return listed_at(block, at + 1, lo, hi)
+    local at = found - list.v
+    if found[list.cap] == hi then return at end
+    return listed_at(list, at + 1, lo, hi)
   end
 
   -- Some more children wait for a parent.
-  function E.await(block, lo, hi, count)
-    local at = block.n > 0 and listed_at(block, 0, lo, hi) or -1
+  function E.await(state, lo, hi, count)
+    local at = state.awaited == nil and -1 or listed_at(state.awaited, 0, lo, hi)
     if at < 0 then
-      at = block.n
-      if at == block.cap then widen(block, at < 4 and at + 2 or 2 * at) end
-      local los, cap = cast(i32p, block.p), block.cap
-      los[at], los[cap + at], los[2 * cap + at] = lo, hi, 0
-      block.n = at + 1
+      if state.awaited == nil or state.awaited.n == state.awaited.cap then state.awaited = widen(state.awaited) end
+      local list = state.awaited
+      at = list.n
+      list.v[at], list.v[list.cap + at], list.v[2 * list.cap + at] = lo, hi, 0
+      list.n = at + 1
     end
-    local counts = cast(i32p, block.p) + 2 * block.cap
+    local counts = state.awaited.v + 2 * state.awaited.cap
     counts[at] = counts[at] + count
   end
 
   -- The parent has come: how many children waited. The last one takes its place.
-  function E.arrived(block, lo, hi)
-    local at = listed_at(block, 0, lo, hi)
+  function E.arrived(state, lo, hi)
+    local list = state.awaited
+    local at = listed_at(list, 0, lo, hi)
     if at < 0 then return 0 end
-    local los, cap, last = cast(i32p, block.p), block.cap, block.n - 1
-    local count = los[2 * cap + at]
-    los[at], los[cap + at], los[2 * cap + at] = los[last], los[cap + last], los[2 * cap + last]
-    block.n = last
-    if last == 0 then E.free_block(block, 12) end
+    local v, cap, last = list.v, list.cap, list.n - 1
+    local count = v[2 * cap + at]
+    v[at], v[cap + at], v[2 * cap + at] = v[last], v[cap + last], v[2 * cap + last]
+    list.n = last
+    if last == 0 then state.awaited = free_list(list, 12) end
     return count
   end
 end

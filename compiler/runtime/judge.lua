@@ -45,13 +45,13 @@ return function(E)
 
   function W.tree()
     if T.has_tree then return tree end
-    local block = E.states()[T.trace].tree
-    local n = block.n
+    local list = E.states()[T.trace].tree
+    local n = list == nil and 0 or list.n
     if n > tree_room then
       tree_room = math.max(64, 2 * n)
       tree_ids, tree_parents = E.buffer("uint64_t", tree_room), E.buffer("uint64_t", tree_room)
     end
-    local pairs, ids, parents = cast(u64p, block.p), tree_ids, tree_parents
+    local pairs, ids, parents = n > 0 and cast(u64p, list.v), tree_ids, tree_parents
     for i = 0, n - 1 do ids[i], parents[i] = pairs[2 * i], pairs[2 * i + 1] end
     tree = relations.tree(ids, parents, n, tree)
     T.has_tree = true
@@ -67,7 +67,7 @@ return function(E)
     return state.last_end - state.first_start
   end
   function W.span_count(state) return state.ids.n end
-  function W.service_count(state) return state.services.n end
+  function W.service_count(state) return E.service_count(state) end
   function W.root_name(state)
     if state.roots == 0 then return nil end
     return pool[state.root_name]

@@ -16,6 +16,7 @@ return function(ffi, bit, config)
     typedef struct { int32_t a, z, id, len; int32_t next, spare; const uint8_t *text; int32_t c[6]; } entry_t;
     typedef struct { int32_t record, trace, spans, kept, again, over, opened, root; } touch_t;
     typedef struct { void *p; int32_t n, cap; } block_t;
+    typedef struct { int32_t n, cap; int32_t v[0]; } list_t;        // a block that most traces do not have
     typedef struct { int32_t v; } __attribute__((packed)) packed_i32;
     typedef struct { int64_t v; } __attribute__((packed)) packed_i64;
     typedef struct { uint64_t v; } __attribute__((packed)) packed_u64;
@@ -32,20 +33,26 @@ return function(ffi, bit, config)
   ffi.cdef(([[
     typedef struct {
       union { struct { uint64_t tid0, tid1; }; int32_t td[4]; };
-      int32_t partition, live, spare, touch;
-      int64_t first_record, last_record;
+      int32_t partition;
+      uint16_t touch; uint8_t live;
+      block_t ids;                           // of all spans that are kept
       int64_t first_start, last_end;         // of spans with times; last_end 0: none
+      int32_t orphans, roots;
+      int32_t services[2];                   // those that have one of the first places of the pool, a bit each
+      int64_t first_record, last_record;
       int64_t root_start; uint64_t root_id;  // of the first root, its id in the order of its digits
-      int32_t root_name, root_service, orphans, roots;
-      block_t ids, awaited, services, captured, tree;
+      int32_t root_name, root_service;
+      list_t *awaited, *more_services, *tree;
+      block_t captured;
       int32_t w[%d];
-      int32_t c[%d];
+      %s c[%d];
     } state_t;
-  ]]):format(config.word_count, config.counter_count))
+  ]]):format(config.word_count, ({ "uint8_t", "uint16_t", nil, "int32_t" })[config.counter_size], config.counter_count))
 
   local E = { ffi = ffi, bit = bit, C = ffi.C, config = config }
   -- Freed when the runtime is closed, which collects what it holds.
   local held = {}
+  local cast = ffi.cast
 
   -- Zeroed memory outside of the Lua heap; pages that are never touched cost nothing.
   function E.buffer(ctype, count)
@@ -73,7 +80,48 @@ return function(ffi, bit, config)
     local slot = E.blank[config.blank_columns[i]]
     slot.p = E.empty; slot.len = 0; slot.tag = 0x0a
   end
-  -- Memory of traces, counted in bytes.
+
+  -- ---- memory of traces, counted in bytes ---------------------------------------------------------------------------------------------
   E.block_bytes = 0
+  local LIST = ffi.sizeof("list_t")
+  local listp = ffi.typeof("list_t *")
+
+  local function resized(memory, from, to)
+    local found = ffi.C.realloc(memory, to)
+    if found == nil then error("out of memory") end
+    E.block_bytes = E.block_bytes + (to - from)
+    return found
+  end
+
+  -- Makes room for `cap` items of `size` bytes; the old ones stay.
+  function E.resize(block, cap, size)
+    block.p, block.cap = resized(block.p, block.cap * size, cap * size), cap
+  end
+
+  function E.free_block(block, size)
+    if block.p ~= nil then
+      ffi.C.free(block.p)
+      E.block_bytes = E.block_bytes - block.cap * size
+      block.p, block.n, block.cap = nil, 0, 0
+    end
+  end
+
+  -- The same of a list, which is nil as long as it is empty: returns it, for it may have moved.
+  function E.resize_list(list, cap, size)
+    local is_new = list == nil
+    local moved = cast(listp, resized(list, is_new and 0 or LIST + list.cap * size, LIST + cap * size))
+    if is_new then moved.n = 0 end
+    moved.cap = cap
+    return moved
+  end
+
+  function E.free_list(list, size)
+    if list ~= nil then
+      E.block_bytes = E.block_bytes - (LIST + list.cap * size)
+      ffi.C.free(list)
+    end
+    return nil
+  end
+
   return E
 end

@@ -1,7 +1,7 @@
 -- Rows of a batch to traces: which state each belongs to, whether it is kept, what every trace remembers whatever the rules are.
 return function(E)
   local ffi, bit, C, config = E.ffi, E.bit, E.C, E.config
-  local band, bxor, rshift, bswap, tobit = bit.band, bit.bxor, bit.rshift, bit.bswap, bit.tobit
+  local band, bor, bxor, lshift, rshift, bswap, tobit = bit.band, bit.bor, bit.bxor, bit.lshift, bit.rshift, bit.bswap, bit.tobit
   local cast, fill = ffi.cast, ffi.fill
   local rows, touches = E.rows, E.touches
   local STATE = ffi.sizeof("state_t")
@@ -22,15 +22,21 @@ return function(E)
   function E.states() return states end
 
   -- ---- the pool: texts that many traces share ---------------------------------------------------------------------------------------
-  local pool, pool_ids, pool_free, pool_size = {}, {}, {}, 0
+  -- The first places are for services: of these a trace holds a bit each. Place 0 stands for none.
+  local SERVICES = 64
+  local pool, pool_ids, pool_free, pool_size, service_count = {}, {}, {}, SERVICES - 1, 0
   E.pool = pool
   E.pool_limit = 65536
 
   -- The place of a text in the pool, from 1.
-  function E.pooled(p, n)
+  function E.pooled(p, n, is_service)
     local text = ffi.string(p, n)
     local id = pool_ids[text]
-    if not id then
+    if not id and is_service and service_count < SERVICES - 1 then
+      service_count = service_count + 1
+      id = service_count
+      pool[id], pool_ids[text] = text, id
+    elseif not id then
       id = table.remove(pool_free)
       if not id then
         pool_size = pool_size + 1
@@ -41,6 +47,42 @@ return function(E)
     return id
   end
 
+  local function note_service(state, place)
+    if place < SERVICES then
+      local word = rshift(place, 5)
+      state.services[word] = bor(state.services[word], lshift(1, place))
+      return
+    end
+    local list = state.more_services
+    local n = list == nil and 0 or list.n
+    if n > 0 and (list.v[n - 1] == place or C.wmemchr(list.v, place, n) ~= nil) then return end
+    if n == 0 or n == list.cap then state.more_services = E.resize_list(list, n + 2 + rshift(n, 1), 4) end
+    state.more_services.v[n], state.more_services.n = place, n + 1
+  end
+  E.note_service = note_service
+
+  -- The places of a trace's services in the pool.
+  function E.service_places(state)
+    local found, list = {}, state.more_services
+    for place = 1, SERVICES - 1 do
+      if band(rshift(state.services[rshift(place, 5)], place), 1) ~= 0 then found[#found + 1] = place end
+    end
+    for k = 0, (list == nil and 0 or list.n) - 1 do found[#found + 1] = list.v[k] end
+    return found
+  end
+
+  local function ones(word)
+    word = word - band(rshift(word, 1), 0x55555555)
+    word = band(word, 0x33333333) + band(rshift(word, 2), 0x33333333)
+    word = band(word + rshift(word, 4), 0x0f0f0f0f)
+    return band(word + rshift(word, 8) + rshift(word, 16) + rshift(word, 24), 63)
+  end
+
+  function E.service_count(state)
+    local more = state.more_services
+    return ones(band(state.services[0], -2)) + ones(state.services[1]) + (more == nil and 0 or more.n)
+  end
+
   -- Drop the texts of the pool that no trace holds.
   local function sweep()
     local marked = {}
@@ -48,13 +90,12 @@ return function(E)
       local state = states[i]
       if state.live ~= 0 then
         marked[state.root_name], marked[state.root_service] = true, true
-        local services = cast(i32p, state.services.p)
-        for j = 0, state.services.n - 1 do marked[services[j]] = true end
+        for _, place in ipairs(E.service_places(state)) do marked[place] = true end
         E.mark_captured(state, marked)
       end
     end
     local held = 0
-    for id = 1, pool_size do
+    for id = SERVICES, pool_size do
       if pool[id] and not marked[id] then
         pool_ids[pool[id]], pool[id] = nil, nil
         pool_free[#pool_free + 1] = id
@@ -177,10 +218,10 @@ return function(E)
     if state.live == 0 then return end
     if state.live == 1 then unlink(s) end
     E.free_block(state.ids, 8)
-    E.free_block(state.awaited, 12)
-    E.free_block(state.services, 4)
     E.free_block(state.captured, 1)
-    E.free_block(state.tree, 16)
+    E.free_list(state.awaited, 12)
+    E.free_list(state.more_services, 4)
+    E.free_list(state.tree, 16)
     fill(state, STATE)
     free[free_count] = s
     free_count = free_count + 1
@@ -197,19 +238,13 @@ return function(E)
     state.roots = state.roots + 1
   end
 
-  local function note_service(block, id)
-    local ids, n = cast(i32p, block.p), block.n
-    if n > 0 and (ids[n - 1] == id or C.wmemchr(ids, id, n) ~= nil) then return end
-    if n == block.cap then E.resize(block, n < 4 and n + 2 or 2 * n, 4) end
-    cast(i32p, block.p)[n] = id
-    block.n = n + 1
-  end
-
-  local function note_branch(block, r)
-    if block.n == block.cap then E.resize(block, block.n == 0 and 8 or 2 * block.n, 16) end
-    local pairs = cast(u64p, block.p)
-    pairs[2 * block.n], pairs[2 * block.n + 1] = r.sid, r.pid
-    block.n = block.n + 1
+  local function note_branch(state, r)
+    local list = state.tree
+    local n = list == nil and 0 or list.n
+    if n == 0 or n == list.cap then state.tree = E.resize_list(list, n + math.max(touches[r.touch].kept, rshift(n, 2)), 16) end
+    local pairs = cast(u64p, state.tree.v)
+    pairs[2 * n], pairs[2 * n + 1] = r.sid, r.pid
+    state.tree.n = n + 1
   end
 
   local function touched(s, record, opened)
@@ -247,21 +282,23 @@ return function(E)
 
   -- What follows goes over all rows once for each thing that states remember: short loops, each with few ways through it.
 
-  local function same_place(before, r)
-    return before.record == r.record and before.td[3] == r.td[3] and before.td[2] == r.td[2] and before.td[1] == r.td[1]
-      and before.td[0] == r.td[0]
+  local function is_same_trace(before, r)
+    return before.tid0 == r.tid0 and before.tid1 == r.tid1 and before.record == r.record
   end
 
   local function find(begin, n, partition, arrived_at, retention, cut_age)
     for i = begin, n - 1 do
       local r = rows[i]
-      local s = i > begin and same_place(rows[i - 1], r) and rows[i - 1].trace or seek(r.td[0], r.td[1], r.td[2], r.td[3], partition)
-      if s < 0 or touches[states[s].touch].record ~= r.record or touches[states[s].touch].trace ~= s or states[s].touch >= E.touch_count then
-        s = touch_first(i, s, arrived_at, partition, retention, cut_age)
+      if i > begin and is_same_trace(rows[i - 1], r) then
+        r.trace, r.touch = rows[i - 1].trace, rows[i - 1].touch
+      else
+        local s = seek(r.td[0], r.td[1], r.td[2], r.td[3], partition)
+        if s < 0 or touches[states[s].touch].record ~= r.record or touches[states[s].touch].trace ~= s or states[s].touch >= E.touch_count then
+          s = touch_first(i, s, arrived_at, partition, retention, cut_age)
+        end
+        r.trace, r.touch = s, states[s].touch
       end
-      local touch = states[s].touch
-      r.trace, r.touch = s, touch
-      touches[touch].spans = touches[touch].spans + 1
+      touches[r.touch].spans = touches[r.touch].spans + 1
     end
   end
 
@@ -302,9 +339,9 @@ return function(E)
   local function note_parents(begin, n)
     for i = begin, n - 1 do
       local r = rows[i]
-      if r.trace >= 0 and states[r.trace].awaited.n > 0 then
+      if r.trace >= 0 and states[r.trace].awaited ~= nil then
         local state = states[r.trace]
-        state.orphans = state.orphans - arrived(state.awaited, r.sd[0], r.sd[1])
+        state.orphans = state.orphans - arrived(state, r.sd[0], r.sd[1])
       end
     end
     for i = begin, n - 1 do
@@ -318,7 +355,7 @@ return function(E)
           state.orphans = state.orphans + 1
         elseif batch[batch_place(r.trace, lo, hi)] == 0 and (touches[r.touch].opened ~= 0 or not seen(state.ids, lo, hi)) then
           state.orphans = state.orphans + 1
-          await(state.awaited, lo, hi, 1)
+          await(state, lo, hi, 1)
         end
       end
     end
@@ -327,14 +364,14 @@ return function(E)
   local function note_services(begin, n)
     for i = begin, n - 1 do
       local r = rows[i]
-      if r.trace >= 0 and r.res > 0 then note_service(states[r.trace].services, r.res) end
+      if r.trace >= 0 then note_service(states[r.trace], r.res) end
     end
   end
 
   local function note_branches(begin, n)
     for i = begin, n - 1 do
       local r = rows[i]
-      if r.trace >= 0 then note_branch(states[r.trace].tree, r) end
+      if r.trace >= 0 then note_branch(states[r.trace], r) end
     end
   end
 
@@ -358,10 +395,10 @@ return function(E)
     for s = 0, used - 1 do
       local state = states[s]
       C.free(state.ids.p)
-      C.free(state.awaited.p)
-      C.free(state.services.p)
       C.free(state.captured.p)
-      C.free(state.tree.p)
+      C.free(state.awaited)
+      C.free(state.more_services)
+      C.free(state.tree)
     end
     C.free(states)
     C.free(index)
