@@ -105,8 +105,8 @@ return function(E)
     local from = cast(constu8p, text)
     local head = cast("const exported_t *", from)
     local given = cast("const state_t *", from + HEAD)
-    if E.is_open(given.td, partition) then return -1 end
-    local s = E.open_trace(given.td[0], given.td[1], given.td[2], given.td[3], partition)
+    if E.is_open(given, partition) then return -1 end
+    local s = E.open_trace(given, partition)
     local state = E.states()[s]
     copy(state, given, STATE)
     state.partition, state.live, state.touch = partition, 1, 0

@@ -118,15 +118,14 @@ return function(E)
   end
 
   -- ---- the table of traces ----------------------------------------------------------------------------------------------------------
-  local function place(d0, d1, d2, d3, partition)
-    local h = tobit(d0 * m0 + d1 * m1 + d2 * m2 + (d3 + partition) * m3)
+  -- `key`: a row or a state, for both begin with the id of their trace.
+  local function home(key, partition)
+    local td = key.td
+    local h = tobit(td[0] * m0 + td[1] * m1 + td[2] * m2 + (td[3] + partition) * m3)
     return band(bxor(h, rshift(h, 15)), mask)
   end
 
-  local function home(s)
-    local state = states[s]
-    return place(state.td[0], state.td[1], state.td[2], state.td[3], state.partition)
-  end
+  local function home_of(s) return home(states[s], states[s].partition) end
 
   local function grow()
     local cap = 2 * capacity
@@ -140,7 +139,7 @@ return function(E)
     fill(index, 4 * (mask + 1), 255)
     for s = 0, used - 1 do
       if states[s].live == 1 then
-        local h = home(s)
+        local h = home_of(s)
         while index[h] >= 0 do h = band(h + 1, mask) end
         index[h] = s
       end
@@ -148,7 +147,7 @@ return function(E)
   end
 
   local function unlink(s)
-    local h = home(s)
+    local h = home_of(s)
     if index[h] == s and index[band(h + 1, mask)] < 0 then
       index[h] = -1
       return
@@ -159,7 +158,7 @@ return function(E)
       i = band(i + 1, mask)
       local other = index[i]
       if other < 0 then break end
-      if band(i - home(other), mask) >= band(i - h, mask) then
+      if band(i - home_of(other), mask) >= band(i - h, mask) then
         index[h] = other
         h = i
       end
@@ -167,14 +166,14 @@ return function(E)
     index[h] = -1
   end
 
-  local function is_at(s, d0, d1, d2, d3, partition)
+  local function is_at(s, key, partition)
     local state = states[s]
-    return state.td[3] == d3 and state.td[2] == d2 and state.td[1] == d1 and state.td[0] == d0 and state.partition == partition
+    return state.tid0 == key.tid0 and state.tid1 == key.tid1 and state.partition == partition
   end
 
-  local function seek_on(h, d0, d1, d2, d3, partition)
+  local function seek_on(h, key, partition)
     local s = index[h]
-    while s >= 0 and not is_at(s, d0, d1, d2, d3, partition) do
+    while s >= 0 and not is_at(s, key, partition) do
       h = band(h + 1, mask)
       s = index[h]
     end
@@ -182,20 +181,20 @@ return function(E)
   end
 
   -- The state of a trace, or -1; and where it is in the index, or would be.
-  local function seek(d0, d1, d2, d3, partition)
-    local h = place(d0, d1, d2, d3, partition)
+  local function seek(key, partition)
+    local h = home(key, partition)
     local s = index[h]
-    if s < 0 or is_at(s, d0, d1, d2, d3, partition) then return s, h end
-    return seek_on(band(h + 1, mask), d0, d1, d2, d3, partition)
+    if s < 0 or is_at(s, key, partition) then return s, h end
+    return seek_on(band(h + 1, mask), key, partition)
   end
 
-  function E.is_open(td, partition)
-    return (seek(td[0], td[1], td[2], td[3], partition)) >= 0
+  function E.is_open(key, partition)
+    return (seek(key, partition)) >= 0
   end
 
-  local function open(d0, d1, d2, d3, partition)
+  local function open(key, partition)
     if free_count == 0 and used == capacity then grow() end
-    local _, h = seek(d0, d1, d2, d3, partition)
+    local _, h = seek(key, partition)
     local s
     if free_count > 0 then
       free_count = free_count - 1
@@ -206,7 +205,7 @@ return function(E)
     end
     index[h] = s
     local state = states[s]
-    state.td[0], state.td[1], state.td[2], state.td[3] = d0, d1, d2, d3
+    state.tid0, state.tid1 = key.tid0, key.tid1
     state.partition, state.live, state.touch = partition, 1, 0
     E.trace_count = E.trace_count + 1
     return s
@@ -272,7 +271,7 @@ return function(E)
       s = -1
     end
     if s < 0 then
-      s = open(r.td[0], r.td[1], r.td[2], r.td[3], partition)
+      s = open(r, partition)
       states[s].first_record, states[s].last_record, opened = arrived_at[record], arrived_at[record], 1
     end
     if arrived_at[record] > states[s].last_record then states[s].last_record = arrived_at[record] end
@@ -292,7 +291,7 @@ return function(E)
       if i > begin and is_same_trace(rows[i - 1], r) then
         r.trace, r.touch = rows[i - 1].trace, rows[i - 1].touch
       else
-        local s = seek(r.td[0], r.td[1], r.td[2], r.td[3], partition)
+        local s = seek(r, partition)
         if s < 0 or touches[states[s].touch].record ~= r.record or touches[states[s].touch].trace ~= s or states[s].touch >= E.touch_count then
           s = touch_first(i, s, arrived_at, partition, retention, cut_age)
         end
@@ -302,7 +301,7 @@ return function(E)
     end
   end
 
-  -- Of one span id the first to arrive is kept; a trace that is full keeps no more.
+  -- Of one span id the first to arrive is kept; a trace that is full keeps no more. Who waited for it is no orphan any more.
   local function keep(begin, n, span_count_max)
     for i = begin, n - 1 do
       local r = rows[i]
@@ -319,6 +318,7 @@ return function(E)
         add(ids, r.sid, touch.spans - touch.kept - touch.again)
         touch.kept = touch.kept + 1
         batch[at] = i + 1
+        if state.awaited ~= nil then state.orphans = state.orphans - arrived(state, r.sd[0], r.sd[1]) end
       end
     end
   end
@@ -335,15 +335,8 @@ return function(E)
     end
   end
 
-  -- Parents that were awaited and have come; then parents of these spans that have not: none is awaited that comes with its children.
+  -- Parents of these spans that are not there: none is awaited that comes with its children.
   local function note_parents(begin, n)
-    for i = begin, n - 1 do
-      local r = rows[i]
-      if r.trace >= 0 and states[r.trace].awaited ~= nil then
-        local state = states[r.trace]
-        state.orphans = state.orphans - arrived(state, r.sd[0], r.sd[1])
-      end
-    end
     for i = begin, n - 1 do
       local r = rows[i]
       if r.trace >= 0 then
