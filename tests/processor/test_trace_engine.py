@@ -240,6 +240,29 @@ def test_facts_of_a_trace_without_root_or_times_are_none() -> None:
     assert facts.duration_ns is None
 
 
+@pytest.mark.parametrize("constant", [254, 255, 256])
+def test_counts_are_told_apart_where_a_counter_of_one_byte_ends(constant: int) -> None:
+    engine = fresh(f"rules: [{{id: it, rule: 'never {{ count(bypass) == {constant} }}'}}]")
+    found = []
+    for number, count in enumerate((constant - 1, constant, constant + 1, constant + 300), 1):
+        (touch,) = take(engine, record(*[span("bypass", at, of=number) for at in range(1, count + 1)]))
+        found += words(engine, touch.handle)
+    assert found == ["satisfied", "violated", "satisfied", "satisfied"]
+
+
+def test_a_trace_says_all_its_services_however_many_there_are() -> None:
+    engine = fresh()
+    names = [f"service-{number:03}" for number in range(100)]
+    spans = [replace(span("a", number), resource=Resource({"service.name": name})) for number, name in enumerate(names, 1)]
+    (first,) = take(engine, record(*spans[:50]))
+    take(engine, record(*spans[30:]), record(span("a", 200, of=2)))
+    assert engine.facts(first.handle).services == tuple(names)
+    if isinstance(engine, LuaTraceEngine):
+        other = engine_for(engine.rule_set)
+        take(other, record(span("a", 300, of=3)))
+        assert other.facts(other.load(0, engine.export(first.handle))).services == tuple(names)
+
+
 def test_a_rule_that_is_switched_off_has_no_byte() -> None:
     engine = fresh(NEEDS_CHECK.replace("id: needs-check", "id: needs-check\n    enabled: false"), NO_BYPASS)
     (touch,) = take(engine, record(span("bypass", 1), span("charge", 2)))
