@@ -9,12 +9,12 @@ from string import Template
 
 from compiler.engine_program import Program
 
-# What each watched function of compiler/runtime is called in a profile. None of them runs per span, but for `capture`: per captured row.
+# What each watched function of compiler/runtime is called in a profile. None of them runs per span.
 PHASES = {
     "decode": "decode",
     "commit": "find the traces, count their spans",
     "evaluate": "evaluate the rules' selections",
-    "capture": "capture rows",
+    "capture_all": "capture rows",
     "lay_out": "lay out captured rows",
     "judge": "judge",
     "drop": "drop",

@@ -3,8 +3,8 @@
 -- One row: head, membership words (class 0's, then those of its name), cells; a cell is the payload of a column's value. `own` tells a value
 -- of the span from one of its resource. Two cells are no columns: the name of a span that no rule names, and the bytes of the whole span.
 return function(E)
-  local ffi, bit, C, config = E.ffi, E.bit, E.C, E.config
-  local band, rshift = bit.band, bit.rshift
+  local ffi, bit, config = E.ffi, E.bit, E.config
+  local band, bnot, bor, rshift = bit.band, bit.bnot, bit.bor, bit.rshift
   local cast, copy, fill = ffi.cast, ffi.copy, ffi.fill
   ffi.cdef [[
     typedef struct {
@@ -21,75 +21,107 @@ return function(E)
   local HEAD, CELL, WORDS_MAX, K = 48, 8, config.membership_words, config.column_count
   local rows, slots, membership, any_words = E.rows, E.slots, E.membership, config.any_words
   local NAME_CELL, BYTES_CELL = 65534, 65535
-  local class_words, class_columns, class_bytes = config.class_words, config.class_columns, config.class_bytes
+  local class_words, class_bytes = config.class_words, config.class_bytes
 
   local function padded(n) return band(n + 7, -8) end
 
   local function words_of(name) return any_words + (name > 0 and class_words[name] or 0) end
 
-  local function cells_size(columns, i)
-    local size = 0
-    for x = 1, #columns do
-      local slot = slots[i * K + columns[x]]
-      if slot.tag ~= 0 then size = size + CELL + padded(slot.len) end
+  -- Of each class the columns that its rows carry: those of class 0, then its own.
+  local class_columns, column_counts = {}, {}
+  for class = 0, config.name_count do
+    local columns, has = {}, {}
+    for _, list in ipairs { config.class_columns[0], config.class_columns[class] } do
+      for x = 1, #list do
+        if not has[list[x]] then columns[#columns + 1], has[list[x]] = list[x], true end
+      end
     end
-    return size
+    class_columns[class], column_counts[class] = ffi.new("int32_t[?]", #columns + 1, columns), #columns
   end
 
-  local function write_cell(at, column, tag, own, p, len)
-    local cell = cast(cellp, at)
+  -- ---- a batch captured -------------------------------------------------------------------------------------------------------------
+  -- Rows are written one behind the other on a stage and go to their traces many at a time: a trace's block grows once a batch, and no
+  -- pointer outlives a turn of a loop. Of each row its number and where it begins; of each touch how many bytes of it are there, and then
+  -- where its trace has them.
+  local STAGE_FULL = 1048576
+  local staged_rows, begins = E.buffer("int32_t", E.row_capacity + 1), E.buffer("int32_t", E.row_capacity + 1)
+  local sizes, ends = E.buffer("int32_t", E.row_capacity + 1), E.buffer("int32_t", E.row_capacity + 1)
+  local stage, stage_size, staged, stage_end = E.buffer("uint8_t", 2 * STAGE_FULL), 2 * STAGE_FULL, 0, 0
+
+  local function widen_stage(size)
+    local wider = E.buffer("uint8_t", 2 * size)
+    copy(wider, stage, stage_size)
+    stage, stage_size = wider, 2 * size
+  end
+
+  -- Let the traces have what stands on the stage: room for all of a touch first, for a trace may have several of them.
+  function E.deliver(states)
+    for k = 0, staged - 1 do
+      local touch = rows[staged_rows[k]].touch
+      sizes[touch] = sizes[touch] + cast(capturedp, stage + begins[k]).size
+    end
+    for k = 0, staged - 1 do
+      local r = rows[staged_rows[k]]
+      local more = sizes[r.touch]
+      if more > 0 then
+        local block = states[r.trace].captured
+        if block.n + more > block.cap then E.resize(block, block.n + more + rshift(block.n, 2), 1) end
+        sizes[r.touch], ends[r.touch], block.n = 0, block.n, block.n + more
+      end
+    end
+    for k = 0, staged - 1 do
+      local r, size = rows[staged_rows[k]], cast(capturedp, stage + begins[k]).size
+      copy(cast(u8p, states[r.trace].captured.p) + ends[r.touch], stage + begins[k], size)
+      ends[r.touch] = ends[r.touch] + size
+    end
+    staged, stage_end = 0, 0
+  end
+
+  local function stage_cell(at, column, tag, own, p, len)
+    local after = at + (CELL + padded(len))
+    if after > stage_size then widen_stage(after) end
+    local cell = cast(cellp, stage + at)
     cell.column, cell.tag, cell.own, cell.len = column, tag, own, len
-    copy(at + CELL, p, len)
-    return at + (CELL + padded(len))
+    copy(stage + at + CELL, p, len)
+    return after
   end
 
-  local function write_cells(at, columns, i)
-    local r, count = rows[i], 0
-    for x = 1, #columns do
+  -- Write the values that row i has of some columns; returns where they end and how many they are.
+  local function stage_values(at, i, columns, column_count)
+    local cells = 0
+    for x = 0, column_count - 1 do
       local column = columns[x]
       local slot = slots[i * K + column]
       if slot.tag ~= 0 then
-        -- An empty value may lie behind the last byte of its span.
-        local from = slot.p - r.p
-        at = write_cell(at, column, slot.tag, (from >= 0 and from <= r.plen) and 1 or 0, slot.p, slot.len)
-        count = count + 1
+        -- Whether it is of the span's own bytes: neither difference is negative. An empty value may lie behind the last of them.
+        local from = slot.p - rows[i].p
+        local own = tonumber(rshift(bnot(bor(from, rows[i].plen - from)), 63))
+        at, cells = stage_cell(at, column, slot.tag, own, slot.p, slot.len), cells + 1
       end
     end
-    return at, count
+    return at, cells
   end
 
-  -- Keep row i of the batch among the rows of its trace.
-  function E.capture(state, i)
-    local r = rows[i]
-    local name = r.name
-    local words = words_of(name)
-    local columns, own_columns = class_columns[0], class_columns[name]
-    local with_bytes = class_bytes[0] or class_bytes[name]
-    local size = HEAD + padded(4 * words) + cells_size(columns, i)
-    if name > 0 then size = size + cells_size(own_columns, i) else size = size + CELL + padded(r.nlen) end
-    if with_bytes then size = size + CELL + padded(r.plen) end
-    local block = state.captured
-    if block.n + size > block.cap then E.resize(block, block.n + size + rshift(block.n, 2), 1) end
-    local begin = cast(u8p, block.p) + block.n
-    local head = cast(capturedp, begin)
-    head.size, head.name, head.sid, head.pid, head.t0, head.t1, head.res = size, name, r.sid, r.pid, r.t0, r.t1, r.res
-    head.kind, head.status = r.kind, r.status
-    copy(begin + HEAD, membership + i * WORDS_MAX, 4 * words)
-    local at, count = write_cells(begin + (HEAD + padded(4 * words)), columns, i)
-    if name > 0 then
-      local more
-      at, more = write_cells(at, own_columns, i)
-      count = count + more
-    else
-      at = write_cell(at, NAME_CELL, 0x0a, 1, r.np, r.nlen)
-      count = count + 1
+  -- Keep n rows of a class of the batch; `picked` has their numbers. Their traces get them at the end.
+  function E.capture(states, class, picked, n)
+    local columns, column_count, words = class_columns[class], column_counts[class], words_of(class)
+    local with_bytes = class_bytes[0] or class_bytes[class]
+    local front = HEAD + padded(4 * words)
+    for k = 0, n - 1 do
+      if stage_end > STAGE_FULL then E.deliver(states) end
+      local i, begin = picked[k], stage_end
+      if begin + front > stage_size then widen_stage(begin + front) end
+      copy(stage + begin + HEAD, membership + i * WORDS_MAX, 4 * words)
+      local at, cells = stage_values(begin + front, i, columns, column_count)
+      local r = rows[i]
+      if class == 0 then at, cells = stage_cell(at, NAME_CELL, 0x0a, 1, r.np, r.nlen), cells + 1 end
+      if with_bytes then at, cells = stage_cell(at, BYTES_CELL, 0, 1, r.p, r.plen), cells + 1 end
+      local head = cast(capturedp, stage + begin)
+      head.size, head.name, head.sid, head.pid, head.t0, head.t1, head.res = at - begin, class, r.sid, r.pid, r.t0, r.t1, r.res
+      head.kind, head.status, head.cells = r.kind, r.status, cells
+      staged_rows[staged], begins[staged] = i, begin
+      staged, stage_end = staged + 1, at
     end
-    if with_bytes then
-      at = write_cell(at, BYTES_CELL, 0, 1, r.p, r.plen)
-      count = count + 1
-    end
-    head.cells = count
-    block.n = block.n + size
   end
 
   function E.mark_captured(state, marked)

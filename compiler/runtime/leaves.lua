@@ -111,13 +111,20 @@ return function(E)
     end
   end
 
-  local function capture(states, masks, lo, hi)
+  local picked = E.buffer("int32_t", E.row_capacity + 1)
+
+  -- The rows at lo .. hi of the order that a captured leaf selects; returns how many they are.
+  local function pick(masks, lo, hi)
+    local n = 0
     for k = lo, hi do
-      local i = order[k]
-      local some = 0
-      for x = 1, #masks, 2 do some = bor(some, band(membership[i * WORDS + masks[x]], masks[x + 1])) end
-      if some ~= 0 then E.capture(states[rows[i].trace], i) end
+      local at, some = order[k] * WORDS, 0
+      for x = 1, #masks, 2 do some = bor(some, band(membership[at + masks[x]], masks[x + 1])) end
+      if some ~= 0 then
+        picked[n] = order[k]
+        n = n + 1
+      end
     end
+    return n
   end
 
   local function finish(one, states, lo, hi)
@@ -153,8 +160,9 @@ return function(E)
     local states, lo = E.states(), 0
     for class = 0, NAMES do
       local hi = ends[class] - 1
-      if hi >= lo and #classes[class].masks > 0 then capture(states, classes[class].masks, lo, hi) end
+      if hi >= lo and #classes[class].masks > 0 then E.capture(states, class, picked, pick(classes[class].masks, lo, hi)) end
       lo = hi + 1
     end
+    E.deliver(states)
   end
 end
