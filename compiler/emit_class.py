@@ -1,7 +1,6 @@
 """The rows of one class in Lua: features, then leaves a word at a time, then what the states remember of them.
 
-Every loop is straight-line code over all rows of the class. A leaf with a pattern runs in a loop of its own, where the pattern is asked
-only if the rest of the leaf leaves it undecided. Counterpart of the whole: select in compiler/interpreter.py, span by span.
+Every loop is straight-line code over all rows of the class. Counterpart of the whole: select in compiler/interpreter.py, span by span.
 """
 
 from __future__ import annotations
@@ -12,8 +11,7 @@ from dataclasses import dataclass
 from compiler import ir
 from compiler import lua_tree as lua
 from compiler.emit_chunk import Chunk
-from compiler.emit_leaf import SIGN_COUNT_MAX, Features, LeafBits, NotBitsError, Reading, Source, bits
-from compiler.emit_predicate import pattern_matcher
+from compiler.emit_leaf import SIGN_COUNT_MAX, Features, LeafBits, NotBitsError, Source, bits
 from compiler.emit_selection import member_bit, signed
 from compiler.engine_layout import COUNTER_SIZES, TEXT_TAGS, WORD_BITS, ColumnKind, Leaf, NameClass
 from compiler.kinds import KIND_NAMES, STATUS_NAMES
@@ -39,16 +37,14 @@ def class_code(number: int, one: NameClass, chunk: Chunk) -> ClassCode:
     """Return the code of a class; `general` holds the local numbers of leaves that have no form as bits."""
     features = Features(chunk)
     fast: list[Leaf] = []
-    with_patterns: list[Leaf] = []
     general: set[int] = set()
     for leaf in one.leaves:
         try:
-            reader = LeafBits(features)
-            leaf_true(leaf, reader, Reading.EXACT)
-            (with_patterns if reader.patterns else fast).append(leaf)
+            leaf_true(leaf, LeafBits(features))
+            fast.append(leaf)
         except NotBitsError:
             general.add(leaf.local)
-    loops, used = _loops(fast, with_patterns, features, chunk)
+    loops, used = _loops(fast, features, chunk)
     width = max(1, len(features.sources))
     calls = [lua.Run(lua.call("E.add_loop", lua.Number(number), loop)) for loop in loops]
     declared = [_feature(number, place, source, width, chunk) for place, source in enumerate(features.sources) if place in used]
@@ -56,30 +52,26 @@ def class_code(number: int, one: NameClass, chunk: Chunk) -> ClassCode:
     return ClassCode(width, [sized, *declared, *calls], general)
 
 
-def leaf_true(leaf: Leaf, reader: LeafBits, reading: Reading) -> lua.Expr:
+def leaf_true(leaf: Leaf, reader: LeafBits) -> lua.Expr:
     """Return the bit that a leaf selects a row."""
     key = leaf.key
     parts: list[lua.Expr] = []
     if isinstance(key.base, ir.Root):
-        parts.append(reader.of(_NO_PARENT, reading).true)
+        parts.append(reader.of(_NO_PARENT).true)
     if key.where is not None:
-        parts.append(reader.of(key.where, reading).true)
+        parts.append(reader.of(key.where).true)
     if key.not_true is not None:
-        parts.append(bits("bnot", reader.of(key.not_true, reading.contrary).true))
+        parts.append(bits("bnot", reader.of(key.not_true).true))
     return bits("band", *parts) if parts else lua.Number(1)
 
 
-def _loops(fast: Sequence[Leaf], with_patterns: Sequence[Leaf], features: Features, chunk: Chunk) -> tuple[list[lua.Expr], set[int]]:
+def _loops(fast: Sequence[Leaf], features: Features, chunk: Chunk) -> tuple[list[lua.Expr], set[int]]:
     loops: list[lua.Expr] = []
     used: set[int] = set()
     for word_leaves in _by_word(fast, chunk):
         for part, reader in _parts(word_leaves, features):
             loops.append(_word_loop(part, reader, features, chunk))
             used |= reader.used.keys()
-    for leaf in with_patterns:
-        loop, reader = _pattern_loop(leaf, features, chunk)
-        loops.append(loop)
-        used |= reader.used.keys()
     return loops, used
 
 
@@ -98,7 +90,7 @@ def _parts(leaves: Sequence[Leaf], features: Features) -> Iterator[tuple[list[Le
         if part and (len(part) >= _PARTS_MAX or len(reader.signs) > SIGN_COUNT_MAX or len(reader.used) > SIGN_COUNT_MAX):
             yield part, reader
             part, reader = [], LeafBits(features)
-        leaf_true(leaf, reader, Reading.EXACT)
+        leaf_true(leaf, reader)
         if part and reader.local_count > _LOCALS_MAX:
             yield part, _read(part, features)
             part, reader = [], _read([leaf], features)
@@ -110,14 +102,14 @@ def _parts(leaves: Sequence[Leaf], features: Features) -> Iterator[tuple[list[Le
 def _read(leaves: Sequence[Leaf], features: Features) -> LeafBits:
     reader = LeafBits(features)
     for leaf in leaves:
-        leaf_true(leaf, reader, Reading.EXACT)
+        leaf_true(leaf, reader)
     return reader
 
 
 def _word_loop(leaves: Sequence[Leaf], reader: LeafBits, features: Features, chunk: Chunk) -> lua.Expr:
     """Return the loop that sets the bits of some leaves of one word."""
     word = member_bit(chunk, leaves[0])[0]
-    found = [_placed(leaf_true(leaf, reader, Reading.EXACT), leaf.local % WORD_BITS) for leaf in leaves]
+    found = [_placed(leaf_true(leaf, reader), leaf.local % WORD_BITS) for leaf in leaves]
     body = [*_inputs(reader, features), _set_bits(word, bits("bor", *found))]
     return _loop(body)
 
@@ -164,28 +156,8 @@ def _word_of(name: lua.Expr) -> str:
     return name.word
 
 
-def _pattern_loop(leaf: Leaf, features: Features, chunk: Chunk) -> tuple[lua.Expr, LeafBits]:
-    reader = LeafBits(features)
-    exact = leaf_true(leaf, reader, Reading.EXACT)
-    most, least = leaf_true(leaf, reader, Reading.MOST), leaf_true(leaf, reader, Reading.LEAST)
-    undecided = lua.Binary("~=", bits("band", bits("bxor", most, least), lua.Number(1)), lua.Number(0))
-    asked: list[lua.Statement] = []
-    for (column, text), number in reader.patterns.items():
-        place = lua.Binary("+", LO, K)
-        matched = lua.call("FEATURE.matches", place, lua.Number(column), pattern_matcher(text, chunk))
-        asked.append(lua.Local(("m" + str(number),), (matched,)))
-    found = lua.Name("found")
-    body = [
-        *_inputs(reader, features),
-        lua.Local(("found",), (least,)),
-        lua.If(undecided, (*asked, lua.Assign(found, exact))),
-        _set_bits(member_bit(chunk, leaf)[0], _placed(found, leaf.local % WORD_BITS)),
-    ]
-    return _loop(body), reader
-
-
 def _feature(class_id: int, place: int, source: Source, width: int, chunk: Chunk) -> lua.Statement:
-    """Declare a feature: what it is of, and the texts that it tells apart."""
+    """Declare a feature: what it is of, the texts that it tells apart, and its patterns with their bits."""
     texts: list[lua.Expr] = []
     if source.kind in {"span:kind", "span:status"}:
         names = KIND_NAMES if source.kind == "span:kind" else STATUS_NAMES
@@ -196,7 +168,9 @@ def _feature(class_id: int, place: int, source: Source, width: int, chunk: Chunk
     tag = TEXT_TAGS.get(kinds.get(source.column, ColumnKind.ANY), 0x0A)
     arguments = (class_id, place, width, source.column, tag)
     kind = lua.Text(source.kind.encode())
-    return lua.Run(lua.call("E.add_feature", *(lua.Number(one) for one in arguments), kind, lua.Table(tuple(texts))))
+    patterns = [(chunk.pattern(test), signed(1 << bit)) for test, bit in source.tests.items() if isinstance(test, str)]
+    tables = [lua.Table(tuple(texts)), lua.Table(tuple(lua.Table(tuple(map(lua.Number, one))) for one in patterns))]
+    return lua.Run(lua.call("E.add_feature", *(lua.Number(one) for one in arguments), kind, *tables))
 
 
 # ---- what states remember ---------------------------------------------------------------------------------------------------------------

@@ -1,14 +1,15 @@
 """Leaves as bit algebra over features, a word of membership at a time. Counterpart: predicate in compiler/interpreter.py.
 
 Of each side of a connective it takes one bit: that it is true, or that it is false; the one of a negation is the other of its body, so
-nothing is said twice. What has no such form (arithmetic, comparisons of two attributes, events and links, …) is left to emit_predicate.py.
+nothing is said twice. A pattern is a test of a feature like any other: it is asked once of a row, however many leaves ask it. What has no
+such form (arithmetic, comparisons of two attributes, events and links, …) is left to emit_predicate.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from typing import TypeAlias
 
 from compiler import ir
 from compiler import lua_tree as lua
@@ -23,9 +24,9 @@ ATOM_COUNT_MAX = 40
 # Connectives inside of each other: LuaJIT gives a function 250 registers, three for each call that waits for an argument.
 DEPTH_MAX = 12
 SIGN_COUNT_MAX = 60
-TEXT_BIT_FIRST, TEXT_BIT_COUNT = 5, 26
+TEST_BIT_FIRST, TEST_BIT_COUNT = 5, 26
 
-_ZERO, _ONE = lua.Number(0), lua.Number(1)
+_ONE = lua.Number(1)
 # Numbers of a list that are compared one by one; a longer list is looked up.
 _NUMBERS_MAX = 16
 _ESCAPED = frozenset(rb"\.+*?()|[]{}^$")
@@ -42,25 +43,29 @@ def bits(function: str, *arguments: lua.Expr) -> lua.Expr:
     return lua.Call(lua.Name(function), tuple(found))
 
 
+# That a value is one of some texts, in order; or the text of a pattern that it matches.
+Test: TypeAlias = tuple[bytes, ...] | str
+
+
 @dataclass(slots=True)
 class Source:
-    """A column of features; `texts` gives each text the bits of the tests that it passes."""
+    """A column of features: `tests` are its bits, `texts` gives each text those of the tests that it passes."""
 
     kind: str
     column: int = 0
     texts: dict[bytes, int] = field(default_factory=dict)
-    tests: dict[tuple[bytes, ...], int] = field(default_factory=dict)
+    tests: dict[Test, int] = field(default_factory=dict)
 
-    def bit(self, texts: Sequence[bytes]) -> int | None:
-        """Return the bit that says that a value is one of some texts; None where all bits are taken."""
-        key = tuple(sorted(set(texts)))
-        if key not in self.tests:
-            if len(self.tests) == TEXT_BIT_COUNT:
+    def bit(self, test: Test) -> int | None:
+        """Return the bit that says that a value passes a test; None where all bits are taken."""
+        if test not in self.tests:
+            if len(self.tests) == TEST_BIT_COUNT:
                 return None
-            self.tests[key] = TEXT_BIT_FIRST + len(self.tests)
-            for text in key:
-                self.texts[text] = self.texts.get(text, 0) | 1 << self.tests[key]
-        return self.tests[key]
+            self.tests[test] = TEST_BIT_FIRST + len(self.tests)
+            if isinstance(test, tuple):
+                for text in test:
+                    self.texts[text] = self.texts.get(text, 0) | 1 << self.tests[test]
+        return self.tests[test]
 
 
 class Features:
@@ -93,16 +98,17 @@ class Features:
         self._numbers.setdefault((kind, column), []).append(number)
         return number
 
-    def text_bit(self, path: ir.Value, texts: Sequence[bytes]) -> tuple[int, int] | None:
-        """Return feature and bit of a test of texts."""
-        for number in self.source(path) or ():
-            bit = self.sources[number].bit(texts)
+    def test_bit(self, path: ir.Value, test: Test) -> tuple[int, int] | None:
+        """Return feature and bit of a test; None where the value has no feature."""
+        found = self.source(path)
+        if found is None:
+            return None
+        for number in found:
+            bit = self.sources[number].bit(test)
             if bit is not None:
                 return number, bit
-        if not self.source(path):
-            return None
-        number = self._new(self.sources[self.source(path)[0]].kind, self.sources[self.source(path)[0]].column)  # type: ignore[index]  # it has one
-        return number, self.sources[number].bit(texts) or TEXT_BIT_FIRST
+        number = self._new(self.sources[found[0]].kind, self.sources[found[0]].column)
+        return number, self.sources[number].bit(test) or TEST_BIT_FIRST
 
 
 @dataclass(slots=True)
@@ -111,19 +117,6 @@ class Bits:
 
     true: lua.Expr
     false: lua.Expr
-
-
-class Reading(Enum):
-    """How patterns are read: as what they say, or so that the predicate is true of as much, or as little, as they could make it."""
-
-    EXACT = auto()
-    MOST = auto()
-    LEAST = auto()
-
-    @property
-    def contrary(self) -> Reading:
-        """The reading for what is negated."""
-        return {Reading.MOST: Reading.LEAST, Reading.LEAST: Reading.MOST}.get(self, self)
 
 
 class NotBitsError(Exception):
@@ -138,18 +131,16 @@ class LeafBits:
         self.used: dict[int, None] = {}
         self.numbers: dict[int, None] = {}
         self.signs: dict[tuple[str, int, float], lua.Expr] = {}
-        self.patterns: dict[tuple[int, str], int] = {}
         self.atoms = 0
-        self._reading = Reading.EXACT
 
     @property
     def local_count(self) -> int:
         """The locals that a loop needs for what was read so far."""
         return len(self.used) + len(self.numbers) + len(self.signs)
 
-    def of(self, node: ir.Predicate, reading: Reading) -> Bits:
+    def of(self, node: ir.Predicate) -> Bits:
         """Return the bits of a predicate; raises NotBitsError where it has none, or is too long for one loop."""
-        self.atoms, self._reading = 0, reading
+        self.atoms = 0
         return self._bits(node)
 
     def _bits(self, node: ir.Predicate, depth: int = 0) -> Bits:
@@ -257,28 +248,25 @@ class LeafBits:
     def _is_text(self, value: ir.Value, texts: Sequence[bytes]) -> Bits:
         if isinstance(value, ir.Intrinsic) and value.name in {"span:duration", "span:parentID"}:
             raise NotBitsError
-        found = self.features.text_bit(value, texts)
-        if found is None:
-            raise NotBitsError
-        feature = self._use(found[0])
-        equal = bits("rshift", feature, lua.Number(found[1]))
-        return Bits(equal, bits("band", bits("rshift", feature, lua.Number(4)), bits("bnot", equal)))
+        return self._tested(value, tuple(sorted(set(texts))))
 
     def _matched(self, value: ir.Value, pattern: str) -> Bits:
         found = self.features.source(value)
         if found is None or self.features.sources[found[0]].kind != "slot":
             raise NotBitsError
-        key = (self.features.sources[found[0]].column, pattern)
-        name = lua.Name("m" + str(self.patterns.setdefault(key, len(self.patterns))))
-        is_text = bits("rshift", self._use(found[0]), lua.Number(4))
-        if self._reading is not Reading.EXACT:
-            extreme = is_text if self._reading is Reading.MOST else _ZERO
-            return Bits(extreme, extreme)
-        return Bits(bits("band", is_text, name), bits("band", is_text, bits("bnot", name)))
+        return self._tested(value, pattern)
+
+    def _tested(self, value: ir.Value, test: Test) -> Bits:
+        found = self.features.test_bit(value, test)
+        if found is None:
+            raise NotBitsError
+        feature = self._use(found[0])
+        passed = bits("rshift", feature, lua.Number(found[1]))
+        return Bits(passed, bits("band", bits("rshift", feature, lua.Number(4)), bits("bnot", passed)))
 
 
 def _literal_pattern(word: str, part: str) -> str:
-    """Return the pattern of a text test, which becomes a literal again (pattern_dfa.py)."""
+    """Return the pattern of a text test."""
     quoted = "".join(("\\" if ord(character) in _ESCAPED else "") + character for character in part)
     pattern = {"contains": quoted, "startswith": "^" + quoted, "endswith": quoted + "$"}[word]
     if not hasattr(parse_pattern(pattern), "matches"):

@@ -1,16 +1,14 @@
-"""Makes of a pattern what decides it fastest: a literal to compare with, or one table over bytes, or else its program.
+"""Makes of a pattern what decides it fastest: one table over bytes, or else its program.
 
-All three read UTF-8 and agree with `Pattern.matches` on every string of bytes, ill-formed ones included. `runtime/patterns.lua` runs them.
+Both read UTF-8 and agree with `Pattern.matches` on every string of bytes, ill-formed ones included. `runtime/patterns.lua` runs them.
 """
 
 from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
-from compiler.pattern_match import Op
 from compiler.pattern_minimise import blocks_of
 from compiler.pattern_nfa import Nfa, nfa_of
 from compiler.pattern_subsets import DEAD, MATCHED, determinise
@@ -18,27 +16,10 @@ from compiler.pattern_subsets import DEAD, MATCHED, determinise
 if TYPE_CHECKING:
     from compiler.pattern import Pattern
 
-__all__ = ["Automaton", "Dfa", "Literal", "LiteralKind", "Nfa", "automaton_of", "build_dfa", "literal_of", "nfa_of"]
+__all__ = ["Automaton", "Dfa", "Nfa", "automaton_of", "build_dfa", "nfa_of"]
 
 STATES_MAX = 4096
 ENTRIES_MAX = 1 << 16
-
-
-class LiteralKind(StrEnum):
-    """Where a text has to hold the bytes of a literal."""
-
-    CONTAINS = "contains"
-    PREFIX = "prefix"
-    SUFFIX = "suffix"
-    EXACT = "exact"
-
-
-@dataclass(frozen=True, slots=True)
-class Literal:
-    """Bytes, perhaps none, that a text holds if it matches."""
-
-    kind: LiteralKind
-    text: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,41 +50,12 @@ class Dfa:
         return state == self.matched or state >= self.accepting_from
 
 
-Automaton: TypeAlias = Literal | Dfa | Nfa
+Automaton: TypeAlias = Dfa | Nfa
 
 
 def automaton_of(pattern: Pattern) -> Automaton:
     """Return the fastest form of any pattern; work is bounded, some 200 ms at most."""
-    return literal_of(pattern) or build_dfa(pattern) or nfa_of(pattern)
-
-
-def literal_of(pattern: Pattern) -> Literal | None:
-    """Return the literal that decides a pattern; None if it takes more: a class, a choice, a repetition without bound."""
-    program = pattern.matcher.program[:-1]
-    sets = pattern.matcher.sets
-    begin, end = 0, len(program)
-    while begin < end and program[begin][0] in (Op.BEGIN, Op.END):
-        begin += 1
-    while end > begin and program[end - 1][0] in (Op.BEGIN, Op.END):
-        end -= 1
-    characters = []
-    for op, index, _ in program[begin:end]:
-        if op is not Op.CHARACTER or len(sets[index]) != 1 or sets[index][0][0] != sets[index][0][1]:
-            return None
-        characters.append(chr(sets[index][0][0]))
-    before = {op for op, _, _ in program[:begin]}
-    after = {op for op, _, _ in program[end:]}
-    if not characters:
-        before = after = before | after
-    elif Op.END in before or Op.BEGIN in after:
-        return None
-    kinds = {
-        (False, False): LiteralKind.CONTAINS,
-        (True, False): LiteralKind.PREFIX,
-        (False, True): LiteralKind.SUFFIX,
-        (True, True): LiteralKind.EXACT,
-    }
-    return Literal(kinds[Op.BEGIN in before, Op.END in after], "".join(characters).encode())
+    return build_dfa(pattern) or nfa_of(pattern)
 
 
 def build_dfa(pattern: Pattern) -> Dfa | None:

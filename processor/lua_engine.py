@@ -15,7 +15,7 @@ from typing import Literal as Exactly
 import lupa.luajit21 as luajit
 
 from compiler.engine_program import LIBRARIES, RUNTIME, runtime_source
-from compiler.pattern_dfa import Dfa, Literal, Nfa, automaton_of
+from compiler.pattern_dfa import Dfa, Nfa, automaton_of
 from processor.trace_engine import EngineLostError
 
 if TYPE_CHECKING:
@@ -242,10 +242,8 @@ def _key(key: object) -> object:
     return key.encode() if isinstance(key, str) else key
 
 
-def _form(automaton: Dfa | Literal | Nfa) -> list[object]:
+def _form(automaton: Dfa | Nfa) -> list[object]:
     """Return the kind of an automaton and the fields that runtime/patterns.lua makes a matcher of, arrays as bytes."""
-    if isinstance(automaton, Literal):
-        return [b"literal", automaton.kind.value.encode(), automaton.text]
     if isinstance(automaton, Dfa):
         return [b"dfa", automaton.classes, automaton.class_count, automaton.table.tobytes(), automaton.start, automaton.accepting_from]
     fields = {name: getattr(automaton, name) for name in automaton.__slots__}

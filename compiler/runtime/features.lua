@@ -5,7 +5,7 @@
 -- truths than these (an array, a whole number beyond 2^53) leaves its row odd: it is asked again in full generality (leaves.lua).
 return function(E)
   local ffi, bit, C, config = E.ffi, E.bit, E.C, E.config
-  local band, bor, bxor, lshift, rol, rshift = bit.band, bit.bor, bit.bxor, bit.lshift, bit.rol, bit.rshift
+  local band, bor, bxor, arshift, lshift, rol, rshift = bit.band, bit.bor, bit.bxor, bit.arshift, bit.lshift, bit.rol, bit.rshift
   local cast = ffi.cast
   local i32p, f64p = ffi.typeof("const packed_i32 *"), ffi.typeof("const packed_f64 *")
   local rows, slots, order, K = E.rows, E.slots, E.order, config.column_count
@@ -124,11 +124,43 @@ return function(E)
     end
   end
 
-  -- Whether a pattern matches the string in a slot, as a bit.
-  function FEATURE.matches(k, column, matcher)
-    local s = slots[order[k] * K + column]
-    if s.tag ~= 0x0a then return 0 end
-    return matcher(s.p, s.len) and 1 or 0
+  local function each(lo, hi, column, feature, width, match, bits)
+    for k = 0, hi - lo do
+      local s = slots[order[lo + k] * K + column]
+      local at = k * width + feature
+      if s.tag == 0x0a and match(s.p, s.len) then F[at] = bor(F[at], bits) end
+    end
+  end
+
+  -- A number in a variable of a loop is a double, which a pointer kept over a turn would make worse: both are loaded anew.
+  local function automaton(lo, hi, column, feature, width, class, following, start, last, bits)
+    for k = 0, hi - lo do
+      local slot = order[lo + k] * K + column
+      if slots[slot].tag == 0x0a then
+        local n, state = slots[slot].len, start
+        for i = 0, n - 1, 4 do
+          local p = slots[slot].p + i
+          local a, b, c = arshift(i + 1 - n, 31), arshift(i + 2 - n, 31), arshift(i + 3 - n, 31)
+          state = following[state + class[p[0]]]
+          state = following[state + band(class[p[band(a, 1)]], a)]
+          state = following[state + band(class[p[band(b, 2)]], b)]
+          state = following[state + band(class[p[band(c, 3)]], c)]
+          if state <= last + 1 then break end
+        end
+        local at = k * width + feature
+        F[at] = bor(F[at], band(following[state + last], bits))
+      end
+    end
+  end
+
+  -- Adds the bits of a pattern to the rows whose text matches.
+  function FEATURE.patterns(lo, hi, column, feature, width, pattern, bits)
+    local one = E.automata[pattern]
+    if one then
+      automaton(lo, hi, column, feature, width, one.class, one.following, one.start, one.last, bits)
+    else
+      each(lo, hi, column, feature, width, E.matchers[pattern], bits)
+    end
   end
 
   -- Words of a table, from 0.

@@ -58,8 +58,8 @@ return function(E)
     return E.text_table(tag, entries)
   end
 
-  function E.add_feature(class, place, width, column, tag, kind, texts)
-    local feature = { place = place, width = width, column = column, kind = kind }
+  function E.add_feature(class, place, width, column, tag, kind, texts, patterns)
+    local feature = { place = place, width = width, column = column, kind = kind, patterns = patterns }
     if kind == "span:kind" or kind == "span:status" then
       feature.words = FEATURE.words(texts)
     elseif #texts > 0 then
@@ -75,6 +75,7 @@ return function(E)
     ["span:parentID"] = function(f, lo, hi) FEATURE.parents(lo, hi, f.place, f.width) end,
     slot = function(f, lo, hi)
       if f.texts then FEATURE.texts(lo, hi, f.column, f.place, f.width, f.texts) else FEATURE.values(lo, hi, f.column, f.place, f.width) end
+      for x = 1, #f.patterns do FEATURE.patterns(lo, hi, f.column, f.place, f.width, f.patterns[x][1], f.patterns[x][2]) end
     end,
   }
 

@@ -1,15 +1,9 @@
--- Runs the forms that compiler/pattern_dfa.py makes of patterns. Returns function(ffi, bit) -> {dfa, literal, nfa}: each makes of the fields
+-- Runs the forms that compiler/pattern_dfa.py makes of patterns. Returns function(ffi, bit) -> {dfa, nfa}: each makes of the fields
 -- of its form, arrays and bytes as Lua strings of them, a function match(p, len) -> boolean over len bytes from p, a `const uint8_t*`.
 -- A match function keeps its own copies of the tables, so no string has to be kept alive for it. Time is linear in len.
 
 return function(ffi, bit)
-  local band, bor, lshift, rshift = bit.band, bit.bor, bit.lshift, bit.rshift
-  local C = ffi.C
-
-  ffi.cdef [[
-    int memcmp(const void *, const void *, size_t);
-    void *memmem(const void *, size_t, const void *, size_t);
-  ]]
+  local band, bor, arshift, lshift, rshift = bit.band, bit.bor, bit.arshift, bit.lshift, bit.rshift
 
   local function copied(element, bytes)
     local count = #bytes / ffi.sizeof(element)
@@ -18,51 +12,37 @@ return function(ffi, bit)
     return array, count
   end
 
-  -- States are named by their rows. The dead and the matched state lead to themselves, so it is enough to look for them now and then.
+  -- A row of the table, by which a state is named: the state itself, for what stands behind the text; what follows each class, from 1; and
+  -- -1 where the state matches at the end of the text, else 0. So a text is read in steps of four bytes, whatever its length. The dead and
+  -- the matched state lead to themselves, it is enough to look for them now and then. Returns the match function and what it runs.
   local function dfa(classes_bytes, class_count, table_bytes, start, accepting_from)
-    local class = copied("uint8_t", classes_bytes)
-    local following = copied("int32_t", table_bytes)
-    local matched = class_count
-    return function(p, len)
-      local state, i = start, 0
-      while i + 4 <= len do
+    local class = ffi.new("uint16_t[256]")
+    for byte = 0, 255 do class[byte] = classes_bytes:byte(byte + 1) + 1 end
+    local given, count = copied("int32_t", table_bytes)
+    local last = class_count + 1
+    local following = ffi.new("int32_t[?]", count / class_count * (last + 1))
+    for row = 0, count / class_count - 1 do
+      local state, from = row * (last + 1), row * class_count
+      following[state] = state
+      for c = 0, class_count - 1 do following[state + 1 + c] = given[from + c] / class_count * (last + 1) end
+      following[state + last] = (row == 1 or from >= accepting_from) and -1 or 0
+    end
+    start = start / class_count * (last + 1)
+
+    local function match(p, len)
+      local state = start
+      for i = 0, len - 1, 4 do
+        local a, b, c = arshift(i + 1 - len, 31), arshift(i + 2 - len, 31), arshift(i + 3 - len, 31)
         state = following[state + class[p[i]]]
-        state = following[state + class[p[i + 1]]]
-        state = following[state + class[p[i + 2]]]
-        state = following[state + class[p[i + 3]]]
-        if state <= matched then return state == matched end
-        i = i + 4
+        state = following[state + band(class[p[i + band(a, 1)]], a)]
+        state = following[state + band(class[p[i + band(b, 2)]], b)]
+        state = following[state + band(class[p[i + band(c, 3)]], c)]
+        if state <= last + 1 then break end
       end
-      if i < len then state = following[state + class[p[i]]] end
-      if i + 1 < len then state = following[state + class[p[i + 1]]] end
-      if i + 2 < len then state = following[state + class[p[i + 2]]] end
-      return state == matched or state >= accepting_from
+      return following[state + last] ~= 0
     end
-  end
 
-  local literal_kinds = {}
-
-  function literal_kinds.contains(text, size)
-    return function(p, len) return len >= size and C.memmem(p, len, text, size) ~= nil end
-  end
-
-  function literal_kinds.prefix(text, size)
-    return function(p, len) return len >= size and C.memcmp(p, text, size) == 0 end
-  end
-
-  function literal_kinds.suffix(text, size)
-    return function(p, len) return len >= size and C.memcmp(p + (len - size), text, size) == 0 end
-  end
-
-  function literal_kinds.exact(text, size)
-    return function(p, len) return len == size and C.memcmp(p, text, size) == 0 end
-  end
-
-  local function literal(kind, text_bytes)
-    if text_bytes == "" and kind ~= "exact" then
-      return function() return true end
-    end
-    return literal_kinds[kind](copied("uint8_t", text_bytes), #text_bytes)
+    return match, { class = class, following = following, start = start, last = last }
   end
 
   -- The instructions of an Nfa; FAIL, 3, goes nowhere.
@@ -296,5 +276,5 @@ return function(ffi, bit)
     end
   end
 
-  return { dfa = dfa, literal = literal, nfa = nfa }
+  return { dfa = dfa, nfa = nfa }
 end

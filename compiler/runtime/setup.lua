@@ -8,10 +8,10 @@ E.skew = ffi.cast("int64_t", skew)
 E.relations = libraries.relations(ffi, libraries.sweep(ffi, bit))
 E.exact = libraries.exact(ffi, bit)
 local kinds = libraries.patterns(ffi, bit)
-E.matchers = {}
+E.matchers, E.automata = {}, {}
 for k = 1, #forms do
   local form = forms[k]
-  E.matchers[k] = kinds[form[1]](unpack(form, 2))
+  E.matchers[k], E.automata[k] = kinds[form[1]](unpack(form, 2))
 end
 
 E.membership = E.buffer("int32_t", (E.row_capacity + 1) * config.membership_words)

@@ -9,7 +9,7 @@ from pathlib import Path
 from lupa import luajit21
 
 import compiler
-from compiler.pattern_dfa import Automaton, Dfa, Literal
+from compiler.pattern_dfa import Automaton, Dfa
 
 RUNTIME = Path(compiler.__file__).parent / "runtime" / "patterns.lua"
 # No global is read or written.
@@ -59,11 +59,8 @@ class LuaPatterns:
         return match
 
     def _made(self, form: Automaton) -> object:
-        if isinstance(form, Literal):
-            return self._forms[b"literal"](form.kind.encode(), form.text)
         if isinstance(form, Dfa):
-            return self._forms[b"dfa"](form.classes, form.class_count, form.table.tobytes(), form.start, form.accepting_from)
-        fields = {
-            name.encode(): value if isinstance(value, bytes | bool | int) else value.tobytes() for name, value in asdict(form).items()
-        }
-        return self._forms[b"nfa"](self._lua.table_from(fields))
+            fields = (form.classes, form.class_count, form.table.tobytes(), form.start, form.accepting_from)
+            return self._forms[b"dfa"](*fields)[0]
+        named = {name.encode(): value if isinstance(value, bytes | bool | int) else value.tobytes() for name, value in asdict(form).items()}
+        return self._forms[b"nfa"](self._lua.table_from(named))

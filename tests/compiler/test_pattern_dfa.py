@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from compiler.pattern import Pattern
-from compiler.pattern_dfa import ENTRIES_MAX, STATES_MAX, Automaton, Dfa, Literal, LiteralKind, automaton_of, build_dfa, literal_of, nfa_of
+from compiler.pattern_dfa import ENTRIES_MAX, STATES_MAX, Automaton, automaton_of, build_dfa, nfa_of
 from compiler.pattern_minimise import blocks_of
 from tests.compiler.lua_patterns import LuaPatterns, Match
 from tests.compiler.written_patterns import PATTERNS, options, pattern
@@ -81,9 +81,9 @@ def says(found: Pattern, text: bytes) -> bool:
 
 def forms(found: Pattern) -> list[tuple[str, Match]]:
     """Every form that decides the pattern, in Python and in Lua."""
-    table, literal = build_dfa(found), literal_of(found)
+    table = build_dfa(found)
     runs: list[tuple[str, Match]] = [] if table is None else [("dfa", table.matches)]
-    in_lua: tuple[Automaton | None, ...] = (nfa_of(found), table, literal)
+    in_lua: tuple[Automaton | None, ...] = (nfa_of(found), table)
     for form in in_lua:
         if form is None:
             continue
@@ -145,25 +145,6 @@ def test_every_form_of_a_real_pattern_agrees_with_the_matcher(text: str, words: 
 
 
 @pytest.mark.parametrize(
-    ("text", "kind", "literal"),
-    [
-        ("admin", "contains", "admin"),
-        ("^/api/", "prefix", "/api/"),
-        (r"\.js$", "suffix", ".js"),
-        (r"\A^a\z$", "exact", "a"),
-        ("", "contains", ""),
-        ("^", "prefix", ""),
-        ("$^", "exact", ""),
-        ("(a)(?:b{3})é", "contains", "abbbé"),
-        ("(?i)^404$", "exact", "404"),
-        (r"\Qa.b\E", "contains", "a.b"),
-    ],
-)
-def test_a_pattern_of_characters_alone_is_a_literal(text: str, kind: str, literal: str) -> None:
-    assert literal_of(pattern(text)) == Literal(LiteralKind(kind), literal.encode())
-
-
-@pytest.mark.parametrize(
     ("text", "before", "matched", "after"),
     [
         ("abc", "a", "b", "c"),
@@ -184,13 +165,8 @@ def test_what_stands_around_a_text_is_not_read(text: str, before: str, matched: 
         assert not match(matched.encode())
 
 
-@pytest.mark.parametrize("text", ["a|b", "[ab]", ".", "a?", "a*", "(?i)a", "$a", "a^", "(?:a|)"])
-def test_a_pattern_with_a_choice_is_no_literal(text: str) -> None:
-    assert literal_of(pattern(text)) is None
-
-
-def test_an_automaton_is_a_literal_else_a_table_else_a_program() -> None:
-    assert [type(automaton_of(pattern(text))).__name__ for text in ("abc", "ab+c", "(a|b)*a(a|b){99}")] == ["Literal", "Dfa", "Nfa"]
+def test_an_automaton_is_a_table_else_a_program() -> None:
+    assert [type(automaton_of(pattern(text))).__name__ for text in ("abc", "ab+c", "(a|b)*a(a|b){99}")] == ["Dfa", "Dfa", "Nfa"]
 
 
 @pytest.mark.parametrize(
@@ -251,12 +227,12 @@ def test_states_share_a_block_exactly_if_no_text_tells_them_apart(automaton: tup
 def test_any_pattern_gets_a_form_of_bounded_size_in_bounded_time(text: str) -> None:
     found = pattern(text)
     started = time.process_time()
-    form = literal_of(found) or build_dfa(found)
+    form = build_dfa(found)
     program = nfa_of(found)
     assert time.process_time() - started < 1.5
     assert len(program.ops) <= 10_001
     assert len(program.lows) <= 2 * len(text) + 2
-    if isinstance(form, Dfa):
+    if form is not None:
         assert len(form.table) <= ENTRIES_MAX
         assert len(form.table) // form.class_count <= STATES_MAX
 
