@@ -21,14 +21,14 @@ return function(E)
   local HEAD, CELL, WORDS_MAX, K = 48, 8, config.membership_words, config.column_count
   local rows, slots, membership, any_words = E.rows, E.slots, E.membership, config.any_words
   local NAME_CELL, BYTES_CELL = 65534, 65535
-  local class_words, class_bytes = config.class_words, config.class_bytes
+  local class_words, NAME_COLUMN = config.class_words, config.name_column
 
   local function padded(n) return band(n + 7, -8) end
 
   local function words_of(name) return any_words + (name > 0 and class_words[name] or 0) end
 
-  -- Of each class the columns that its rows carry: those of class 0, then its own.
-  local class_columns, column_counts = {}, {}
+  -- Of each class the columns that its rows carry, those of class 0 before its own, and whether they carry the span's bytes.
+  local class_columns, column_counts, carries_bytes = {}, {}, {}
   for class = 0, config.name_count do
     local columns, has = {}, {}
     for _, list in ipairs { config.class_columns[0], config.class_columns[class] } do
@@ -37,6 +37,7 @@ return function(E)
       end
     end
     class_columns[class], column_counts[class] = ffi.new("int32_t[?]", #columns + 1, columns), #columns
+    carries_bytes[class] = config.class_bytes[0] or config.class_bytes[class]
   end
 
   -- ---- a batch captured -------------------------------------------------------------------------------------------------------------
@@ -105,7 +106,6 @@ return function(E)
   -- Keep n rows of a class of the batch; `picked` has their numbers. Their traces get them at the end.
   function E.capture(states, class, picked, n)
     local columns, column_count, words = class_columns[class], column_counts[class], words_of(class)
-    local with_bytes = class_bytes[0] or class_bytes[class]
     local front = HEAD + padded(4 * words)
     for k = 0, n - 1 do
       if stage_end > STAGE_FULL then E.deliver(states) end
@@ -115,7 +115,7 @@ return function(E)
       local at, cells = stage_values(begin + front, i, columns, column_count)
       local r = rows[i]
       if class == 0 then at, cells = stage_cell(at, NAME_CELL, 0x0a, 1, r.np, r.nlen), cells + 1 end
-      if with_bytes then at, cells = stage_cell(at, BYTES_CELL, 0, 1, r.p, r.plen), cells + 1 end
+      if carries_bytes[class] then at, cells = stage_cell(at, BYTES_CELL, 0, 1, r.p, r.plen), cells + 1 end
       local head = cast(capturedp, stage + begin)
       head.size, head.name, head.sid, head.pid, head.t0, head.t1, head.res = at - begin, class, r.sid, r.pid, r.t0, r.t1, r.res
       head.kind, head.status, head.cells = r.kind, r.status, cells
@@ -223,32 +223,40 @@ return function(E)
     return from
   end
 
-  local function lay_out(begin, i)
-    local head, r = cast(capturedp, begin), T.rows[i]
-    fill(r, ffi.sizeof("row_t"))
-    r.sid, r.pid, r.t0, r.t1, r.res = head.sid, head.pid, head.t0, head.t1, head.res
-    r.name, r.kind, r.status = head.name, head.kind, head.status
-    r.timed = (r.t0 > 0 and r.t1 >= r.t0) and 1 or 0
-    local words = words_of(head.name)
-    copy(T.words + i * WORDS_MAX, begin + HEAD, 4 * words)
-    fill(T.slots + i * K, 16 * K)
-    local at = begin + (HEAD + padded(4 * words))
-    for _ = 1, head.cells do
-      local cell = cast(cellp, at)
-      if cell.column == BYTES_CELL then
-        r.p, r.plen = at + CELL, cell.len
-      elseif cell.column == NAME_CELL then
-        r.np, r.nlen = at + CELL, cell.len
-        if config.name_column > 0 then
-          local slot = T.slots[i * K + config.name_column]
-          slot.p, slot.len, slot.tag = at + CELL, cell.len, 0x0a
-        end
-      else
-        local slot = T.slots[i * K + cell.column]
-        slot.p, slot.len, slot.tag = at + CELL, cell.len, cell.tag
-      end
-      at = at + (CELL + padded(cell.len))
+  -- Point the slots of a row at `count` cells; returns where these end.
+  local function place_values(base, at, count, laid, first)
+    for _ = 1, count do
+      local cell = cast(cellp, base + at)
+      local slot, len = laid[first + cell.column], cell.len
+      slot.p, slot.len, slot.tag = base + (at + CELL), len, cell.tag
+      at = at + (CELL + padded(len))
     end
+    return at
+  end
+
+  -- Row i, of what begins at base + at; all its bytes are 0 yet.
+  local function lay_out(base, at, i)
+    local head, r = cast(capturedp, base + at), T.rows[i]
+    local class, cells = head.name, head.cells
+    r.sid, r.pid, r.t0, r.t1, r.res = head.sid, head.pid, head.t0, head.t1, head.res
+    r.name, r.kind, r.status = class, head.kind, head.status
+    r.timed = (head.t0 > 0 and head.t1 >= head.t0) and 1 or 0
+    local words = words_of(class)
+    copy(T.words + i * WORDS_MAX, base + at + HEAD, 4 * words)
+    local has_name, has_bytes = class == 0, carries_bytes[class]
+    local values = cells - (has_name and 1 or 0) - (has_bytes and 1 or 0)
+    at = place_values(base, at + HEAD + padded(4 * words), values, T.slots, i * K)
+    if has_name then
+      local len = cast(cellp, base + at).len
+      at = at + CELL
+      r.np, r.nlen = base + at, len
+      if NAME_COLUMN > 0 then
+        local slot = T.slots[i * K + NAME_COLUMN]
+        slot.p, slot.len, slot.tag = base + at, len, 0x0a
+      end
+      at = at + padded(len)
+    end
+    if has_bytes then r.p, r.plen = base + (at + CELL), cast(cellp, base + at).len end
   end
 
   -- The rows of each class, as chains: the first in `heads`, the next of each in `following`, -1 at the end.
@@ -270,8 +278,10 @@ return function(E)
     local state = E.states()[s]
     local n = find_rows(state)
     local order = sorted(n)
-    local begin = cast(u8p, state.captured.p)
-    for i = 0, n - 1 do lay_out(begin + T.offsets[order[i]], i) end
+    local base = cast(u8p, state.captured.p)
+    fill(T.rows, n * ffi.sizeof("row_t"))
+    fill(T.slots, n * 16 * K)
+    for i = 0, n - 1 do lay_out(base, T.offsets[order[i]], i) end
     T.n, T.trace, T.stamp = n, s, T.stamp + 1
     T.has_tree = false
     E.W.tend_keys()
