@@ -75,4 +75,4 @@ def exceptions_table(rule: Rule, chunk: Chunk) -> lua.Expr:
         test = lua.Function(PARAMETERS, (lua.Return((formula(exception.formula, chunk),)),))
         expires = lua.FALSE if exception.expires_ns is None else lua.Int64(exception.expires_ns)
         entries.append(lua.Table((test, expires)))
-    return lua.Table(tuple(entries)) if entries else lua.FALSE
+    return lua.Table(tuple(entries))

@@ -121,7 +121,10 @@ class Planner:
     def _comparison(self, node: ir.Comparison) -> None:
         for found in aggregates_of(node.left) + aggregates_of(node.right):
             if is_plain_count(found):
-                self.layout.mark_counted(self._leaf(leaf_key(found.related.selector)), _count_max(node))
+                counted = self._leaf(leaf_key(found.related.selector))
+                self.layout.mark_counted(counted, _count_max(node))
+                self._capture(counted)
+                continue
             self._rows(found.related)
             for path in (*((found.of,) if found.of is not None else ()), *found.by):
                 self._captured_reads(found.related.selector, path)
@@ -147,7 +150,9 @@ class Planner:
         befores = (related.selector, *(link.selector for link in related.links))
         for selector in befores:
             if not isinstance(selector.base, ir.Bound):
-                self._capture(self._leaf(leaf_key(selector)))
+                leaf = self._leaf(leaf_key(selector))
+                self.layout.mark_seen(leaf)
+                self._capture(leaf)
             if selector.reads_bound and selector.where is not None:
                 self._captured_reads(selector, selector.where)
         for before, link in zip(befores, related.links, strict=False):

@@ -126,26 +126,24 @@ def _leaf_table(leaf: Leaf, chunk: Chunk, *, general: bool) -> lua.Statement:
 
 
 def _judging(rules: tuple[Rule, ...], chunk: Chunk) -> list[lua.Statement]:
-    """Register the rules: the simple ones as groups, the rest and all exceptions as functions of their own."""
-    simple: list[BitsRule] = []
+    """Register the rules: all of them as bits, in groups, what bits leave open and all exceptions as functions of their own."""
+    by_bits: list[BitsRule] = []
     rest: list[lua.Statement] = []
     for position, rule in enumerate(rules):
         found = bits_rule(rule, position, chunk)
-        if found is None:
-            rest.append(_rule_table("E.add_rule", rule, position, chunk, rule_function(rule, chunk)))
-        else:
-            simple.append(found)
-            if rule.exceptions:
-                rest.append(_rule_table("E.add_excusable", rule, position, chunk))
-    groups = [lua.Run(lua.call("E.add_group", function)) for function in group_functions(simple, len(rules))]
+        by_bits.append(found)
+        if found.is_open:
+            rest.append(_asked_by_trace("E.add_rule", rule, position, rule.program, rule_function(rule, chunk)))
+        if rule.exceptions:
+            formulas = tuple(exception.formula for exception in rule.exceptions)
+            rest.append(_asked_by_trace("E.add_excusable", rule, position, formulas, exceptions_table(rule, chunk)))
+    groups = [lua.Run(lua.call("E.add_group", function)) for function in group_functions(by_bits, len(rules))]
     return [*groups, *rest]
 
 
-def _rule_table(add: str, rule: Rule, position: int, chunk: Chunk, *function: lua.Expr) -> lua.Statement:
-    formulas = tuple(exception.formula for exception in rule.exceptions)
-    asked = (rule.program, *formulas) if function else formulas
+def _asked_by_trace(add: str, rule: Rule, position: int, asked: object, code: lua.Expr) -> lua.Statement:
     facts = [lua.TRUE if fact else lua.FALSE for fact in (rule.program.requires_complete, reads_rows(asked))]
-    return lua.Run(lua.call(add, lua.Number(position), exceptions_table(rule, chunk), *facts, *function))
+    return lua.Run(lua.call(add, lua.Number(position), *facts, code))
 
 
 def _patterns(rules: tuple[Rule, ...], chunk: Chunk) -> tuple[Pattern, ...]:

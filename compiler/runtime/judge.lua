@@ -5,7 +5,7 @@ return function(E)
   local cast = ffi.cast
   local T, W, pool, relations = E.T, E.W, E.pool, E.relations
   local u64p = ffi.typeof("uint64_t *")
-  local UNDECIDED, SATISFIED, VIOLATED, NOT_APPLICABLE, INCONCLUSIVE, EXCUSED = 0, 1, 2, 3, 4, 5
+  local UNDECIDED, SATISFIED, VIOLATED, NOT_APPLICABLE, INCONCLUSIVE, EXCUSED, ASKED = 0, 1, 2, 3, 4, 5, 6
   local OPEN, INCOMPLETE, COMPLETE = 0, 1, 2
 
   -- ---- atoms ------------------------------------------------------------------------------------------------------------------------
@@ -105,25 +105,22 @@ return function(E)
   end
 
   -- ---- rules ------------------------------------------------------------------------------------------------------------------------
-  -- Groups are loops over traces, of many rules each (compiler/emit_bits.py). Rules and excusables are asked trace by trace: the rest of
-  -- the rules, and the exceptions of rules that stand in groups. `position`: where the rule's code is among those of a trace.
+  -- Groups are loops over traces, of many rules each (compiler/emit_bits.py). What they leave open is asked trace by trace: rules, and the
+  -- exceptions of what is violated. `position`: where the rule's code is among those of a trace.
   local groups, rules, excusables = {}, {}, {}
 
   function E.add_group(judge) groups[#groups + 1] = judge end
-  function E.add_rule(position, exceptions, whole, reads, judge)
-    rules[#rules + 1] = { position = position, exceptions = exceptions, whole = whole, reads = reads, judge = judge }
+  function E.add_rule(position, whole, reads, judge)
+    rules[#rules + 1] = { position = position, whole = whole, reads = reads, judge = judge }
   end
-  function E.add_excusable(position, exceptions, whole, reads)
-    excusables[#excusables + 1] = { position = position, exceptions = exceptions, whole = whole, reads = reads }
+  function E.add_excusable(position, whole, reads, exceptions)
+    excusables[#excusables + 1] = { position = position, whole = whole, reads = reads, exceptions = exceptions }
   end
 
   -- The code of one rule on a trace.
-  local function judge_one(rule, state, closing, closed, opened)
-    local code = rule.judge(state, closed)
-    if code == VIOLATED then
-      if rule.exceptions then return excused(rule.exceptions, state, closing, closed, opened) end
-      return VIOLATED
-    end
+  local function judge_one(rule, state, closing)
+    local code = rule.judge(state, closing == COMPLETE)
+    if code == VIOLATED then return VIOLATED end
     if closing == OPEN then return UNDECIDED end
     if code == UNDECIDED then return INCONCLUSIVE end
     return code
@@ -160,9 +157,10 @@ return function(E)
     local s = traces[k]
     for r = 1, #rules do
       local rule = rules[r]
-      if rule.reads then E.lay_out(s) end
-      local closing = closing_of(rule, k)
-      out[rule.position] = judge_one(rule, states[s], closing, closing == COMPLETE, opened)
+      if out[rule.position] == ASKED then
+        if rule.reads then E.lay_out(s) end
+        out[rule.position] = judge_one(rule, states[s], closing_of(rule, k))
+      end
     end
     for r = 1, #excusables do
       local rule = excusables[r]
