@@ -5,19 +5,11 @@ return function(E)
   local cast, copy, fstr = ffi.cast, ffi.copy, ffi.string
   local u8p, i32p, u64p = ffi.typeof("uint8_t *"), ffi.typeof("int32_t *"), ffi.typeof("const uint64_t *")
   local constu8p = ffi.typeof("const uint8_t *")
+  local packedp = ffi.typeof("const packed_u64 *")
   local capturedp = ffi.typeof("captured_t *")
   local STATE = ffi.sizeof("state_t")
   ffi.cdef [[ typedef struct { int32_t ids, awaited, services, captured, tree, texts; } exported_t; ]]
   local HEAD = ffi.sizeof("exported_t")
-
-  local function listed_awaited(list)
-    if list == nil then return "" end
-    local v, cap, found = list.v, list.cap, ffi.new("int32_t[?]", 3 * list.n)
-    for i = 0, list.n - 1 do
-      for c = 0, 2 do found[3 * i + c] = v[c * cap + i] end
-    end
-    return fstr(found, 12 * list.n)
-  end
 
   local function texts(state, services)
     local marked, parts, count = {}, {}, 0
@@ -46,13 +38,13 @@ return function(E)
     local services = E.service_places(state)
     local pooled, count = texts(state, services)
     local awaited, tree = state.awaited, state.tree
-    local head = ffi.new("exported_t", state.ids.n, awaited == nil and 0 or awaited.n, #services, state.captured.n,
+    local head = ffi.new("exported_t", state.ids.n, awaited == nil and 0 or awaited.waiting, #services, state.captured.n,
       tree == nil and 0 or tree.n, count)
     local plain = ffi.new("state_t[1]")
     copy(plain, state, STATE)
     uproot(plain[0])
     return table.concat {
-      fstr(head, HEAD), fstr(plain, STATE), E.ids_bytes(state.ids), listed_awaited(awaited),
+      fstr(head, HEAD), fstr(plain, STATE), E.ids_bytes(state.ids), E.awaited_bytes(awaited),
       fstr(ffi.new("int32_t[?]", #services, services), 4 * #services), fstr(state.captured.p, state.captured.n),
       tree == nil and "" or fstr(tree.v, 16 * tree.n), pooled,
     }
@@ -83,7 +75,7 @@ return function(E)
   end
 
   local function take_awaited(state, awaited, n)
-    for k = 0, n - 1 do E.await(state, awaited[3 * k], awaited[3 * k + 1], awaited[3 * k + 2]) end
+    for k = 0, n - 1 do E.await(state, cast(packedp, awaited + 3 * k).v, awaited[3 * k + 2]) end
   end
 
   local function take_captured(state, from, n)

@@ -11,13 +11,12 @@ return function(E)
   ffi.cdef [[
     typedef struct { union { uint64_t id; int32_t half[2]; }; uint64_t *ids; int32_t at, mask; } sought_t;
     int32_t *wmemchr(const int32_t *, int32_t, size_t);
-    void *memmove(void *, const void *, size_t);
   ]]
   local i32p, u64p = ffi.typeof("int32_t *"), ffi.typeof("uint64_t *")
   -- Secret numbers: whoever sends ids cannot choose ones that fall on one place. Products stay exact in a double.
   local m0, m1, m2 = config.secret[1], config.secret[2], config.secret[3]
   local LISTED_MAX = 256
-  local resize, resize_list, free_list = E.resize, E.resize_list, E.free_list
+  local resize = E.resize
 
   -- ---- ids that were seen -----------------------------------------------------------------------------------------------------------
   -- What is looked for, and where, lies in memory: a compiled trace that holds so much at once finds no registers.
@@ -152,49 +151,84 @@ return function(E)
   E.batch = batch
 
   -- ---- parents that are awaited -----------------------------------------------------------------------------------------------------
-  -- A column of all lo, one of all hi, and one of how many children wait for each.
-  local function widen(list)
-    local n = list == nil and 0 or list.n
-    local cap = n < 4 and n + 2 or 2 * n
-    local wide = resize_list(list, cap, 12)
-    C.memmove(wide.v + 2 * cap, wide.v + 2 * n, 4 * n)
-    C.memmove(wide.v + cap, wide.v + n, 4 * n)
-    return wide
+  local awaitedp, AWAITED = ffi.typeof("awaited_t *"), ffi.sizeof("awaited_t")
+
+  local function counts_of(awaited) return cast(i32p, awaited.ids + awaited.cap) end
+
+  function E.free_awaited(awaited)
+    if awaited ~= nil then
+      E.block_bytes = E.block_bytes - (AWAITED + 12 * awaited.cap)
+      C.free(awaited)
+    end
+    return nil
   end
 
-  -- Where an id is listed at or behind `from`, or -1.
-  local function listed_at(list, from, lo, hi)
-    local found = C.wmemchr(list.v + from, lo, list.n - from)
-    if found == nil then return -1 end
-    local at = found - list.v
-    if found[list.cap] == hi then return at end
-    return listed_at(list, at + 1, lo, hi)
+  -- Where an id is among those awaited, or could be put.
+  local function awaited_at(awaited, id)
+    sought.id, sought.ids, sought.mask = id, awaited.ids, awaited.cap - 1
+    return hashed_at()
+  end
+
+  local function move_waiting(from, to)
+    local old_counts, counts = counts_of(from), counts_of(to)
+    for i = 0, from.cap - 1 do
+      if old_counts[i] ~= 0 then
+        local at = awaited_at(to, from.ids[i])
+        to.ids[at], counts[at] = from.ids[i], old_counts[i]
+      end
+    end
+    to.used, to.waiting = from.waiting, from.waiting
+  end
+
+  -- A table with room for one more, without those that have come.
+  local function with_room(awaited)
+    local waiting, cap = awaited == nil and 0 or awaited.waiting, 4
+    while cap < 2 * (waiting + 1) do cap = 2 * cap end
+    local memory = C.calloc(1, AWAITED + 12 * cap)
+    if memory == nil then error("out of memory") end
+    E.block_bytes = E.block_bytes + (AWAITED + 12 * cap)
+    local found = cast(awaitedp, memory)
+    found.cap = cap
+    if awaited ~= nil then move_waiting(awaited, found) end
+    E.free_awaited(awaited)
+    return found
   end
 
   -- Some more children wait for a parent.
-  function E.await(state, lo, hi, count)
-    local at = state.awaited == nil and -1 or listed_at(state.awaited, 0, lo, hi)
-    if at < 0 then
-      if state.awaited == nil or state.awaited.n == state.awaited.cap then state.awaited = widen(state.awaited) end
-      local list = state.awaited
-      at = list.n
-      list.v[at], list.v[list.cap + at], list.v[2 * list.cap + at] = lo, hi, 0
-      list.n = at + 1
+  function E.await(state, id, count)
+    local before = state.awaited
+    if before == nil or 4 * before.used >= 3 * before.cap then state.awaited = with_room(before) end
+    local awaited = state.awaited
+    local at, counts = awaited_at(awaited, id), counts_of(awaited)
+    if awaited.ids[at] == 0 then
+      awaited.ids[at] = id
+      awaited.used, awaited.waiting = awaited.used + 1, awaited.waiting + 1
     end
-    local counts = state.awaited.v + 2 * state.awaited.cap
     counts[at] = counts[at] + count
   end
 
-  -- The parent has come: how many children waited. The last one takes its place.
-  function E.arrived(state, lo, hi)
-    local list = state.awaited
-    local at = listed_at(list, 0, lo, hi)
-    if at < 0 then return 0 end
-    local v, cap, last = list.v, list.cap, list.n - 1
-    local count = v[2 * cap + at]
-    v[at], v[cap + at], v[2 * cap + at] = v[last], v[cap + last], v[2 * cap + last]
-    list.n = last
-    if last == 0 then state.awaited = free_list(list, 12) end
+  -- The parent has come, and does so once: how many children waited.
+  function E.arrived(state, id)
+    local awaited = state.awaited
+    local at, counts = awaited_at(awaited, id), counts_of(awaited)
+    if awaited.ids[at] == 0 then return 0 end
+    local count = counts[at]
+    counts[at] = 0
+    awaited.waiting = awaited.waiting - 1
+    if awaited.waiting == 0 then state.awaited = E.free_awaited(awaited) end
     return count
+  end
+
+  -- All that are awaited: each with how many children wait, in 12 bytes.
+  function E.awaited_bytes(awaited)
+    if awaited == nil then return "" end
+    local found, n, halves, counts = ffi.new("int32_t[?]", 3 * awaited.waiting), 0, cast(i32p, awaited.ids), counts_of(awaited)
+    for i = 0, awaited.cap - 1 do
+      if counts[i] ~= 0 then
+        found[n], found[n + 1], found[n + 2] = halves[2 * i], halves[2 * i + 1], counts[i]
+        n = n + 3
+      end
+    end
+    return ffi.string(found, 4 * n)
   end
 end

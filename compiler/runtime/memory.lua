@@ -17,6 +17,7 @@ return function(ffi, bit, config)
     typedef struct { int32_t record, trace, spans, kept, again, over, opened, root; } touch_t;
     typedef struct { void *p; int32_t n, cap; } block_t;
     typedef struct { int32_t n, cap; int32_t v[0]; } list_t;        // a block that most traces do not have
+    typedef struct { int32_t used, cap, waiting, spare; uint64_t ids[0]; } awaited_t;  // a hash table; behind the ids how many wait for each
     typedef struct { int32_t v; } __attribute__((packed)) packed_i32;
     typedef struct { int64_t v; } __attribute__((packed)) packed_i64;
     typedef struct { uint64_t v; } __attribute__((packed)) packed_u64;
@@ -42,7 +43,8 @@ return function(ffi, bit, config)
       int64_t first_record, last_record;
       int64_t root_start; uint64_t root_id;  // of the first root, its id in the order of its digits
       int32_t root_name, root_service;
-      list_t *awaited, *more_services, *tree;
+      awaited_t *awaited;
+      list_t *more_services, *tree;
       block_t captured;
       int32_t w[%d];
       %s c[%d];

@@ -218,7 +218,7 @@ return function(E)
     if state.live == 1 then unlink(s) end
     E.free_block(state.ids, 8)
     E.free_block(state.captured, 1)
-    E.free_list(state.awaited, 12)
+    E.free_awaited(state.awaited)
     E.free_list(state.more_services, 4)
     E.free_list(state.tree, 16)
     fill(state, STATE)
@@ -318,7 +318,7 @@ return function(E)
         add(ids, r.sid, touch.spans - touch.kept - touch.again)
         touch.kept = touch.kept + 1
         batch[at] = i + 1
-        if state.awaited ~= nil then state.orphans = state.orphans - arrived(state, r.sd[0], r.sd[1]) end
+        if state.awaited ~= nil then state.orphans = state.orphans - arrived(state, r.sid) end
       end
     end
   end
@@ -348,7 +348,7 @@ return function(E)
           state.orphans = state.orphans + 1
         elseif batch[batch_place(r.trace, lo, hi)] == 0 and (touches[r.touch].opened ~= 0 or not seen(state.ids, lo, hi)) then
           state.orphans = state.orphans + 1
-          await(state, lo, hi, 1)
+          await(state, r.pid, 1)
         end
       end
     end
