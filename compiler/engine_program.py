@@ -27,12 +27,23 @@ from compiler.pattern import Pattern, parse_pattern
 from compiler.rule_set import Rule, RuleSet
 from compiler.values import text_bytes
 
-# From so many wanted names on it costs less to read the attributes of every span at once than to come back for some.
-EAGER_CLASS_COUNT = 4
-
 # In the order in which they are loaded: each adds to the environment what the next ones build on.
 RUNTIME = (
-    *("memory", "texts", "wire", "id_sets", "traces", "decoder", "values", "elements", "arithmetic", "features"),
+    *(
+        "memory",
+        "texts",
+        "wire",
+        "id_sets",
+        "traces",
+        "resources",
+        "wanted",
+        "slots",
+        "decoder",
+        "values",
+        "elements",
+        "arithmetic",
+        "features",
+    ),
     *("captured", "rows", "judge", "leaves", "exchange", "engine"),
 )
 LIBRARIES = ("sweep", "relations", "exact", "patterns")
@@ -251,7 +262,6 @@ def _reads(layout: Layout) -> dict[str | int, Setting]:
     return {
         "needs": needs,
         "all_wanted": all_wanted,
-        "eager": all_wanted or sum(bool(need) for need in needs) >= EAGER_CLASS_COUNT,
         "roots_wanted": roots_wanted,
         "events_read": events,
         "links_read": links,

@@ -8,52 +8,24 @@
 -- varint cut off by the end of the record ends there.
 return function(E)
   local ffi, bit, C, W, config = E.ffi, E.bit, E.C, E.wire, E.config
-  local band, bxor, lshift, rol, rshift, tobit = bit.band, bit.bxor, bit.lshift, bit.rol, bit.rshift, bit.tobit
+  local band, lshift, rshift, tobit = bit.band, bit.lshift, bit.rshift, bit.tobit
   local cast, fill, copy = ffi.cast, ffi.fill, ffi.copy
-  local u8p, i32p, i64p, u64p = ffi.typeof("const uint8_t *"), ffi.typeof("const packed_i32 *"), ffi.typeof("const packed_i64 *"),
-    ffi.typeof("const packed_u64 *")
+  local u8p, i64p, u64p = ffi.typeof("const uint8_t *"), ffi.typeof("const packed_i64 *"), ffi.typeof("const packed_u64 *")
   local rows, slots, K, TEMPLATE = E.rows, E.slots, config.column_count, E.template
   local SLOTS, ROW = K * ffi.sizeof("slot_t"), ffi.sizeof("row_t")
   local capacity = E.row_capacity
-  local keys, key_shorts, kr1, kr2, kmask = E.keys.entries, E.keys.shorts, E.keys.r1, E.keys.r2, E.keys.mask
-  local names, name_shorts, nr1, nr2, nmask = E.names.entries, E.names.shorts, E.names.r1, E.names.r2, E.names.mask
+  local D, find_key, name_at, is_foreseen, put_value, set_text = E.D, E.find_key, E.name_at, E.is_foreseen, E.put_value, E.set_text
+  local NO_NAME = E.names.shorts[256].id
   local needs, empty = E.needs, E.empty
-  -- EAGER: attributes are read before the name is known, since most names are wanted.
-  local EAGER = config.eager
   local ALL, ROOTS, SCOPES, EVENTS, LINKS = config.all_wanted, config.roots_wanted, config.scopes_read, config.events_read, config.links_read
   local NAME, MESSAGE, SERVICE = config.name_column, config.message_column, config.service_column
   local SCOPE_NAME, SCOPE_VERSION = config.scope_name_column, config.scope_version_column
   local scope_columns = config.scope_columns
-  local chain, skip, payload, pair, read_value = E.text_chain, W.skip, W.payload, W.pair, W.read_value
-  local SPAN_SIZE_MAX = 16777216
-  -- What a loop over bytes need not hold in registers: where the messages around end and begin, what is known of the span.
-  ffi.cdef [[
-    typedef struct {
-      int32_t mi, last, record_row, e0, e1, e2, s1, s2, ss, seek, found, decided, states, named, tail, res;
-      int32_t p, e, lvl, kvt, base, row;
-      int32_t kp, n, vp, ve, k, a, z, h, at;
-      const uint8_t *b;
-    } decoder_t;
-  ]]
-  local D = E.buffer("decoder_t", 1)
+  local recall_resource, learn_resource = E.recall_resource, E.learn_resource
+  local skip, payload, pair = W.skip, W.payload, W.pair
+  local SPAN_SIZE_MAX, FETCH_MAX = 16777216, 262144
   local DONE, FULL, IRREGULAR, TOO_MANY = 0, 1, 2, 3
   E.DONE, E.FULL, E.IRREGULAR, E.TOO_MANY = DONE, FULL, IRREGULAR, TOO_MANY
-
-  local function short_name(b, s, l)
-    return name_shorts[l == 0 and 256 or b[s]].id
-  end
-
-  local function short_key(b, s, n)
-    local at = key_shorts[n == 0 and 256 or b[s]].next
-    return at > 0 and at or -1
-  end
-
-  local function set_text(at, b, s, q)
-    local slot = slots[at]
-    slot.p = b + s
-    slot.len = q - s
-    slot.tag = 0x0a
-  end
 
   -- Before a scope is read, its columns are what a span without one has.
   local function clear_scope()
@@ -63,13 +35,12 @@ return function(E)
     end
   end
 
-  -- Put an AnyValue that is not of the common forms into a slot; a value without a type leaves what the resource says.
-  local function odd_value(b, vp, ve, at, lvl, c)
-    if vp == ve then
-      if lvl == 3 then copy(slots + at, slots + (TEMPLATE + c), 16) else slots[at].tag = 0 end
-      return true
+  local function begin_scope()
+    D.lvl, D.e, D.seek = 2, D.e2, 0
+    if SCOPES then
+      D.seek, D.found = 1, 0
+      clear_scope()
     end
-    return read_value(b, vp, ve, slots[at])
   end
 
   local function status(b, s, q, row)
@@ -86,7 +57,63 @@ return function(E)
     r.res, r.record, r.plen = D.res, D.mi, l
     r.p = b + s
     D.ss, D.decided, D.states, D.named, D.tail = s, 0, 0, 0, -1
-    if EAGER then copy(slots + row * K, slots + TEMPLATE, SLOTS) end
+    D.kvt = 256
+    if ALL or is_foreseen(b, s, s + l) then
+      D.kvt = 0x4a
+      copy(slots + row * K, slots + TEMPLATE, SLOTS)
+    end
+  end
+
+  -- The payload of the field at `at` in D.fs .. D.fe; false where it is not inside of the message, or its length has more than three bytes.
+  local function field(b, at, q)
+    if at + 2 > q then return false end
+    local l, s = b[at + 1], tobit(at + 2)
+    if l >= 128 then
+      if s + 2 > q then return false end
+      local m = b[s]
+      l, s = tobit(l - 128 + m * 128), tobit(s + 1)
+      if m >= 128 then
+        m = b[s]
+        l, s = tobit(l - 16384 + m * 16384), tobit(s + 1)
+      end
+      if m == 0 or m >= 128 then return false end
+    end
+    D.fs, D.fe = s, tobit(s + l)
+    return D.fe <= q
+  end
+
+  -- Has the cache fetch what comes next: who reads from front to back does not wait for it, who jumps from field to field does.
+  local function fetch(p, n) C.memcmp(p, p, math.min(n, FETCH_MAX)) end
+
+  -- Whether s .. q is a schema's address and no more.
+  local function is_schema(b, s, q) return s + 2 <= q and b[s] == 0x1a and b[s + 1] < 128 and s + 2 + b[s + 1] == q end
+
+  -- Finds resource and scope of a ResourceSpans of one scope, as Collectors write it or front to back, whose resource is known.
+  local function is_known(b, s, q)
+    fetch(b + s, q - s)
+    if s + 2 <= q and b[s] == 0x1a and b[s + 1] < 128 then s = tobit(s + 2 + b[s + 1]) end
+    if not field(b, s, q) then return false end
+    if b[s] == 0x12 then
+      D.s2, D.e2 = D.fs, D.fe
+      if D.e2 == q or b[D.e2] ~= 0x0a or not field(b, D.e2, q) or D.fe ~= q then return false end
+      D.res = recall_resource(b + D.fs, D.fe - D.fs)
+    elseif b[s] == 0x0a then
+      D.s4, D.l4 = D.fs, D.fe - D.fs
+      if D.fe == q or b[D.fe] ~= 0x12 or not field(b, D.fe, q) or not (D.fe == q or is_schema(b, D.fe, q)) then return false end
+      D.s2, D.e2 = D.fs, D.fe
+      D.res = recall_resource(b + D.s4, D.l4)
+    else
+      return false
+    end
+    return D.res >= 0
+  end
+
+  local function behind_attribute(b, p, e)
+    local l = b[p + 1]
+    local long = rshift(l, 7)
+    if p + 2 <= e and b[p + 2] * long < 128 then return tobit(p + 2 + long + band(l, 127) + lshift(b[p + 2] * long, 7)) end
+    local _, q = payload(b, p + 1, e)
+    return q
   end
 
   local function odd() return D.record_row, D.mi, IRREGULAR end
@@ -94,6 +121,7 @@ return function(E)
   local function end_of_resource()
     local slot = slots[TEMPLATE + SERVICE]
     D.res = slot.tag == 0x0a and E.pooled(slot.p, slot.len, true) or 0
+    learn_resource(D.b + D.s4, D.l4, D.res)
   end
 
   -- Decodes records first .. last - 1 into rows from `begin`, until there are at least `enough`; returns the row behind the last, the next
@@ -108,105 +136,66 @@ return function(E)
         local t, l = b[p], b[p + 1]
         if t == D.kvt then
           -- A KeyValue of a span, a resource or a scope.
-          local s = tobit(p + 2)
-          if l >= 128 then
-            local m = b[s]
-            if m < 128 and m > 0 then
-              l = tobit(l - 128 + m * 128)
-              s = tobit(s + 1)
-            else
-              local s3, q3 = payload(b, p + 1, D.e)
-              if s3 < 0 then return odd() end
-              s, l = s3, q3 - s3
-            end
-          end
-          local q = tobit(s + l)
-          if q > D.e then return odd() end
-          local kp, ke, vp, ve = -1, 0, tobit(s + 2), 0
-          local t2, l2 = 0, 0
-          if s + 2 <= q then t2, l2 = b[s], b[s + 1] end
-          if t2 == 0x12 then
-            if l2 >= 128 and b[vp] < 128 and b[vp] > 0 then
-              l2 = tobit(l2 - 128 + b[vp] * 128)
-              vp = tobit(vp + 1)
-            end
-            ve = tobit(vp + l2)
-            if ve + 2 <= q and b[ve] == 0x0a then
-              ke = tobit(ve + 2 + b[ve + 1])
-              if ke == q and b[ve + 1] < 128 then kp = tobit(ve + 2) end
-            end
-          elseif t2 == 0x0a then
-            ke = tobit(vp + l2)
-            if l2 < 128 and ke + 2 <= q and b[ke] == 0x12 then
-              local l3, v3 = b[ke + 1], tobit(ke + 2)
-              if l3 >= 128 and b[v3] < 128 and b[v3] > 0 then
-                l3 = tobit(l3 - 128 + b[v3] * 128)
-                v3 = tobit(v3 + 1)
+          do
+            local s = tobit(p + 2)
+            if l >= 128 then
+              local m = b[s]
+              if m < 128 and m > 0 then
+                l = tobit(l - 128 + m * 128)
+                s = tobit(s + 1)
+              else
+                local s3, q3 = payload(b, p + 1, D.e)
+                if s3 < 0 then return odd() end
+                s, l = s3, q3 - s3
               end
-              ve = tobit(v3 + l3)
-              if ve == q then kp, vp = vp, v3 end
+            end
+            local q = tobit(s + l)
+            if q > D.e then return odd() end
+            D.p, D.kp = q, -1
+            local t2, l2 = 0, 0
+            if s + 2 <= q then t2, l2 = b[s], b[s + 1] end
+            if t2 == 0x12 then
+              local vp = tobit(s + 2)
+              if l2 >= 128 and b[vp] < 128 and b[vp] > 0 then
+                l2 = tobit(l2 - 128 + b[vp] * 128)
+                vp = tobit(vp + 1)
+              end
+              local ve = tobit(vp + l2)
+              D.vp, D.ve = vp, ve
+              if ve + 2 <= q and b[ve] == 0x0a and ve + 2 + b[ve + 1] == q and b[ve + 1] < 128 then
+                D.kp, D.n = tobit(ve + 2), b[ve + 1]
+              end
+            elseif t2 == 0x0a then
+              local ke = tobit(s + 2 + l2)
+              if l2 < 128 and ke + 2 <= q and b[ke] == 0x12 then
+                local l3, v3 = b[ke + 1], tobit(ke + 2)
+                if l3 >= 128 and b[v3] < 128 and b[v3] > 0 then
+                  l3 = tobit(l3 - 128 + b[v3] * 128)
+                  v3 = tobit(v3 + 1)
+                end
+                D.vp, D.ve = v3, tobit(v3 + l3)
+                if D.ve == q then D.kp, D.n = tobit(s + 2), l2 end
+              end
+            end
+            if D.kp < 0 then
+              local kp, ke, vp, ve = pair(b, s, q)
+              if not kp then return odd() end
+              D.kp, D.n, D.vp, D.ve = kp, ke - kp, vp, ve
             end
           end
-          if kp < 0 then
-            kp, ke, vp, ve = pair(b, s, q)
-            if not kp then return odd() end
-          end
-          p = q
-          D.p, D.kp, D.n, D.vp, D.ve, D.k = q, kp, tobit(ke - kp), vp, ve, -1
-          if D.n >= 2 then
-            D.a, D.z = cast(i32p, b + (D.kp - 2)).v, cast(i32p, b + (D.kp + D.n - 4)).v
-            local h = bxor(D.a, rol(D.z, kr1))
-            D.h = band(bxor(h, rshift(h, kr2)), kmask)
-            if keys[D.h].len == D.n and keys[D.h].z == D.z and keys[D.h].a == D.a
-              and (D.n <= 6 or C.memcmp(keys[D.h].text + 2, b + (D.kp + 2), D.n - 6) == 0) then
-              D.k = D.h
-            elseif keys[D.h].next ~= 0 then
-              D.k = chain(keys, keys[D.h].next, b, D.kp, D.n, D.a, D.z)
-            end
-          else
-            D.k = short_key(b, D.kp, D.n)
-          end
+          find_key()
           if D.k >= 0 then
-            D.at = tobit(D.base + keys[D.k].c[2 * (D.lvl - 3)])
-            local vt, vl, st = 0, 0, tobit(D.vp + 2)
-            if D.vp < D.ve then vt, vl = b[D.vp], b[D.vp + 1] end
-            if vt == 0x0a and (vl < 128 or (b[st] < 128 and b[st] > 0)) then
-              if vl >= 128 then
-                vl = tobit(vl - 128 + b[st] * 128)
-                st = tobit(st + 1)
-              end
-              if st + vl ~= D.ve then return odd() end
-              slots[D.at].p = b + st
-              slots[D.at].len = vl
-              slots[D.at].tag = 0x0a
-            elseif (vt == 0x18 and ((D.ve == st and vl < 128) or (D.ve == st + 1 and vl >= 128 and b[st] < 128 and b[st] > 0)))
-              or (vt == 0x21 and D.ve == D.vp + 9) or (vt == 0x10 and D.ve == st and vl < 2) then
-              slots[D.at].p = b + (D.vp + 1)
-              slots[D.at].len = D.ve - D.vp - 1
-              slots[D.at].tag = vt
-            elseif not odd_value(b, D.vp, D.ve, D.at, D.lvl, keys[D.k].c[2 * (D.lvl - 3)]) then
-              return odd()
-            end
-            -- A second column has the same value, but none where the first falls back on the resource's.
-            D.h = keys[D.k].c[2 * (D.lvl - 3) + 1]
-            if D.h > 0 then
-              D.h = tobit(D.base + D.h)
-              slots[D.h].p = slots[D.at].p
-              slots[D.h].len = slots[D.at].len
-              slots[D.h].tag = D.vp == D.ve and 0 or slots[D.at].tag
-            end
+            if not put_value() then return odd() end
           end
+          p = D.p
         elseif D.lvl == 3 then
           if t == 0x4a then
-            -- An attribute of a span whose name is not known yet, or not wanted: its length has one byte or two.
-            local long = rshift(l, 7)
-            if p + 2 <= D.e and b[p + 2] * long < 128 then
-              p = tobit(p + 2 + long + band(l, 127) + lshift(b[p + 2] * long, 7))
-            else
-              local _, q = payload(b, p + 1, D.e)
-              if q < 0 then return odd() end
-              p = q
-            end
+            -- Attributes of a span whose name is not known yet, or not wanted: four at once.
+            p = behind_attribute(b, p, D.e)
+            if p >= 0 and p < D.e and b[p] == 0x4a then p = behind_attribute(b, p, D.e) end
+            if p >= 0 and p < D.e and b[p] == 0x4a then p = behind_attribute(b, p, D.e) end
+            if p >= 0 and p < D.e and b[p] == 0x4a then p = behind_attribute(b, p, D.e) end
+            if p < 0 then return odd() end
           elseif t == 0x5a or t == 0x6a or t == 0x1a then
             local s, q = tobit(p + 2), 0
             if l >= 128 and b[s] < 128 then
@@ -236,26 +225,8 @@ return function(E)
             local nl = b[p + 21]
             local q = tobit(s + nl)
             if q > D.e then return odd() end
-            D.named = 1
-            r.np = b + s
-            r.nlen = nl
+            name_at(b, s, nl)
             p = q
-            D.p, D.kp, D.n = q, s, nl
-            rows[D.row].name = 0
-            if nl >= 2 then
-              D.a, D.z = cast(i32p, b + (D.kp - 2)).v, cast(i32p, b + (D.kp + D.n - 4)).v
-              local h = bxor(D.a, rol(D.z, nr1))
-              D.h = band(bxor(h, rshift(h, nr2)), nmask)
-              if names[D.h].len == D.n and names[D.h].z == D.z and names[D.h].a == D.a
-                and (D.n <= 6 or C.memcmp(names[D.h].text + 2, b + (D.kp + 2), D.n - 6) == 0) then
-                rows[D.row].name = names[D.h].id
-              elseif names[D.h].next ~= 0 then
-                D.k = chain(names, names[D.h].next, b, D.kp, D.n, D.a, D.z)
-                rows[D.row].name = D.k >= 0 and names[D.k].id or 0
-              end
-            else
-              rows[D.row].name = short_name(b, s, nl)
-            end
             if p + 6 <= D.e and b[p] == 0x85 and b[p + 1] == 1 then p = p + 6 end
             if p + 38 == D.e and b[p] == 0x22 and b[p + 1] == 8 and b[p + 10] == 0x12 and b[p + 11] == 8 and b[p + 20] == 0x0a and b[p + 21] == 16 then
               r.pid = cast(u64p, b + (p + 2)).v
@@ -281,26 +252,8 @@ return function(E)
             local nl = b[p + 39]
             local q = tobit(s + nl)
             if q > D.e then return odd() end
-            D.named = 1
-            r.np = b + s
-            r.nlen = nl
+            name_at(b, s, nl)
             p = q
-            D.p, D.kp, D.n = q, s, nl
-            rows[D.row].name = 0
-            if nl >= 2 then
-              D.a, D.z = cast(i32p, b + (D.kp - 2)).v, cast(i32p, b + (D.kp + D.n - 4)).v
-              local h = bxor(D.a, rol(D.z, nr1))
-              D.h = band(bxor(h, rshift(h, nr2)), nmask)
-              if names[D.h].len == D.n and names[D.h].z == D.z and names[D.h].a == D.a
-                and (D.n <= 6 or C.memcmp(names[D.h].text + 2, b + (D.kp + 2), D.n - 6) == 0) then
-                rows[D.row].name = names[D.h].id
-              elseif names[D.h].next ~= 0 then
-                D.k = chain(names, names[D.h].next, b, D.kp, D.n, D.a, D.z)
-                rows[D.row].name = D.k >= 0 and names[D.k].id or 0
-              end
-            else
-              rows[D.row].name = short_name(b, s, nl)
-            end
             if p + 20 <= D.e and b[p] == 0x30 and b[p + 1] < 128 and b[p + 2] == 0x39 and b[p + 11] == 0x41 then
               r.kind = b[p + 1] <= 5 and b[p + 1] or 0
               r.t0 = cast(i64p, b + (p + 3)).v
@@ -308,7 +261,7 @@ return function(E)
               p = tobit(p + 20)
               D.decided = 1
               if ALL or needs[r.name] ~= 0 or (ROOTS and r.pd[0] == 0 and r.pd[1] == 0) then
-                if not EAGER then copy(slots + D.base, slots + TEMPLATE, SLOTS) end
+                if D.kvt ~= 0x4a then copy(slots + D.base, slots + TEMPLATE, SLOTS) end
                 D.kvt = 0x4a
               else
                 D.kvt = 256
@@ -348,18 +301,7 @@ return function(E)
           elseif t == 0x2a then
             local s, q = payload(b, p + 1, D.e)
             if s < 0 then return odd() end
-            local nl, r = q - s, rows[D.row]
-            D.named = 1
-            r.np = b + s
-            r.nlen = nl
-            if nl >= 2 then
-              local a, z = cast(i32p, b + (s - 2)).v, cast(i32p, b + (q - 4)).v
-              local h = bxor(a, rol(z, nr1))
-              local at = chain(names, band(bxor(h, rshift(h, nr2)), nmask), b, s, nl, a, z)
-              r.name = at >= 0 and names[at].id or 0
-            else
-              r.name = short_name(b, s, nl)
-            end
+            name_at(b, s, q - s)
             p = q
           elseif t == 0x30 then
             local q, kind = W.varint(b, p + 1, D.e)
@@ -397,7 +339,7 @@ return function(E)
               if D.row >= capacity then return D.record_row, D.mi, D.record_row == begin and begin == 0 and TOO_MANY or FULL end
               if l > SPAN_SIZE_MAX then return odd() end
               p = s
-              D.lvl, D.e, D.base, D.kvt = 3, q, tobit(D.row * K), EAGER and 0x4a or 256
+              D.lvl, D.e, D.base = 3, q, tobit(D.row * K)
               begin_span(D.row, b, s, l)
             elseif t == 0x0a and D.seek == 1 then
               if D.found == 3 then return odd() end
@@ -408,17 +350,22 @@ return function(E)
           elseif D.lvl == 1 then
             if t == 0x12 and D.seek == 0 then
               p = s
-              D.lvl, D.e, D.e2, D.s2 = 2, q, q, s
-              if SCOPES then
-                D.seek, D.found = 1, 0
-                clear_scope()
-              end
+              D.e2, D.s2, D.behind = q, s, -1
+              begin_scope()
             elseif t == 0x0a and D.seek == 1 then
               if D.found == 1 then return odd() end
               D.found = 1
-              p = s
-              D.lvl, D.e, D.kvt, D.base = 4, q, 0x0a, TEMPLATE
+              D.s4, D.l4 = s, l
+              D.res = recall_resource(b + s, l)
+              if D.res < 0 then
+                p = s
+                D.lvl, D.e, D.kvt, D.base = 4, q, 0x0a, TEMPLATE
+              end
             end
+          elseif t == 0x0a and is_known(b, s, q) then
+            p = D.s2
+            D.behind = q
+            begin_scope()
           elseif t == 0x0a then
             p = s
             D.lvl, D.e, D.e1, D.s1, D.seek, D.found, D.res = 1, q, q, s, 1, 0, 0
@@ -438,7 +385,7 @@ return function(E)
           local r = rows[D.row]
           if D.named == 0 then
             r.np = empty
-            r.name = name_shorts[256].id
+            r.name = NO_NAME
           end
           if D.kvt == 256 and D.decided == 0 and (needs[r.name] ~= 0 or (ROOTS and r.pd[0] == 0 and r.pd[1] == 0)) then
             -- Its name came after its attributes: once more, now for these.
@@ -456,7 +403,7 @@ return function(E)
                 s = tobit(p + 3)
               end
               if s + l > D.e then return odd() end
-              D.p, D.e, D.base, D.kvt = s, tobit(s + l), tobit(D.row * K), EAGER and 0x4a or 256
+              D.p, D.e, D.base = s, tobit(s + l), tobit(D.row * K)
               begin_span(D.row, b, s, l)
             else
               D.lvl, D.kvt = 2, 256
@@ -468,7 +415,13 @@ return function(E)
         elseif D.lvl == 5 then
           D.lvl, D.e, D.kvt = 2, D.e2, 256
         elseif D.lvl == 2 then
-          if D.seek == 1 then D.p, D.seek = D.s2, 0 else D.lvl, D.e = 1, D.e1 end
+          if D.seek == 1 then
+            D.p, D.seek = D.s2, 0
+          elseif D.behind >= 0 then
+            D.p, D.lvl, D.e = D.behind, 0, D.e0
+          else
+            D.lvl, D.e = 1, D.e1
+          end
         elseif D.lvl == 1 then
           if D.seek == 1 then D.p, D.seek = D.s1, 0 else D.lvl, D.e = 0, D.e0 end
         else

@@ -14,6 +14,7 @@ return function(E)
     E.change(1)
     E.tend_pool()
     E.clear_layout()
+    E.begin_batch()
     local n, next_record, why = 0, first, E.FULL
     E.touch_count = 0
     repeat

@@ -83,7 +83,7 @@ return function(E)
         short.next, free = free, free + 1
       end
     end
-    return { entries = entries, shorts = shorts, r1 = r1, r2 = r2, mask = size - 1 }
+    return { entries = entries, shorts = shorts, r1 = r1, r2 = r2, mask = size - 1, size = size + #list + 1 }
   end
 
   -- The entry further down a chain that is this text; the last one asked where none is (its len or text differ).

@@ -104,6 +104,7 @@ return function(E)
       end
     end
     E.pool_limit = math.max(65536, 2 * held)
+    E.forget_resources()
   end
 
   function E.tend_pool()

@@ -1,0 +1,62 @@
+-- Resources come again and again, in each record of a sender: one that was read before is known by its bytes, and its slots are copied.
+return function(E)
+  local ffi, bit, C, config = E.ffi, E.bit, E.C, E.config
+  local band, bxor, rol, rshift = bit.band, bit.bxor, bit.rol, bit.rshift
+  local cast, copy = ffi.cast, ffi.copy
+  ffi.cdef "typedef struct { int32_t len, service, batch, spare; } resource_t;"
+  local i32p = ffi.typeof("const packed_i32 *")
+  local slots, K, TEMPLATE = E.slots, config.column_count, E.template
+  local SLOTS = K * ffi.sizeof("slot_t")
+  -- Beyond 2 KiB, and below what is sampled, a resource is read each time.
+  local COUNT, SIZE_MIN, SIZE_MAX = 256, 16, 2048
+  local known = E.buffer("resource_t", COUNT)
+  local bytes = E.buffer("uint8_t", COUNT * SIZE_MAX)
+  local templates = E.buffer("slot_t", COUNT * K)
+  local batch = 0
+
+  local function sample(p, at) return cast(i32p, p + at).v end
+
+  -- Resources of one service differ in a few places only: many are sampled. What is known is compared in full.
+  local function place(p, n)
+    local step, last = rshift(n, 4), n - 4
+    local h = bxor(sample(p, 0), rol(sample(p, step), 3), rol(sample(p, 2 * step), 6), rol(sample(p, 3 * step), 9))
+    h = bxor(rol(h, 5), sample(p, 4 * step), rol(sample(p, 5 * step), 3), rol(sample(p, 6 * step), 6), rol(sample(p, 7 * step), 9))
+    h = bxor(rol(h, 5), sample(p, 8 * step), rol(sample(p, 9 * step), 3), rol(sample(p, 10 * step), 6), rol(sample(p, 11 * step), 9))
+    h = bxor(rol(h, 5), sample(p, 12 * step), rol(sample(p, last), 3), rol(sample(p, last - step), 6), n)
+    h = bxor(h, rshift(h, 16))
+    return band(bxor(h, rshift(h, 8)), COUNT - 1)
+  end
+
+  -- Makes a known resource the template of the rows that follow; returns its service's place in the pool, or -1 where it is not known.
+  function E.recall_resource(p, n)
+    if n < SIZE_MIN or n > SIZE_MAX then return -1 end
+    local k = place(p, n)
+    if known[k].len ~= n or C.memcmp(bytes + k * SIZE_MAX, p, n) ~= 0 then return -1 end
+    known[k].batch = batch
+    copy(slots + TEMPLATE, templates + k * K, SLOTS)
+    return known[k].service
+  end
+
+  -- Keeps the template of a resource that was read. One that rows of this batch point to keeps its place.
+  function E.learn_resource(p, n, service)
+    if n < SIZE_MIN or n > SIZE_MAX then return end
+    local k = place(p, n)
+    if known[k].batch == batch and known[k].len > 0 then return end
+    local own = bytes + k * SIZE_MAX
+    copy(own, p, n)
+    copy(templates + k * K, slots + TEMPLATE, SLOTS)
+    for c = 0, K - 1 do
+      local slot = templates[k * K + c]
+      if slot.tag ~= 0 and slot.p >= p and slot.p <= p + n then slot.p = own + (slot.p - p) end
+    end
+    known[k].len, known[k].service, known[k].batch = n, service, batch
+  end
+
+  -- Rows of earlier batches are gone.
+  function E.begin_batch() batch = bit.tobit(batch + 1) end
+
+  -- Places in the pool have changed their texts.
+  function E.forget_resources()
+    for k = 0, COUNT - 1 do known[k].len = 0 end
+  end
+end
