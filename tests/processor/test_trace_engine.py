@@ -263,6 +263,16 @@ def test_a_trace_says_all_its_services_however_many_there_are() -> None:
         assert other.facts(other.load(0, engine.export(first.handle))).services == tuple(names)
 
 
+def test_a_thousand_parents_may_come_after_their_children() -> None:
+    engine = fresh()
+    (touch,) = take(engine, record(*[span("a", number, parent=5_000 + number % 1_000) for number in range(1, 2_001)]))
+    orphans = [engine.facts(touch.handle).orphan_count]
+    for first in (5_000, 5_300, 5_600):
+        take(engine, record(*[span("b", number, parent=None) for number in range(first, first + 400)]))
+        orphans.append(engine.facts(touch.handle).orphan_count)
+    assert orphans == [2_000, 1_200, 600, 0]
+
+
 def test_a_rule_that_is_switched_off_has_no_byte() -> None:
     engine = fresh(NEEDS_CHECK.replace("id: needs-check", "id: needs-check\n    enabled: false"), NO_BYPASS)
     (touch,) = take(engine, record(span("bypass", 1), span("charge", 2)))
