@@ -1,0 +1,109 @@
+"""What the decoder takes short ways for: resources that come again, names that are guessed from a span's end, values of every size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from compiler import Closing
+from processor.lua_traces import LuaTraceEngine
+from processor.reference_traces import ReferenceTraceEngine
+from processor.trace_engine import Asked, TakenRecord, TakePolicy, TraceEngine
+from tests.differential.wire import Layout, Writer
+from tests.processor.played import rules, span
+from topics.span import Resource, Span
+
+LAYOUTS = pytest.mark.parametrize("layout", [Layout.ASCENDING, Layout.COLLECTOR])
+KNOWN_RESOURCES = 256
+
+
+def answers(engine: TraceEngine, batches: Sequence[Sequence[bytes]]) -> list[bytes]:
+    """Take one batch after the other; return what each trace touched is judged, in order of first touch."""
+    handles: list[int] = []
+    for batch in batches:
+        taken = engine.take(0, [TakenRecord(value, "protobuf", 0) for value in batch], TakePolicy(100_000))
+        assert not taken.refused
+        handles += [touch.handle for touch in taken.touches if touch.opened]
+    return engine.judge([Asked(handle, Closing.COMPLETE, None) for handle in handles])
+
+
+def both(text: str, batches: Sequence[Sequence[Sequence[Span]]], layout: Layout) -> list[bytes]:
+    """Return the answers of LuaJIT to records of these spans, after they were found to be those of the reference engine."""
+    writer = Writer(layout, Random(0))
+    wire = [[writer.record(spans) for spans in batch] for batch in batches]
+    rule_set = rules(text)
+    found = answers(LuaTraceEngine(rule_set), wire)
+    assert found == answers(ReferenceTraceEngine(rule_set), wire)
+    return found
+
+
+def of_resource(number: int, one: Span) -> Span:
+    padding = {"k8s.pod.uid": "0" * 40, "host": "h" * 30, "os": "linux"}
+    return replace(one, resource=Resource({"pod": f"checkout-{number:06}", **padding, "service.name": "checkout"}))
+
+
+POD = """
+rules:
+  - id: pod
+    rule: never { span.where(resource.pod == "checkout-000007") }
+"""
+
+
+@LAYOUTS
+def test_resources_that_differ_in_little_are_told_apart_however_often_they_come(layout: Layout) -> None:
+    """More of them in one batch than are remembered, in another order the second time, each a trace."""
+    numbers = list(range(KNOWN_RESOURCES + 100))
+    batches = []
+    for turn in range(3):
+        Random(turn).shuffle(numbers)
+        batches.append([[of_resource(number, span("a", 1, of=1 + turn * 1000 + number))] for number in numbers])
+    found = both(POD, batches, layout)
+    assert len(found) == 3 * len(numbers)
+    assert sum(codes != found[0] for codes in found) in {3, len(found) - 3}
+
+
+@LAYOUTS
+def test_a_span_has_no_attribute_of_the_resource_before_its_own(layout: Layout) -> None:
+    text = 'rules: [{id: bare, rule: "never { span.where(resource.pod exists) }"}]'
+    bare = replace(span("a", 1, of=2), resource=Resource({"service.name": "bare", "note": "x" * 60}))
+    turns = [[[of_resource(1, span("a", 1, of=1))], [bare]], [[of_resource(1, span("a", 1, of=3))], [replace(bare, trace_id="f" * 32)]]]
+    first, second, third, fourth = both(text, turns, layout)
+    assert first == third != second == fourth
+
+
+def forged(name: str) -> str:
+    """Return a name that ends like the header of a Collector's span of this name, as far as one can tell from its end."""
+    return "A" + "t" * 8 + "9" + "t" * 8 + "0" + "\x01" + "*" + chr(len(name)) + name
+
+
+@LAYOUTS
+@pytest.mark.parametrize("name", ["charge", "ab", "a", "n" * 127, "n" * 128, "n" * 300, "é"])
+def test_a_name_is_the_whole_name_whatever_it_ends_with(layout: Layout, name: str) -> None:
+    text = f'rules: [{{id: named, rule: "always {{ span.where(span:name == \\"{name}\\" and paid == true) }}"}}]'
+    by_name = f'rules: [{{id: named, rule: "always {{ \\"{name}\\".where(paid == true) }}"}}]'
+    names = [name, forged(name), name + name, "x" + name, name[1:], name + "x"]
+    records = [[span(one, 1, of=1 + at, attributes={"paid": True})] for at, one in enumerate(names)]
+    for rule in (text, by_name):
+        verdicts = both(rule, [records], layout)
+        assert [codes == verdicts[0] for codes in verdicts] == [one == name for one in names]
+
+
+@LAYOUTS
+def test_whole_numbers_of_every_size_are_read_to_the_last_bit(layout: Layout) -> None:
+    values = [0, 1, 127, 128, 129, 16383, 16384, 2**21 - 1, 2**21, 2**28 - 1, 2**28, 2**35, 2**53 + 1, 2**63 - 1, -1, -(2**63)]
+    for value in values:
+        text = f'rules: [{{id: it, rule: "always {{ a.where(n == {value}) }}"}}]'
+        verdicts = both(text, [[[span("a", 1, of=1 + at, attributes={"n": other})] for at, other in enumerate(values)]], layout)
+        assert [codes == verdicts[values.index(value)] for codes in verdicts] == [other == value for other in values]
+
+
+@LAYOUTS
+def test_texts_around_the_sizes_of_their_lengths_are_compared_whole(layout: Layout) -> None:
+    sizes = [0, 1, 2, 6, 7, 12, 13, 14, 126, 127, 128, 129, 255, 16383, 16384]
+    for size in sizes:
+        text = f'rules: [{{id: it, rule: "always {{ a.where(t == \\"{"t" * size}\\") }}"}}]'
+        verdicts = both(text, [[[span("a", 1, of=1 + at, attributes={"t": "t" * other})] for at, other in enumerate(sizes)]], layout)
+        assert [codes == verdicts[sizes.index(size)] for codes in verdicts] == [other == size for other in sizes]
