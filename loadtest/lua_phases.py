@@ -13,7 +13,8 @@ from compiler.engine_program import Program
 PHASES = {
     "decode": "decode",
     "commit": "find the traces, count their spans",
-    "evaluate": "evaluate the rules' selections",
+    "evaluate_any": "evaluate selections of any span",
+    "evaluate": "evaluate selections of named spans",
     "capture_all": "capture rows",
     "lay_out": "lay out captured rows",
     "judge": "judge",

@@ -21,9 +21,10 @@ return function(E)
       local begin = n
       n, next_record, why = E.decode(cast(u64p, addresses), offset, cast(i64p, lengths), next_record, last, begin, begin + BLOCK_ROWS)
       E.commit(begin, n, partition, cast(i64p, arrived), span_count_max, retention, cut_age)
+      E.evaluate_any(begin, n)
     until why ~= E.FULL or n >= E.batch_rows or n == begin
     local kept = E.sort(n)
-    E.evaluate(kept)
+    E.evaluate()
     E.capture_all(kept)
     E.change(0)
     return next_record, why, fstr(E.touches, E.touch_count * ffi.sizeof("touch_t"))

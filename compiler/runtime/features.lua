@@ -5,8 +5,9 @@
 -- truths than these (an array, a whole number beyond 2^53) leaves its row odd: it is asked again in full generality (leaves.lua).
 return function(E)
   local ffi, bit, C, config = E.ffi, E.bit, E.C, E.config
-  local band, bor, bxor, arshift, lshift, rol, rshift = bit.band, bit.bor, bit.bxor, bit.arshift, bit.lshift, bit.rol, bit.rshift
-  local cast = ffi.cast
+  local band, bnot, bor, bxor = bit.band, bit.bnot, bit.bor, bit.bxor
+  local arshift, lshift, rol, rshift = bit.arshift, bit.lshift, bit.rol, bit.rshift
+  local cast, copy = ffi.cast, ffi.copy
   local i32p, f64p = ffi.typeof("const packed_i32 *"), ffi.typeof("const packed_f64 *")
   local rows, slots, order, K = E.rows, E.slots, E.order, config.column_count
   local whole = E.V.whole
@@ -17,6 +18,9 @@ return function(E)
   local odd = E.buffer("uint8_t", E.row_capacity + 1)
   local signs = E.buffer("split_f64", 256)
   E.words, E.numbers, E.odd, E.signs = F, X, odd, signs
+  -- The rows of the class whose text patterns have to be asked of.
+  local unknown = cast("list_t *", E.buffer("uint8_t", 4 * (E.row_capacity + 4)))
+  local COMPARED = E.COMPARED
   local FEATURE = {}
 
   -- The number of a payload that is no string; returns the feature word.
@@ -64,9 +68,19 @@ return function(E)
     end
   end
 
-  -- The same, and which of some texts they are: `texts` is a table of texts.lua whose entries hold the bits.
+  -- Where a text is in a table if it is there, and what tells it (texts.lua); `n` is at least 2.
+  local function samples(p, n, r1, r2, mask)
+    local more = n - 6
+    local a, z = cast(i32p, p - 2).v, cast(i32p, p + (n - 4)).v
+    local h = bxor(a, rol(z, r1))
+    return band(bxor(h, rshift(h, r2)), mask), a, z, cast(i32p, p + (band(more, bnot(arshift(more, 31))) - 2)).v
+  end
+
+  -- The same, and which tests they pass: `texts` is a table of texts whose entries hold the bits. A text that is not in it is `unknown`, as
+  -- is one too short to be learnt (`short`: 1) where there are patterns.
   function FEATURE.texts(lo, hi, column, feature, width, texts)
-    local entries, shorts, r1, r2, mask = texts.entries, texts.shorts, texts.r1, texts.r2, texts.mask
+    local entries, shorts, short, r1, r2, mask = texts.entries, texts.shorts, texts.short, texts.r1, texts.r2, texts.mask
+    unknown.n = 0
     for k = 0, hi - lo do
       local s = slots[order[lo + k] * K + column]
       local tag = s.tag
@@ -74,19 +88,22 @@ return function(E)
       if tag == 0x0a then
         local p, n = s.p, s.len
         if n >= 2 then
-          local a, z = cast(i32p, p - 2).v, cast(i32p, p + (n - 4)).v
-          local h = bxor(a, rol(z, r1))
-          local entry = entries[band(bxor(h, rshift(h, r2)), mask)]
-          if entry.len == n and entry.z == z and entry.a == a and (n <= 6 or C.memcmp(entry.text + 2, p + 2, n - 6) == 0) then
-            F[at] = bor(TEXT, entry.c[0])
-          elseif entry.next ~= 0 then
-            local found = E.text_chain(entries, entry.next, p, 0, n, a, z)
-            F[at] = found >= 0 and bor(TEXT, entries[found].c[0]) or TEXT
-          else
-            F[at] = TEXT
+          local x, a, z, y = samples(p, n, r1, r2, mask)
+          local other = bor(bxor(a, entries[x].a), bxor(z, entries[x].z), bxor(y, entries[x].y), bxor(n, entries[x].len))
+          local same = arshift(band(bnot(other), other - 1), 31)
+          local word = band(same, entries[x].c[0])
+          if n > COMPARED and same ~= 0 and C.memcmp(entries[x].text + 2, p + 2, n - 6) ~= 0 then same, word = 0, 0 end
+          if band(bnot(same), entries[x].next) ~= 0 then
+            local found = E.text_chain(entries, entries[x].next, p, 0, n, a, z)
+            if found >= 0 then same, word = -1, entries[found].c[0] end
           end
+          F[at] = bor(TEXT, word)
+          unknown.v[unknown.n] = k
+          unknown.n = unknown.n + 1 + same
         else
           F[at] = bor(TEXT, shorts[n == 0 and 256 or p[0]].c[0])
+          unknown.v[unknown.n] = k
+          unknown.n = unknown.n + short
         end
       else
         F[at] = plain(s, tag, at, k)
@@ -124,42 +141,88 @@ return function(E)
     end
   end
 
-  local function each(lo, hi, column, feature, width, match, bits)
-    for k = 0, hi - lo do
+  -- ---- patterns -----------------------------------------------------------------------------------------------------------------------
+  local function each(lo, column, feature, width, match, bits)
+    for x = 0, unknown.n - 1 do
+      local k = unknown.v[x]
       local s = slots[order[lo + k] * K + column]
       local at = k * width + feature
-      if s.tag == 0x0a and match(s.p, s.len) then F[at] = bor(F[at], bits) end
+      if match(s.p, s.len) then F[at] = bor(F[at], bits) end
     end
   end
 
-  -- A number in a variable of a loop is a double, which a pointer kept over a turn would make worse: both are loaded anew.
-  local function automaton(lo, hi, column, feature, width, class, following, start, last, bits)
-    for k = 0, hi - lo do
+  -- A match of `dfa` in patterns.lua for all of them. A pointer kept over a turn would become an object: it is loaded anew.
+  local function run(lo, column, feature, width, class, following, start, last, bits)
+    for x = 0, unknown.n - 1 do
+      local k = unknown.v[x]
       local slot = order[lo + k] * K + column
-      if slots[slot].tag == 0x0a then
-        local n, state = slots[slot].len, start
-        for i = 0, n - 1, 4 do
-          local p = slots[slot].p + i
-          local a, b, c = arshift(i + 1 - n, 31), arshift(i + 2 - n, 31), arshift(i + 3 - n, 31)
-          state = following[state + class[p[0]]]
-          state = following[state + band(class[p[band(a, 1)]], a)]
-          state = following[state + band(class[p[band(b, 2)]], b)]
-          state = following[state + band(class[p[band(c, 3)]], c)]
-          if state <= last + 1 then break end
-        end
-        local at = k * width + feature
-        F[at] = bor(F[at], band(following[state + last], bits))
+      local n, state = slots[slot].len, start
+      for i = 0, n - 1, 4 do
+        local p = slots[slot].p + i
+        local a, b, c = arshift(i + 1 - n, 31), arshift(i + 2 - n, 31), arshift(i + 3 - n, 31)
+        state = following[state + class[p[0]]]
+        state = following[state + band(class[p[band(a, 1)]], a)]
+        state = following[state + band(class[p[band(b, 2)]], b)]
+        state = following[state + band(class[p[band(c, 3)]], c)]
+        if state <= last + 1 then break end
       end
+      local at = k * width + feature
+      F[at] = bor(F[at], band(following[state + last], bits))
     end
   end
 
-  -- Adds the bits of a pattern to the rows whose text matches.
-  function FEATURE.patterns(lo, hi, column, feature, width, pattern, bits)
+  -- Adds the bits of a pattern to the unknown texts that it matches.
+  function FEATURE.pattern(lo, column, feature, width, pattern, bits)
     local one = E.automata[pattern]
     if one then
-      automaton(lo, hi, column, feature, width, one.class, one.following, one.start, one.last, bits)
+      run(lo, column, feature, width, one.class, one.following, one.start, one.last, bits)
     else
-      each(lo, hi, column, feature, width, E.matchers[pattern], bits)
+      each(lo, column, feature, width, E.matchers[pattern], bits)
+    end
+  end
+
+  function FEATURE.unknown() return unknown.n end
+
+  -- A table of texts and the bits of their tests, {text, bits}. With patterns it learns what they say of other texts, for values are often the
+  -- same: in its free places, until so many were unknown that it had better begin anew.
+  local PLACES, SIZE_MAX, LEARNT_AT_ONCE, UNKNOWN_MAX = 64, 64, 4, 16384
+
+  function FEATURE.table(tag, texts, patterns)
+    local list = {}
+    for x = 1, #texts do
+      local text, bits = texts[x][1], texts[x][2]
+      for y = 1, #patterns do
+        if E.matchers[patterns[y][1]](cast("const uint8_t *", text), #text) then bits = bor(bits, patterns[y][2]) end
+      end
+      list[x] = { text = text, id = x, c = { bits } }
+    end
+    local found = E.text_table(tag, list, #patterns > 0 and PLACES or 16)
+    found.short, found.learnt, found.unknown = #patterns > 0 and 1 or 0, {}, 0
+    if #patterns > 0 then found.copies = E.buffer("uint8_t", SIZE_MAX * (found.mask + 1)) end
+    return found
+  end
+
+  local function forget(texts)
+    for x = 1, #texts.learnt do texts.entries[texts.learnt[x]].len = 0 end
+    texts.learnt, texts.unknown = {}, 0
+  end
+
+  function FEATURE.learn(lo, column, feature, width, texts)
+    texts.unknown = texts.unknown + unknown.n
+    if texts.unknown > UNKNOWN_MAX then forget(texts) end
+    for x = 0, math.min(unknown.n, LEARNT_AT_ONCE) - 1 do
+      local k = unknown.v[x]
+      local s = slots[order[lo + k] * K + column]
+      if s.len >= 2 and s.len <= SIZE_MAX then
+        local place, a, z, y = samples(s.p, s.len, texts.r1, texts.r2, texts.mask)
+        local entry = texts.entries[place]
+        if entry.len == 0 then
+          entry.a, entry.z, entry.y, entry.len, entry.text = a, z, y, s.len, texts.copies + SIZE_MAX * place
+          entry.c[0] = F[k * width + feature]
+          copy(texts.copies + SIZE_MAX * place, s.p, s.len)
+          texts.learnt[#texts.learnt + 1] = place
+        end
+      end
     end
   end
 

@@ -52,18 +52,12 @@ return function(E)
   function E.add_loop(class, loop) table.insert(classes[class].loops, loop) end
   function E.add_apply(class, apply) table.insert(classes[class].applies, apply) end
 
-  local function text_bits(tag, list)
-    local entries = {}
-    for x = 1, #list do entries[x] = { text = list[x][1], id = x, c = { list[x][2], 0, 0, 0, 0, 0 } } end
-    return E.text_table(tag, entries)
-  end
-
   function E.add_feature(class, place, width, column, tag, kind, texts, patterns)
     local feature = { place = place, width = width, column = column, kind = kind, patterns = patterns }
     if kind == "span:kind" or kind == "span:status" then
       feature.words = FEATURE.words(texts)
-    elseif #texts > 0 then
-      feature.texts = text_bits(tag, texts)
+    elseif #texts + #patterns > 0 then
+      feature.texts = FEATURE.table(tag, texts, patterns)
     end
     table.insert(classes[class].features, feature)
   end
@@ -75,7 +69,10 @@ return function(E)
     ["span:parentID"] = function(f, lo, hi) FEATURE.parents(lo, hi, f.place, f.width) end,
     slot = function(f, lo, hi)
       if f.texts then FEATURE.texts(lo, hi, f.column, f.place, f.width, f.texts) else FEATURE.values(lo, hi, f.column, f.place, f.width) end
-      for x = 1, #f.patterns do FEATURE.patterns(lo, hi, f.column, f.place, f.width, f.patterns[x][1], f.patterns[x][2]) end
+      if #f.patterns > 0 and FEATURE.unknown() > 0 then
+        for x = 1, #f.patterns do FEATURE.pattern(lo, f.column, f.place, f.width, f.patterns[x][1], f.patterns[x][2]) end
+        FEATURE.learn(lo, f.column, f.place, f.width, f.texts)
+      end
     end,
   }
 
@@ -128,29 +125,29 @@ return function(E)
     return n
   end
 
-  local function finish(one, states, lo, hi)
-    local applies = one.applies
+  local function evaluate(class, states, lo, hi)
+    decide(classes[class], lo, hi)
+    local applies = classes[class].applies
     for x = 1, #applies do applies[x](lo, hi, states) end
   end
 
-  -- Decide all leaves of the kept rows, and let the states remember it.
-  function E.evaluate(kept)
-    if kept == 0 then return end
-    local states = E.states()
-    if WORDS == 1 then
-      for k = 0, kept - 1 do membership[order[k]] = 0 end
-    else
-      for k = 0, kept - 1 do fill(membership + order[k] * WORDS, 4 * WORDS) end
+  -- Decide the leaves of any span of the kept rows from `begin` on, while the cache still holds them, and let the states remember it.
+  function E.evaluate_any(begin, n)
+    local kept = 0
+    for i = begin, n - 1 do
+      order[kept] = i
+      if rows[i].trace >= 0 then kept = kept + 1 end
     end
-    decide(classes[0], 0, kept - 1)
-    finish(classes[0], states, 0, kept - 1)
-    local lo = ends[0]
+    fill(membership + begin * WORDS, 4 * WORDS * (n - begin))
+    if kept > 0 then evaluate(0, E.states(), 0, kept - 1) end
+  end
+
+  -- The same of the leaves of named spans, of a whole batch that is sorted.
+  function E.evaluate()
+    local states, lo = E.states(), ends[0]
     for class = 1, NAMES do
       local hi = ends[class] - 1
-      if hi >= lo then
-        decide(classes[class], lo, hi)
-        finish(classes[class], states, lo, hi)
-      end
+      if hi >= lo then evaluate(class, states, lo, hi) end
       lo = hi + 1
     end
   end

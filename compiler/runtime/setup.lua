@@ -19,8 +19,8 @@ E.needs = E.buffer("uint8_t", config.name_count + 1)
 for class = 0, config.name_count do E.needs[class] = config.needs[class + 1] and 1 or 0 end
 E.order = E.buffer("int32_t", E.row_capacity + 1)
 env(parts[2])
-E.keys = E.text_table(0x0a, config.keys)
-E.names = E.text_table(0x2a, config.names)
+E.keys = E.text_table(0x0a, config.keys, 16)
+E.names = E.text_table(0x2a, config.names, 16)
 for k = 3, #parts - 1 do env(parts[k]) end
 E.W.none = { n = 0 }
 chunk(E)

@@ -5,7 +5,9 @@ return function(E)
   local i32p, u8p = ffi.typeof("const packed_i32 *"), ffi.typeof("const uint8_t *")
   local cast = ffi.cast
 
-  -- A table of texts that stand behind a tag byte and their length. `list`: {text, id, c0..c5}. Returns entries, shorts, r1, r2, mask.
+  -- Of a text that stands behind a tag byte and its length: the four bytes from two before it, its last four, the four before these or, of a
+  -- short one, the first again. A text of up to COMPARED bytes is known by these and its length.
+  E.COMPARED = 10
   local function sample(tag, text)
     local n = #text
     local head, rest = string.char(tag), n
@@ -13,7 +15,7 @@ return function(E)
     local full = head .. string.char(rest) .. text
     local at = #full - n
     local p = cast(u8p, full)
-    return cast(i32p, p + at - 2).v, cast(i32p, p + at + n - 4).v
+    return cast(i32p, p + at - 2).v, cast(i32p, p + at + n - 4).v, cast(i32p, p + at + math.max(-2, n - 8)).v
   end
 
   local function place(a, z, r1, r2, mask)
@@ -32,7 +34,8 @@ return function(E)
   end
 
   local function best(samples, mask)
-    local found, b1, b2 = 1e9, 13, 11
+    local found, b1, b2 = collisions(samples, 8, 16, mask, 1e9), 8, 16
+    if found == 0 then return b1, b2 end
     for r1 = 3, 29, 2 do
       for r2 = 3, 17, 2 do
         local count = collisions(samples, r1, r2, mask, found)
@@ -45,15 +48,17 @@ return function(E)
 
   local anchors = {}
 
-  local function fill(entry, one, a, z)
+  local function fill(entry, one, a, z, y)
     anchors[#anchors + 1] = one.text
-    entry.a, entry.z, entry.id, entry.len = a, z, one.id, #one.text
+    entry.a, entry.z, entry.y, entry.id, entry.len = a, z, y, one.id, #one.text
     entry.text = cast(u8p, one.text)
     for c = 0, 5 do entry.c[c] = one.c and one.c[c + 1] or 0 end
   end
 
-  function E.text_table(tag, list)
-    local longer, size = {}, 16
+  -- A table of texts that stand behind a tag byte and their length. `list`: {text, id, c0..c5}; `places`: how many there are at least to find
+  -- one by its hash, a power of two. Returns entries, shorts, r1, r2, mask.
+  function E.text_table(tag, list, places)
+    local longer, size = {}, places
     for i = 1, #list do if #list[i].text >= 2 then longer[#longer + 1] = list[i] end end
     while size < 4 * #longer do size = size * 2 end
     local samples = {}
@@ -71,15 +76,15 @@ return function(E)
         entries[last].next = free
         h, free = free, free + 1
       end
-      fill(entries[h], longer[i], samples[i][1], samples[i][2])
+      fill(entries[h], longer[i], unpack(samples[i]))
     end
     -- Texts too short to be sampled: by their only byte, 256 for none; `next` is where they stand among the entries.
     for i = 1, #list do
       local text = list[i].text
       if #text < 2 then
         local short = shorts[#text == 1 and text:byte() or 256]
-        fill(short, list[i], 0, 0)
-        fill(entries[free], list[i], 0, 0)
+        fill(short, list[i], 0, 0, 0)
+        fill(entries[free], list[i], 0, 0, 0)
         short.next, free = free, free + 1
       end
     end
