@@ -1,7 +1,7 @@
 -- Resources come again and again, in each record of a sender: one that was read before is known by its bytes, and its slots are copied.
 return function(E)
   local ffi, bit, C, config = E.ffi, E.bit, E.C, E.config
-  local band, bxor, rol, rshift = bit.band, bit.bxor, bit.rol, bit.rshift
+  local band, bxor, rol, rshift, tobit = bit.band, bit.bxor, bit.rol, bit.rshift, bit.tobit
   local cast, copy = ffi.cast, ffi.copy
   ffi.cdef "typedef struct { int32_t len, service, batch, spare; } resource_t;"
   local i32p = ffi.typeof("const packed_i32 *")
@@ -14,17 +14,20 @@ return function(E)
   local templates = E.buffer("slot_t", COUNT * K)
   local batch = 0
 
-  local function sample(p, at) return cast(i32p, p + at).v end
+  -- Of 33 samples that are spread over n bytes, four from number k on.
+  local function four(p, n, k)
+    return bxor(cast(i32p, p + rshift(k * n, 5)).v, rol(cast(i32p, p + rshift((k + 1) * n, 5)).v, 7),
+      rol(cast(i32p, p + rshift((k + 2) * n, 5)).v, 14), rol(cast(i32p, p + rshift((k + 3) * n, 5)).v, 21))
+  end
 
-  -- Resources of one service differ in a few places only: many are sampled. What is known is compared in full.
+  -- Where a resource would be known. Resources of one service may differ in a few digits: much of them is mixed. Compared they are in full.
   local function place(p, n)
-    local step, last = rshift(n, 4), n - 4
-    local h = bxor(sample(p, 0), rol(sample(p, step), 3), rol(sample(p, 2 * step), 6), rol(sample(p, 3 * step), 9))
-    h = bxor(rol(h, 5), sample(p, 4 * step), rol(sample(p, 5 * step), 3), rol(sample(p, 6 * step), 6), rol(sample(p, 7 * step), 9))
-    h = bxor(rol(h, 5), sample(p, 8 * step), rol(sample(p, 9 * step), 3), rol(sample(p, 10 * step), 6), rol(sample(p, 11 * step), 9))
-    h = bxor(rol(h, 5), sample(p, 12 * step), rol(sample(p, last), 3), rol(sample(p, last - step), 6), n)
-    h = bxor(h, rshift(h, 16))
-    return band(bxor(h, rshift(h, 8)), COUNT - 1)
+    local last = n - 4
+    local h = bxor(four(p, last, 0), rol(four(p, last, 4), 3), rol(four(p, last, 8), 6), rol(four(p, last, 12), 9))
+    h = bxor(h, rol(four(p, last, 16), 12), rol(four(p, last, 20), 15), rol(four(p, last, 24), 18), rol(four(p, last, 28), 22))
+    h = bxor(h, rol(cast(i32p, p + last).v, 13), n)
+    h = tobit(band(h, 0xffff) * 40503 + rshift(h, 16) * 30345)
+    return band(bxor(h, rshift(h, 9), rshift(h, 18)), COUNT - 1)
   end
 
   -- Makes a known resource the template of the rows that follow; returns its service's place in the pool, or -1 where it is not known.
@@ -53,7 +56,7 @@ return function(E)
   end
 
   -- Rows of earlier batches are gone.
-  function E.begin_batch() batch = bit.tobit(batch + 1) end
+  function E.begin_batch() batch = tobit(batch + 1) end
 
   -- Places in the pool have changed their texts.
   function E.forget_resources()
