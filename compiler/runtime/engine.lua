@@ -8,9 +8,17 @@ return function(E)
   -- Rows that are given to their traces while the cache still holds them.
   local BLOCK_ROWS = 512
 
+  -- Fails in time: what runs out of memory inside of compiled code ends the process. What nobody holds any more does not count.
+  local function tend_heap()
+    if collectgarbage("count") <= config.heap_max_kib then return end
+    collectgarbage()
+    if collectgarbage("count") > config.heap_max_kib then error("not enough memory", 0) end
+  end
+
   -- Takes in records first .. last - 1. `addresses`, `lengths`, `arrived`: arrays of 64-bit numbers. Returns the next record, why it stopped
   -- there (0: all done, 1: more to do, 2: an odd record, 3: one of too many spans) and the touches as bytes.
   function API.take(addresses, lengths, arrived, first, last, partition, span_count_max, retention, cut_age, offset)
+    tend_heap()
     E.change(1)
     E.tend_pool()
     E.clear_layout()
