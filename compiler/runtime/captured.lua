@@ -192,15 +192,17 @@ return function(E)
 
   local FEW = 32
 
-  -- By insertion: rows mostly come in order.
+  -- By insertion, in one loop: two inside of each other would not be compiled for so few rows.
   local function insert_all(order, starts, ids, n)
-    for k = 1, n - 1 do
-      local i, at = order[k], k
-      while at > 0 and after(starts, ids, order[at - 1], i) do
-        order[at] = order[at - 1]
+    local k, at = 1, 1
+    while k < n do
+      if at > 0 and after(starts, ids, order[at - 1], order[at]) then
+        order[at - 1], order[at] = order[at], order[at - 1]
         at = at - 1
+      else
+        k = k + 1
+        at = k
       end
-      order[at] = i
     end
   end
 

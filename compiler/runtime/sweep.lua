@@ -259,28 +259,32 @@ return function(ffi, bit)
 
   -- ---- the sweep -----------------------------------------------------------------------------------------------------------------------
 
+  -- Where the sweep is, in memory: as locals of the loop these would be too many for LuaJIT's registers. `best`, `second`: -1 for none.
+  local now = ffi.new("struct { int64_t admit, accept; int32_t i, next_b, end_b, group, best, second; }")
+
   local function sweep(admit, accept)
     local ax, ay, a_row, a_group, a_order = left.x, left.y, left.row, left.group, left.order
     local bx, by, b_row, b_order, start = right.x, right.y, right.row, right.order, right.start
-    local i, count, next_b, end_b, group, best, second = 0, left.count, 0, 0, -1, -1, -1
-    while i < count do
-      local a = a_order[i]
-      if a_group[a] ~= group then
-        group = a_group[a]
-        next_b, end_b, best, second = start[group], start[group + 1], -1, -1
-      elseif next_b < end_b and bx[b_order[next_b]] - ax[a] <= admit then
-        local b = b_order[next_b]
-        next_b = next_b + 1
-        if best < 0 or by[b] > by[best] then
-          best, second = b, best
-        elseif second < 0 or by[b] > by[second] then
-          second = b
+    local count = left.count
+    now.admit, now.accept, now.i, now.next_b, now.end_b, now.group, now.best, now.second = admit, accept, 0, 0, 0, -1, -1, -1
+    while now.i < count do
+      local a = a_order[now.i]
+      if a_group[a] ~= now.group then
+        local group = a_group[a]
+        now.group, now.next_b, now.end_b, now.best, now.second = group, start[group], start[group + 1], -1, -1
+      elseif now.next_b < now.end_b and bx[b_order[now.next_b]] - ax[a] <= now.admit then
+        local b = b_order[now.next_b]
+        now.next_b = now.next_b + 1
+        if now.best < 0 or by[b] > by[now.best] then
+          now.best, now.second = b, now.best
+        elseif now.second < 0 or by[b] > by[now.second] then
+          now.second = b
         end
       else
-        local b = best
-        if b >= 0 and b_row[b] == a_row[a] then b = second end
-        if b >= 0 and ay[a] - by[b] <= accept then hit[a] = 1 end
-        i = i + 1
+        local b = now.best
+        if b >= 0 and b_row[b] == a_row[a] then b = now.second end
+        if b >= 0 and ay[a] - by[b] <= now.accept then hit[a] = 1 end
+        now.i = now.i + 1
       end
     end
   end
