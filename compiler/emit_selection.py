@@ -5,7 +5,7 @@ A selection is a function of the bound row that returns a list of rows; one that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from compiler import ir
 from compiler import lua_tree as lua
@@ -22,6 +22,12 @@ from compiler.kinds import kind_of
 from compiler.values import INT64_MAX, INT64_MIN
 
 BOUND = lua.Name("j")
+_ID, _PARENT = "span:id", "span:parentID"
+# What a span shares with the bound one, whatever that is called, if it is its child or its sibling.
+_PARENT_JOINS = {
+    "child of": Join(ir.Intrinsic(_PARENT), ir.Intrinsic(_ID, of="")),
+    "sibling of": Join(ir.Intrinsic(_PARENT), ir.Intrinsic(_PARENT, of="")),
+}
 _NONE, _PARTNERS, _SPANS = lua.Name("NONE"), lua.Name("partners"), lua.Name("spans")
 
 
@@ -102,16 +108,22 @@ def _candidates(selector: ir.Selector, chunk: Chunk) -> lua.Expr:
     join = join_of(selector.where)
     if join is None:
         return base
-    return _joined(join, base, selector, chunk)
+    return _joined(join, base, ("join", selector), chunk)
 
 
-def _joined(join: Join, base: lua.Expr, selector: ir.Selector, chunk: Chunk) -> lua.Expr:
+def _joined(join: Join, base: lua.Expr, place: Hashable, chunk: Chunk) -> lua.Expr:
+    """Return those rows of a list that may equal the bound one; `place` stands for the list, which is the same all through a trace."""
+    number = lua.Number(chunk.number(place))
+    ids = [node.name for node in (join.own, join.theirs) if isinstance(node, ir.Intrinsic) and node.name in {_ID, _PARENT}]
+    if len(ids) == len((join.own, join.theirs)):
+        own, theirs = (lua.TRUE if name == _PARENT else lua.FALSE for name in ids)
+        return lua.call("W.of_id", number, base, own, BOUND, theirs)
     if is_length(kind_of(join.own)) is not is_length(kind_of(join.theirs)):
         return _NONE
     look = lua.Function(LOOK, (lua.Return((lua.call("W.id_of", join_key(value(join.theirs, Place(chunk)), join.theirs)),)),))
-    theirs = chunk.once("Y", ("their key", join.theirs), lambda: look)
-    key = lua.call(theirs, lua.name("T.rows"), lua.name("T.slots"), BOUND, BOUND)
-    return lua.call("W.of_key", lua.Number(chunk.number(("join", selector))), base, join_keys(join.own, base, chunk), key)
+    theirs_key = chunk.once("Y", ("their key", join.theirs), lambda: look)
+    key = lua.call(theirs_key, lua.name("T.rows"), lua.name("T.slots"), BOUND, BOUND)
+    return lua.call("W.of_key", number, base, join_keys(join.own, base, chunk), key)
 
 
 def related_list(related: ir.Related, chunk: Chunk) -> lua.Expr:
@@ -149,6 +161,9 @@ def _having(selector: ir.Selector, link: ir.Link, chunk: Chunk, *, is_bound: boo
         number = lua.Number(chunk.number(("of key", selector, link.on)))
         alike = lua.call("W.of_key", number, _SPANS, paths_keys(link.on, _SPANS, chunk), of_bound)
         body += [lua.Assign(_SPANS, alike), _end_if_none(_SPANS)]
+    elif is_bound and not link.on and link.relation in _PARENT_JOINS and not mentions_bound(selector):
+        relatives = _joined(_PARENT_JOINS[link.relation], _SPANS, ("join", selector, link.relation), chunk)
+        body += [lua.Assign(_SPANS, relatives), _end_if_none(_SPANS)]
     elif link.on:
         keys = (paths_keys(link.on, _SPANS, chunk), paths_keys(link.on, _PARTNERS, chunk))
     if link.relation == "under":

@@ -3,7 +3,8 @@
 --
 -- Lists are {n = count, row indices from 0, ascending}, in order of (start, id). `T` is the trace that is laid out.
 return function(E)
-  local ffi, T, V, exact = E.ffi, E.T, E.V, E.exact
+  local ffi, bit, T, V, exact = E.ffi, E.bit, E.T, E.V, E.exact
+  local band, bxor, rshift, tobit = bit.band, bit.bxor, bit.rshift, bit.tobit
   local type, tonumber = type, tonumber
   local NONE = { n = 0 }
   local W = {}
@@ -131,6 +132,56 @@ return function(E)
     end
     if index.arrays.n == 0 then return found end
     return merged(found, index.arrays)
+  end
+
+  -- ---- rows by id -------------------------------------------------------------------------------------------------------------------
+  -- By a hash of the id alone, for whoever asks looks at what is found: no text is made of it. The places of a list are chained by bucket.
+  local FEW = 8
+  local m0, m1 = E.config.secret[1], E.config.secret[2]
+  local families = {}
+
+  local function bucket(id, mask)
+    local h = tobit(id[0] * m0 + id[1] * m1)
+    return band(bxor(h, rshift(h, 15)), mask)
+  end
+
+  local function family_of(number, list, by_parent)
+    local one = families[number]
+    if not one then
+      one = { stamp = 0, room = 0 }
+      families[number] = one
+    end
+    if one.stamp == T.stamp then return one end
+    local size = 16
+    while size < list.n do size = 2 * size end
+    if one.room < size then
+      one.heads, one.nexts, one.room = E.buffer("int32_t", size), E.buffer("int32_t", size + 1), size
+    end
+    local heads, nexts, rows, mask = one.heads, one.nexts, T.rows, size - 1
+    ffi.fill(heads, 4 * size)
+    for x = list.n, 1, -1 do
+      local row = rows[list[x]]
+      local at = bucket(by_parent and row.pd or row.sd, mask)
+      nexts[x], heads[at] = heads[at], x
+    end
+    one.mask, one.stamp = mask, T.stamp
+    return one
+  end
+
+  -- The rows of a list, the same one for a number all through a trace, whose id, or parent's, may be the one of row j, or its parent's.
+  function W.of_id(number, list, by_parent, j, of_parent)
+    local row = T.rows[j]
+    if of_parent and row.pid == 0 then return NONE end
+    if list.n <= FEW then return list end
+    local one = family_of(number, list, by_parent)
+    local x, nexts, found, n = one.heads[bucket(of_parent and row.pd or row.sd, one.mask)], one.nexts, NONE, 0
+    if x > 0 then found = {} end
+    while x > 0 do
+      n = n + 1
+      found[n], x = list[x], nexts[x]
+    end
+    found.n = n
+    return found
   end
 
   -- ---- groups -----------------------------------------------------------------------------------------------------------------------
