@@ -304,7 +304,7 @@ return function(E)
             name_at(b, s, q - s)
             p = q
           elseif t == 0x30 then
-            local q, kind = W.varint(b, p + 1, D.e)
+            local q, kind = W.enum(b, p + 1, D.e)
             if q < 0 then return odd() end
             rows[D.row].kind = kind <= 5 and kind or 0
             p = q

@@ -20,6 +20,17 @@ return function(E)
   end
   W.varint = varint
 
+  -- The offset behind an enum, and its value without its sign: of a longer number the lower 32 bits count.
+  function W.enum(b, p, e)
+    local q = varint(b, p, e)
+    local low, scale = 0, 1
+    for at = p, math.min(q, p + 5) - 1 do
+      low = low + band(b[at], 127) * scale
+      scale = scale * 128
+    end
+    return q, low % 4294967296
+  end
+
   -- A length: where its payload begins and ends. One with more bytes than it needs is odd: texts are found by what stands before them.
   local function payload(b, p, e)
     local s, n = varint(b, p, e)
@@ -160,7 +171,7 @@ return function(E)
     while p < e do
       local t = b[p]
       if t == 0x18 then
-        p, code = varint(b, p + 1, e)
+        p, code = W.enum(b, p + 1, e)
         codes = codes + 1
       elseif t == 0x12 then
         mp, me = payload(b, p + 1, e)
