@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.trace_engines import ENGINES, EngineInUse
 
+# A busy machine is no finding: nothing is timed.
+settings.register_profile("usual", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("usual")
 settings.register_profile("long", max_examples=10_000, deadline=None, print_blob=True)
 
 
