@@ -13,8 +13,8 @@ from compiler.engine_layout import Layout
 
 SECTION_SIZE = 100
 
-# The tables of a chunk: predicates, selections, aggregates, formulas, comparisons, keys, lists, patterns, rules, exceptions, leaves.
-TABLES = ("P", "G", "A", "F", "C", "Y", "L", "M", "R", "X", "N")
+# The tables of a chunk: predicates, selections, formulas, comparisons, keys, lists, patterns, rules.
+TABLES = ("P", "G", "F", "C", "Y", "L", "M", "R")
 
 
 class Chunk:

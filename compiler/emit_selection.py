@@ -114,10 +114,12 @@ def _candidates(selector: ir.Selector, chunk: Chunk) -> lua.Expr:
 def _joined(join: Join, base: lua.Expr, place: Hashable, chunk: Chunk) -> lua.Expr:
     """Return those rows of a list that may equal the bound one; `place` stands for the list, which is the same all through a trace."""
     number = lua.Number(chunk.number(place))
-    ids = [node.name for node in (join.own, join.theirs) if isinstance(node, ir.Intrinsic) and node.name in {_ID, _PARENT}]
-    if len(ids) == len((join.own, join.theirs)):
-        own, theirs = (lua.TRUE if name == _PARENT else lua.FALSE for name in ids)
-        return lua.call("W.of_id", number, base, own, BOUND, theirs)
+    match join.own, join.theirs:
+        case ir.Intrinsic(name=own), ir.Intrinsic(name=theirs) if {own, theirs} <= {_ID, _PARENT}:
+            by_parent, of_parent = (lua.TRUE if name == _PARENT else lua.FALSE for name in (own, theirs))
+            return lua.call("W.of_id", number, base, by_parent, BOUND, of_parent)
+        case _:
+            pass
     if is_length(kind_of(join.own)) is not is_length(kind_of(join.theirs)):
         return _NONE
     look = lua.Function(LOOK, (lua.Return((lua.call("W.id_of", join_key(value(join.theirs, Place(chunk)), join.theirs)),)),))

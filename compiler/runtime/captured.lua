@@ -22,6 +22,7 @@ return function(E)
   local rows, slots, membership, any_words = E.rows, E.slots, E.membership, config.any_words
   local NAME_CELL, BYTES_CELL = 65534, 65535
   local class_words, NAME_COLUMN = config.class_words, config.name_column
+  local UNTIMED, is_timed = E.UNTIMED, E.is_timed
 
   local function padded(n) return band(n + 7, -8) end
 
@@ -152,8 +153,6 @@ return function(E)
     T.capacity = cap
   end
 
-  local UNTIMED = 9223372036854775808ULL
-
   local function find_rows(state)
     local begin, at, n, size = cast(u8p, state.captured.p), 0, 0, state.captured.n
     while at < size do
@@ -167,7 +166,7 @@ return function(E)
       local head = cast(capturedp, begin + at)
       offsets[i], order[i] = at, i
       ids[i] = bit.bswap(head.sid)
-      if head.t0 > 0 and head.t1 >= head.t0 then starts[i] = head.t0 else starts[i] = UNTIMED end
+      if is_timed(head) then starts[i] = head.t0 else starts[i] = UNTIMED end
       at = at + head.size
     end
     return n
@@ -242,7 +241,7 @@ return function(E)
     local class, cells = head.name, head.cells
     r.sid, r.pid, r.t0, r.t1, r.res = head.sid, head.pid, head.t0, head.t1, head.res
     r.name, r.kind, r.status = class, head.kind, head.status
-    r.timed = (head.t0 > 0 and head.t1 >= head.t0) and 1 or 0
+    r.timed = is_timed(head) and 1 or 0
     local words = words_of(class)
     copy(T.words + i * WORDS_MAX, base + at + HEAD, 4 * words)
     local has_name, has_bytes = class == 0, carries_bytes[class]

@@ -51,35 +51,34 @@ return function(E)
     return true
   end
 
-  local function begin_span(row, b, s, l)
+  local function begin_span(b, s, q)
+    local row = D.row
     fill(rows + row, ROW)
     local r = rows[row]
-    r.res, r.record, r.plen = D.res, D.mi, l
+    r.res, r.record, r.plen = D.res, D.mi, q - s
     r.p = b + s
-    D.ss, D.decided, D.states, D.named, D.tail = s, 0, 0, 0, -1
+    D.ss, D.e, D.base, D.decided, D.states, D.named, D.tail = s, q, tobit(row * K), 0, 0, 0, -1
     D.kvt = 256
-    if ALL or is_foreseen(b, s, s + l) then
+    if ALL or is_foreseen(b, s, q) then
       D.kvt = 0x4a
       copy(slots + row * K, slots + TEMPLATE, SLOTS)
     end
   end
 
-  -- The payload of the field at `at` in D.fs .. D.fe; false where it is not inside of the message, or its length has more than three bytes.
-  local function field(b, at, q)
-    if at + 2 > q then return false end
+  -- Finds the payload of the field at `at` of a message that ends at `e`: D.fs .. D.fe; false where it is not inside, or its length is odd.
+  local function field(b, at, e)
+    if at + 2 > e then return false end
     local l, s = b[at + 1], tobit(at + 2)
     if l >= 128 then
-      if s + 2 > q then return false end
       local m = b[s]
-      l, s = tobit(l - 128 + m * 128), tobit(s + 1)
-      if m >= 128 then
-        m = b[s]
-        l, s = tobit(l - 16384 + m * 16384), tobit(s + 1)
+      if m >= 128 or m == 0 then
+        D.fs, D.fe = payload(b, at + 1, e)
+        return D.fs >= 0
       end
-      if m == 0 or m >= 128 then return false end
+      l, s = tobit(l - 128 + m * 128), tobit(s + 1)
     end
     D.fs, D.fe = s, tobit(s + l)
-    return D.fe <= q
+    return D.fe <= e
   end
 
   -- Has the cache fetch what comes next: who reads from front to back does not wait for it, who jumps from field to field does.
@@ -108,14 +107,6 @@ return function(E)
     return D.res >= 0
   end
 
-  local function behind_attribute(b, p, e)
-    local l = b[p + 1]
-    local long = rshift(l, 7)
-    if p + 2 <= e and b[p + 2] * long < 128 then return tobit(p + 2 + long + band(l, 127) + lshift(b[p + 2] * long, 7)) end
-    local _, q = payload(b, p + 1, e)
-    return q
-  end
-
   local function odd() return D.record_row, D.mi, IRREGULAR end
 
   local function end_of_resource()
@@ -127,7 +118,7 @@ return function(E)
   -- Decodes records first .. last - 1 into rows from `begin`, until there are at least `enough`; returns the row behind the last, the next
   -- record, why it stopped there. A record's bytes begin `offset` behind its address.
   function E.decode(addresses, offset, lengths, first, last, begin, enough)
-    D.mi, D.last, D.record_row = first, last, begin
+    D.mi, D.record_row = first, begin
     D.b, D.e0 = cast(u8p, addresses[first]) + offset, tonumber(lengths[first])
     D.p, D.e, D.lvl, D.kvt, D.base, D.row = 0, D.e0, 0, 256, 0, begin
     while true do
@@ -137,20 +128,8 @@ return function(E)
         if t == D.kvt then
           -- A KeyValue of a span, a resource or a scope.
           do
-            local s = tobit(p + 2)
-            if l >= 128 then
-              local m = b[s]
-              if m < 128 and m > 0 then
-                l = tobit(l - 128 + m * 128)
-                s = tobit(s + 1)
-              else
-                local s3, q3 = payload(b, p + 1, D.e)
-                if s3 < 0 then return odd() end
-                s, l = s3, q3 - s3
-              end
-            end
-            local q = tobit(s + l)
-            if q > D.e then return odd() end
+            if not field(b, p, D.e) then return odd() end
+            local s, q = D.fs, D.fe
             D.p, D.kp = q, -1
             local t2, l2 = 0, 0
             if s + 2 <= q then t2, l2 = b[s], b[s + 1] end
@@ -191,24 +170,16 @@ return function(E)
         elseif D.lvl == 3 then
           if t == 0x4a then
             -- Attributes of a span whose name is not known yet, or not wanted: four at once.
-            p = behind_attribute(b, p, D.e)
-            if p >= 0 and p < D.e and b[p] == 0x4a then p = behind_attribute(b, p, D.e) end
-            if p >= 0 and p < D.e and b[p] == 0x4a then p = behind_attribute(b, p, D.e) end
-            if p >= 0 and p < D.e and b[p] == 0x4a then p = behind_attribute(b, p, D.e) end
-            if p < 0 then return odd() end
+            if not field(b, p, D.e) then return odd() end
+            p = D.fe
+            if p < D.e and b[p] == 0x4a and field(b, p, D.e) then p = D.fe end
+            if p < D.e and b[p] == 0x4a and field(b, p, D.e) then p = D.fe end
+            if p < D.e and b[p] == 0x4a and field(b, p, D.e) then p = D.fe end
           elseif t == 0x5a or t == 0x6a or t == 0x1a then
-            local s, q = tobit(p + 2), 0
-            if l >= 128 and b[s] < 128 then
-              l = tobit(l - 128 + b[s] * 128)
-              s = tobit(p + 3)
-            elseif l >= 128 then
-              s, q = payload(b, p + 1, D.e)
-              if s < 0 then return odd() end
-              l = q - s
-            end
-            p = tobit(s + l)
+            if not field(b, p, D.e) then return odd() end
+            p = D.fe
             if D.kvt == 0x4a and ((t == 0x5a and EVENTS) or (t == 0x6a and LINKS)) then
-              if p > D.e or not W.element(b, s, p, t == 0x5a and 0x1a or 0x22) then return odd() end
+              if not W.element(b, D.fs, p, t == 0x5a and 0x1a or 0x22) then return odd() end
             end
           elseif D.decided == 2 and t ~= 0x7a then
             -- The second time: the header is known.
@@ -319,28 +290,16 @@ return function(E)
           if t == 0x12 and SCOPE_VERSION > 0 then set_text(TEMPLATE + SCOPE_VERSION, b, s, q) end
           p = q
         elseif D.lvl < 3 and (t == 0x0a or t == 0x12) then
-          local s = tobit(p + 2)
-          if l >= 128 then
-            local m = b[s]
-            if m < 128 then
-              l = tobit(l - 128 + m * 128)
-              s = tobit(s + 1)
-            else
-              local s3, q3 = payload(b, p + 1, D.e)
-              if s3 < 0 then return odd() end
-              s, l = s3, q3 - s3
-            end
-          end
-          local q = tobit(s + l)
-          if q > D.e then return odd() end
+          if not field(b, p, D.e) then return odd() end
+          local s, q = D.fs, D.fe
           p = q
           if D.lvl == 2 then
             if t == 0x12 and D.seek == 0 then
               if D.row >= capacity then return D.record_row, D.mi, D.record_row == begin and begin == 0 and TOO_MANY or FULL end
-              if l > SPAN_SIZE_MAX then return odd() end
+              if q - s > SPAN_SIZE_MAX then return odd() end
               p = s
-              D.lvl, D.e, D.base = 3, q, tobit(D.row * K)
-              begin_span(D.row, b, s, l)
+              D.lvl = 3
+              begin_span(b, s, q)
             elseif t == 0x0a and D.seek == 1 then
               if D.found == 3 then return odd() end
               D.found = 3
@@ -355,8 +314,8 @@ return function(E)
             elseif t == 0x0a and D.seek == 1 then
               if D.found == 1 then return odd() end
               D.found = 1
-              D.s4, D.l4 = s, l
-              D.res = recall_resource(b + s, l)
+              D.s4, D.l4 = s, q - s
+              D.res = recall_resource(b + s, q - s)
               if D.res < 0 then
                 p = s
                 D.lvl, D.e, D.kvt, D.base = 4, q, 0x0a, TEMPLATE
@@ -395,16 +354,10 @@ return function(E)
             if (r.td[0] == 0 and r.td[1] == 0 and r.td[2] == 0 and r.td[3] == 0) or (r.sd[0] == 0 and r.sd[1] == 0) then return odd() end
             if D.kvt == 0x4a and NAME > 0 then set_text(D.base + NAME, r.np, 0, r.nlen) end
             D.row, D.e = tobit(D.row + 1), D.e2
-            if p + 3 <= D.e and b[p] == 0x12 and D.seek == 0 and D.row < capacity and (b[p + 1] < 128 or b[p + 2] < 128) then
+            if p < D.e and b[p] == 0x12 and D.seek == 0 and D.row < capacity and field(b, p, D.e) and D.fe - D.fs <= SPAN_SIZE_MAX then
               -- Another span follows.
-              local l, s = b[p + 1], tobit(p + 2)
-              if l >= 128 then
-                l = tobit(l - 128 + b[p + 2] * 128)
-                s = tobit(p + 3)
-              end
-              if s + l > D.e then return odd() end
-              D.p, D.e, D.base = s, tobit(s + l), tobit(D.row * K)
-              begin_span(D.row, b, s, l)
+              D.p = D.fs
+              begin_span(b, D.fs, D.fe)
             else
               D.lvl, D.kvt = 2, 256
             end

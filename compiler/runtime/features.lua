@@ -6,7 +6,7 @@
 return function(E)
   local ffi, bit, C, config = E.ffi, E.bit, E.C, E.config
   local band, bnot, bor, bxor = bit.band, bit.bnot, bit.bor, bit.bxor
-  local arshift, lshift, rol, rshift = bit.arshift, bit.lshift, bit.rol, bit.rshift
+  local arshift, lshift = bit.arshift, bit.lshift
   local cast, copy = ffi.cast, ffi.copy
   local i32p, f64p = ffi.typeof("const packed_i32 *"), ffi.typeof("const packed_f64 *")
   local rows, slots, order, K = E.rows, E.slots, E.order, config.column_count
@@ -20,7 +20,7 @@ return function(E)
   E.words, E.numbers, E.odd, E.signs = F, X, odd, signs
   -- The rows of the class whose text patterns have to be asked of.
   local unknown = cast("list_t *", E.buffer("uint8_t", 4 * (E.row_capacity + 4)))
-  local COMPARED = E.COMPARED
+  local COMPARED, place = E.COMPARED, E.text_place
   local FEATURE = {}
 
   -- The number of a payload that is no string; returns the feature word.
@@ -72,8 +72,7 @@ return function(E)
   local function samples(p, n, r1, r2, mask)
     local more = n - 6
     local a, z = cast(i32p, p - 2).v, cast(i32p, p + (n - 4)).v
-    local h = bxor(a, rol(z, r1))
-    return band(bxor(h, rshift(h, r2)), mask), a, z, cast(i32p, p + (band(more, bnot(arshift(more, 31))) - 2)).v
+    return place(a, z, r1, r2, mask), a, z, cast(i32p, p + (band(more, bnot(arshift(more, 31))) - 2)).v
   end
 
   -- The same, and which tests they pass: `texts` is a table of texts whose entries hold the bits. A text that is not in it is `unknown`, as
@@ -214,13 +213,13 @@ return function(E)
       local k = unknown.v[x]
       local s = slots[order[lo + k] * K + column]
       if s.len >= 2 and s.len <= SIZE_MAX then
-        local place, a, z, y = samples(s.p, s.len, texts.r1, texts.r2, texts.mask)
-        local entry = texts.entries[place]
+        local at, a, z, y = samples(s.p, s.len, texts.r1, texts.r2, texts.mask)
+        local entry = texts.entries[at]
         if entry.len == 0 then
-          entry.a, entry.z, entry.y, entry.len, entry.text = a, z, y, s.len, texts.copies + SIZE_MAX * place
+          entry.a, entry.z, entry.y, entry.len, entry.text = a, z, y, s.len, texts.copies + SIZE_MAX * at
           entry.c[0] = F[k * width + feature]
-          copy(texts.copies + SIZE_MAX * place, s.p, s.len)
-          texts.learnt[#texts.learnt + 1] = place
+          copy(texts.copies + SIZE_MAX * at, s.p, s.len)
+          texts.learnt[#texts.learnt + 1] = at
         end
       end
     end

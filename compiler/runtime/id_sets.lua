@@ -31,10 +31,13 @@ return function(E)
     return at
   end
 
+  -- The place of an id in a table, whose mask is one less than its size.
   local function place(lo, hi, mask)
     local h = tobit(lo * m0 + hi * m1)
     return band(bxor(h, rshift(h, 16)), mask)
   end
+
+  E.id_place = place
 
   -- Where the id sought is in a hash table, or could be put.
   local function hashed_at()

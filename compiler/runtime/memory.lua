@@ -24,7 +24,6 @@ return function(ffi, bit, config)
     typedef struct { double v; } __attribute__((packed)) packed_f64;
     typedef union { double v; struct { int32_t lo, hi; }; } split_f64;
     int memcmp(const void *, const void *, size_t);
-    void *memmem(const void *, size_t, const void *, size_t);
     void *calloc(size_t, size_t);
     void *malloc(size_t);
     void *realloc(void *, size_t);
@@ -122,7 +121,6 @@ return function(ffi, bit, config)
       E.block_bytes = E.block_bytes - (LIST + list.cap * size)
       ffi.C.free(list)
     end
-    return nil
   end
 
   return E

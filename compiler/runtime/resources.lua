@@ -3,7 +3,7 @@ return function(E)
   local ffi, bit, C, config = E.ffi, E.bit, E.C, E.config
   local band, bxor, rol, rshift, tobit = bit.band, bit.bxor, bit.rol, bit.rshift, bit.tobit
   local cast, copy = ffi.cast, ffi.copy
-  ffi.cdef "typedef struct { int32_t len, service, batch, spare; } resource_t;"
+  ffi.cdef "typedef struct { int32_t len, service, batch; } resource_t;"
   local i32p = ffi.typeof("const packed_i32 *")
   local slots, K, TEMPLATE = E.slots, config.column_count, E.template
   local SLOTS = K * ffi.sizeof("slot_t")

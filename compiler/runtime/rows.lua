@@ -3,8 +3,7 @@
 --
 -- Lists are {n = count, row indices from 0, ascending}, in order of (start, id). `T` is the trace that is laid out.
 return function(E)
-  local ffi, bit, T, V, exact = E.ffi, E.bit, E.T, E.V, E.exact
-  local band, bxor, rshift, tobit = bit.band, bit.bxor, bit.rshift, bit.tobit
+  local ffi, T, V, exact = E.ffi, E.T, E.V, E.exact
   local type, tonumber = type, tonumber
   local NONE = { n = 0 }
   local W = {}
@@ -137,13 +136,9 @@ return function(E)
   -- ---- rows by id -------------------------------------------------------------------------------------------------------------------
   -- By a hash of the id alone, for whoever asks looks at what is found: no text is made of it. The places of a list are chained by bucket.
   local FEW = 8
-  local m0, m1 = E.config.secret[1], E.config.secret[2]
   local families = {}
 
-  local function bucket(id, mask)
-    local h = tobit(id[0] * m0 + id[1] * m1)
-    return band(bxor(h, rshift(h, 15)), mask)
-  end
+  local function bucket(id, mask) return E.id_place(id[0], id[1], mask) end
 
   local function family_of(number, list, by_parent)
     local one = families[number]

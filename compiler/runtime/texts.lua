@@ -18,10 +18,13 @@ return function(E)
     return cast(i32p, p + at - 2).v, cast(i32p, p + at + n - 4).v, cast(i32p, p + at + math.max(-2, n - 8)).v
   end
 
+  -- Where a text is looked for first, by its first and last sample.
   local function place(a, z, r1, r2, mask)
     local h = bxor(a, rol(z, r1))
     return band(bxor(h, rshift(h, r2)), mask)
   end
+
+  E.text_place = place
 
   local function collisions(samples, r1, r2, mask, enough)
     local seen, count = {}, 0

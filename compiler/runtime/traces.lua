@@ -7,7 +7,6 @@ return function(E)
   local STATE = ffi.sizeof("state_t")
   local statep, i32p, u64p = ffi.typeof("state_t *"), ffi.typeof("int32_t *"), ffi.typeof("uint64_t *")
   local m0, m1, m2, m3 = config.secret[3], config.secret[4], config.secret[5], config.secret[6]
-  local UNTIMED = 9223372036854775808ULL
   local seen, add, await, arrived = E.id_seen, E.id_add, E.await, E.arrived
   local batch, batch_place = E.batch, E.batch_place
 
@@ -28,20 +27,23 @@ return function(E)
   E.pool = pool
   E.pool_limit = 65536
 
+  local function free_place(is_service)
+    if is_service and service_count < SERVICES - 1 then
+      service_count = service_count + 1
+      return service_count
+    end
+    local place = table.remove(pool_free)
+    if place then return place end
+    pool_size = pool_size + 1
+    return pool_size
+  end
+
   -- The place of a text in the pool, from 1.
   function E.pooled(p, n, is_service)
     local text = ffi.string(p, n)
     local id = pool_ids[text]
-    if not id and is_service and service_count < SERVICES - 1 then
-      service_count = service_count + 1
-      id = service_count
-      pool[id], pool_ids[text] = text, id
-    elseif not id then
-      id = table.remove(pool_free)
-      if not id then
-        pool_size = pool_size + 1
-        id = pool_size
-      end
+    if not id then
+      id = free_place(is_service)
       pool[id], pool_ids[text] = text, id
     end
     return id
@@ -228,6 +230,15 @@ return function(E)
     E.trace_count = E.trace_count - 1
   end
 
+  -- ---- times ------------------------------------------------------------------------------------------------------------------------
+  -- Behind every start: where those stand that have none.
+  local UNTIMED = 9223372036854775808ULL
+  E.UNTIMED = UNTIMED
+
+  -- Whether start and end can be used.
+  local function is_timed(r) return r.t0 > 0 and r.t1 >= r.t0 end
+  E.is_timed = is_timed
+
   -- ---- commit -----------------------------------------------------------------------------------------------------------------------
   local function note_root(state, r)
     local start, id = r.timed == 1 and cast("uint64_t", r.t0) or UNTIMED, bswap(r.sid)
@@ -327,7 +338,7 @@ return function(E)
   local function note_times(begin, n)
     for i = begin, n - 1 do
       local r = rows[i]
-      if r.trace >= 0 and r.t0 > 0 and r.t1 >= r.t0 then
+      if r.trace >= 0 and is_timed(r) then
         local state = states[r.trace]
         r.timed = 1
         if state.last_end == 0 or r.t0 < state.first_start then state.first_start = r.t0 end
