@@ -26,6 +26,7 @@ from compiler.lua_print import print_chunk
 from compiler.pattern import Pattern, parse_pattern
 from compiler.rule_set import Rule, RuleSet
 from compiler.values import text_bytes
+from compiler.wanted_keys import wanted_keys
 
 # In the order in which they are loaded: each adds to the environment what the next ones build on.
 RUNTIME = (
@@ -180,6 +181,7 @@ def _settings(layout: Layout, rules: tuple[Rule, ...], feature_width: int) -> di
     columns = layout.columns
     classes = layout.classes
     read = _reads(layout)
+    wanted = wanted_keys(layout)
     texts = (ColumnKind.STATUS_MESSAGE, ColumnKind.SCOPE_NAME, ColumnKind.SCOPE_VERSION)
     scope_kinds = (ColumnKind.SCOPE, ColumnKind.SCOPE_NAME, ColumnKind.SCOPE_VERSION)
     scope_columns: list[Setting] = [number for column, number in columns.items() if column.kind in scope_kinds]
@@ -192,7 +194,9 @@ def _settings(layout: Layout, rules: tuple[Rule, ...], feature_width: int) -> di
         "any_words": layout.any_word_count,
         "name_count": len(classes) - 1,
         "names": [{"text": text_bytes(one.name), "id": number} for number, one in enumerate(classes) if number],
-        "keys": _keys(columns),
+        "keys": [{"text": one["text"], "id": one["id"], "c": [*one["c"]]} for one in wanted.keys],
+        "key_sets": [[*one] for one in wanted.sets],
+        "key_set_of_class": [*wanted.set_of_class],
         "blank_columns": [number for column, number in columns.items() if column.kind in texts],
         "scope_columns": scope_columns,
         "scopes_read": bool(scope_columns),
@@ -210,22 +214,6 @@ def _settings(layout: Layout, rules: tuple[Rule, ...], feature_width: int) -> di
         "feature_width": feature_width,
         **read,
     }
-
-
-def _keys(columns: dict[Column, int]) -> list[Setting]:
-    """Return every attribute key with the columns it goes to: of a span two, of a resource two, of a scope one."""
-    places: dict[str, list[Setting]] = {}
-    kinds = {ColumnKind.ANY: (0, 2), ColumnKind.SPAN: (1,), ColumnKind.RESOURCE: (3,), ColumnKind.SCOPE: (4,)}
-    for column, number in columns.items():
-        if column.kind in kinds:
-            found = places.setdefault(column.key, [0, 0, 0, 0, 0, 0])
-            for place in kinds[column.kind]:
-                found[place] = number
-    for found in places.values():
-        for first in (0, 2):
-            if not found[first]:
-                found[first], found[first + 1] = found[first + 1], 0
-    return [{"text": text_bytes(key), "id": number, "c": found} for number, (key, found) in enumerate(places.items(), 1)]
 
 
 def _capture_masks(layout: Layout, class_id: int) -> list[Setting]:

@@ -12,7 +12,7 @@ from loadtest.compile_beside import compile_rows
 from loadtest.corpora.corpus import Facts, Survey
 from loadtest.demand import demand_of
 from loadtest.measured import Candidate, Judge
-from loadtest.measuring import Contestant, Timings, timed
+from loadtest.measuring import FULL, QUICK, Contestant, Effort, Timings, timed
 from loadtest.rows import AGAINST_PYTHON, MEMORY, NEAR_LINEAR, NO_BAR, TIMES, TIMES_C, TIMES_UPB, Row
 from loadtest.rule_sample import RuleSample
 from loadtest.workloads import DEEP_TRACE, SAMPLE_SPAN_COUNT, SHORT_TRACE, Workload, Workloads
@@ -37,9 +37,9 @@ class EngineRun:
     _surveys: dict[tuple[str, str, str], Survey] = field(default_factory=dict)
 
     @property
-    def run_count(self) -> int:
-        """How many runs a median is of."""
-        return 3 if self.quick else 5
+    def effort(self) -> Effort:
+        """How much is run for a figure."""
+        return QUICK if self.quick else FULL
 
     @property
     def corpora(self) -> list[Facts]:
@@ -92,7 +92,7 @@ class EngineRun:
             names.append((f"{self.candidate.name}{len(names) or ''}", f"{_C}{len(names) or ''}"))
             judges.append(self._prepare(workload, names[-1], contestants))
         before = [dict(judge.verdicts()) for judge in judges]
-        timings = timed(contestants, self.run_count)
+        timings = timed(contestants, self.effort)
         for workload, judge, first in zip(workloads, judges, before, strict=True):
             rule_set, survey = workload.rules.rule_set, self._survey(workload)
             check_verdicts(self._where("the last run", workload), rule_set, survey, judge.verdicts())
@@ -133,17 +133,17 @@ class EngineRun:
         rules = workloads.named(50)
         if any(rule.report.state.captured_rows for rule in rules.rule_set.enabled):
             raise AssertionError("rules about spans by name capture no rows")
-        workload = workloads.plain(rules)
-        judge = self.candidate.start(rules.rule_set)
-        judge.memory(workload.corpus.records)
-        found = [judge.memory(workload.corpus.records) for _ in range(self.run_count)]
-        facts = self._survey(workload).facts
-        against = f"{facts.bytes_per_span * facts.span_count / facts.trace_count:.0f} B of OTLP per trace"
-        state, all_of_it = median([one.state for one in found]), median([one.state + one.evidence for one in found])
-        name = "memory per open trace, 50 rules without captures"
-        self.rows.append(Row(10, name, state, "B", MEMORY, self.run_count, against))
-        self.rows.append(Row(10, f"{name}, and the evidence of violations to come", all_of_it, "B", NO_BAR, self.run_count, against))
-        self.measurements.append({"workloads": [name], "bytes": [[one.state, one.evidence] for one in found]})
+        for corpus, bar in ((workloads.of_ten_spans(), MEMORY), (workloads.plain(rules).corpus, NO_BAR)):
+            facts = corpus.facts()
+            name = f"memory per open trace of {facts.span_count / facts.trace_count:.4g} spans, 50 rules without captures"
+            judge = self.candidate.start(rules.rule_set)
+            judge.memory(corpus.records)
+            found = [judge.memory(corpus.records) for _ in range(self.effort.run_count)]
+            against = f"{facts.bytes_per_span * facts.span_count / facts.trace_count:.0f} B of OTLP per trace"
+            state, all_of_it = median([one.state for one in found]), median([one.state + one.evidence for one in found])
+            self.rows.append(Row(10, name, state, "B", bar, self.effort.run_count, against))
+            self.rows.append(Row(10, f"{name}, and evidence", all_of_it, "B", NO_BAR, self.effort.run_count, against))
+            self.measurements.append({"workloads": [name], "bytes": [[one.state, one.evidence] for one in found]})
 
     def _evidence(self, workloads: Workloads) -> None:
         self.heard("evidence of violations")
@@ -151,13 +151,13 @@ class EngineRun:
         for workload in (workloads.plain(workloads.named(10)), short):
             judge = self.candidate.start(workload.rules.rule_set)
             judge.evidence(workload.corpus.records)
-            found = [judge.evidence(workload.corpus.records) for _ in range(self.run_count)]
+            found = [judge.evidence(workload.corpus.records) for _ in range(self.effort.run_count)]
             each_us = [one.taken_ns / one.violation_count / 1000 for one in found]
             name, against = f"evidence of a violation; {workload.name}", f"{found[0].violation_count} violations"
-            self.rows.append(Row(1 if workload.row == 1 else 13, name, median(each_us), "µs", NO_BAR, self.run_count, against))
+            self.rows.append(Row(1 if workload.row == 1 else 13, name, median(each_us), "µs", NO_BAR, self.effort.run_count, against))
             self.measurements.append({"workloads": [name], "us_per_violation": each_us})
 
     def _compile(self, workloads: Workloads) -> None:
         self.heard("compiling beside traffic")
         running, records = workloads.named(10), workloads.sample.records
-        self.rows += compile_rows(self.candidate, running.rule_set, records, self.run_count, SEED)
+        self.rows += compile_rows(self.candidate, running.rule_set, records, self.effort.run_count, SEED)

@@ -8,10 +8,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-# A run is repeated until it has taken so long: shorter ones measure the clock.
-RUN_S_MIN = 0.03
-# Each contestant runs for so long before it is timed: what compiles itself while it runs has done so by then.
-WARM_S = 0.2
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is run: each contestant for `warm_s` before it is timed, then `run_count` times for at least `run_s_min` seconds.
+
+    What compiles itself while it runs has done so by then; shorter runs measure the clock, and how cold the turn before left the caches.
+    """
+
+    run_count: int
+    warm_s: float
+    run_s_min: float
+
+
+FULL = Effort(5, 1.5, 0.15)
+QUICK = Effort(3, 0.2, 0.03)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +54,15 @@ class Timings:
         return median(self.ns_per_span[name])
 
 
-def timed(contestants: Mapping[str, Contestant], run_count: int) -> Timings:
-    """Let contestants run until they are warm, then in turns, `run_count` times each."""
+def timed(contestants: Mapping[str, Contestant], effort: Effort) -> Timings:
+    """Let contestants run until they are warm, then in turns."""
     for contestant in contestants.values():
-        _ns_per_span(contestant, WARM_S)
+        _ns_per_span(contestant, effort.warm_s)
     found: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(run_count):
+    for _ in range(effort.run_count):
         for name, contestant in contestants.items():
             gc.collect()
-            found[name].append(_ns_per_span(contestant, RUN_S_MIN))
+            found[name].append(_ns_per_span(contestant, effort.run_s_min))
     return Timings(found)
 
 

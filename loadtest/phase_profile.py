@@ -11,7 +11,7 @@ from loadtest.comparisons import CParser
 from loadtest.demand import demand_of
 from loadtest.engine_benchmark import SEED
 from loadtest.measured import Candidate, Judge
-from loadtest.measuring import Contestant, timed
+from loadtest.measuring import FULL, QUICK, Contestant, Effort, timed
 from loadtest.workloads import Workload, Workloads
 
 # So much work is profiled, once warm.
@@ -45,19 +45,19 @@ class Profile:
 def profiles(candidate: Candidate, *, quick: bool, heard: Callable[[str], None]) -> Iterator[Profile]:
     """Yield the profile of a candidate on each kind of work that the benchmark measures."""
     workloads = Workloads(SEED, candidate.quick_span_count if quick else candidate.span_count)
-    run_count = 3 if quick else 5
+    effort = QUICK if quick else FULL
     for workload in workloads.each_kind():
         heard(workload.label)
-        yield _profile(candidate, workload, run_count)
+        yield _profile(candidate, workload, effort)
 
 
-def _profile(candidate: Candidate, workload: Workload, run_count: int) -> Profile:
+def _profile(candidate: Candidate, workload: Workload, effort: Effort) -> Profile:
     records, rule_set = workload.corpus.records, workload.rules.rule_set
     span_count = workload.corpus.facts().span_count
     parser, untimed = CParser(records, demand_of(rule_set)), candidate.start(rule_set)
     judges = {"untimed": untimed.judge, "timed": (watched := candidate.start(rule_set, timed=True)).judge}
     contestants = {name: Contestant(partial(judge, records), span_count) for name, judge in judges.items()}
-    timings = timed({**contestants, parser.name: Contestant(parser.run, span_count)}, run_count)
+    timings = timed({**contestants, parser.name: Contestant(parser.run, span_count)}, effort)
     phases, taken = _phases(watched, records, timings.median_ns("timed") * span_count)
     by_phase = {name: found / span_count for name, found in phases.items()}
     return Profile(workload.label, by_phase, taken / span_count, timings.median_ns("untimed"), timings.median_ns(parser.name))

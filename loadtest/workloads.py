@@ -23,7 +23,7 @@ from topics.recordings import SHOP_PROTO_BATCHED, SHOP_PROTO_KEYED
 SAMPLE_SPAN_COUNT = 1_000
 MANY_ATTRIBUTES = Shape(attribute_count=60)
 LONG_TEXTS = Shape(text_size=4_000)
-SHORT_TRACE, DEEP_TRACE = 20, 2_000
+FEW_SPANS, SHORT_TRACE, DEEP_TRACE = 10, 20, 2_000
 DRAWN_COUNT = 1_000
 _BATCHES = "batches of many traces"
 _KEYED = "keyed records of one trace"
@@ -73,6 +73,10 @@ class Workloads:
     def plain(self, rules: RuleSample) -> Workload:
         """Return row 1 as most traces come: each in a record of its own, as a Collector writes it."""
         return Workload(1, f"{len(rules.violated)} rules", rules, self._shop(Form.TRACES, Layout.COLLECTOR), FEW_RULES)
+
+    def of_ten_spans(self) -> Corpus:
+        """Return traces of ten spans, the first of each trace of the shop."""
+        return written("shop, ten spans", [trace[:FEW_SPANS] for trace in self.shop], Form.TRACES, Layout.COLLECTOR)
 
     def by_name(self) -> Iterator[Workload]:
         """Yield rows 1 and 2: one to 1 000 rules about spans by name; with 10 rules in both forms and layouts."""
@@ -124,7 +128,7 @@ class Workloads:
         for file, form in ((SHOP_PROTO_KEYED, _KEYED), (SHOP_PROTO_BATCHED, _BATCHES)):
             corpus = recorded("recorded shop", file, form, self.span_count)
             rules = sampled(f"rules of the recorded shop, {form}", rule_set, corpus.prefix(4 * SAMPLE_SPAN_COUNT))
-            yield Workload(13, f"the recorded shop by its {len(rules.violated)} rules", rules, corpus, RELATIONS)
+            yield Workload(13, f"the recorded shop by its {len(rules.violated)} rules", rules, corpus, NO_BAR)
 
     def _of_very_many(self) -> Workload:
         """Return row 2 of so many rules that not each of them need fire, over fewer spans."""

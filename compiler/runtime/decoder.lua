@@ -14,9 +14,9 @@ return function(E)
   local rows, slots, K, TEMPLATE = E.rows, E.slots, config.column_count, E.template
   local SLOTS, ROW = K * ffi.sizeof("slot_t"), ffi.sizeof("row_t")
   local capacity = E.row_capacity
-  local D, find_key, name_at, is_foreseen, put_value, set_text = E.D, E.find_key, E.name_at, E.is_foreseen, E.put_value, E.set_text
+  local D, find_key, name_at, foreseen, put_value, set_text = E.D, E.find_key, E.name_at, E.foreseen, E.put_value, E.set_text
   local NO_NAME = E.names.shorts[256].id
-  local needs, empty = E.needs, E.empty
+  local needs, key_sets, empty = E.needs, E.key_sets, E.empty
   local ALL, ROOTS, SCOPES, EVENTS, LINKS = config.all_wanted, config.roots_wanted, config.scopes_read, config.events_read, config.links_read
   local NAME, MESSAGE, SERVICE = config.name_column, config.message_column, config.service_column
   local SCOPE_NAME, SCOPE_VERSION = config.scope_name_column, config.scope_version_column
@@ -59,8 +59,9 @@ return function(E)
     r.p = b + s
     D.ss, D.e, D.base, D.decided, D.states, D.named, D.tail = s, q, tobit(row * K), 0, 0, 0, -1
     D.kvt = 256
-    if ALL or is_foreseen(b, s, q) then
-      D.kvt = 0x4a
+    local class, root = foreseen(b, s, q)
+    if ALL or class > 0 or (ROOTS and root) then
+      D.kvt, D.set = 0x4a, key_sets[class]
       copy(slots + row * K, slots + TEMPLATE, SLOTS)
     end
   end
@@ -233,7 +234,7 @@ return function(E)
               D.decided = 1
               if ALL or needs[r.name] ~= 0 or (ROOTS and r.pd[0] == 0 and r.pd[1] == 0) then
                 if D.kvt ~= 0x4a then copy(slots + D.base, slots + TEMPLATE, SLOTS) end
-                D.kvt = 0x4a
+                D.kvt, D.set = 0x4a, key_sets[r.name]
               else
                 D.kvt = 256
               end
@@ -304,7 +305,7 @@ return function(E)
               if D.found == 3 then return odd() end
               D.found = 3
               p = s
-              D.lvl, D.e, D.kvt, D.base = 5, q, 0x1a, TEMPLATE
+              D.lvl, D.e, D.kvt, D.base, D.set = 5, q, 0x1a, TEMPLATE, 0
             end
           elseif D.lvl == 1 then
             if t == 0x12 and D.seek == 0 then
@@ -318,7 +319,7 @@ return function(E)
               D.res = recall_resource(b + s, q - s)
               if D.res < 0 then
                 p = s
-                D.lvl, D.e, D.kvt, D.base = 4, q, 0x0a, TEMPLATE
+                D.lvl, D.e, D.kvt, D.base, D.set = 4, q, 0x0a, TEMPLATE, 0
               end
             end
           elseif t == 0x0a and is_known(b, s, q) then
@@ -346,9 +347,10 @@ return function(E)
             r.np = empty
             r.name = NO_NAME
           end
-          if D.kvt == 256 and D.decided == 0 and (needs[r.name] ~= 0 or (ROOTS and r.pd[0] == 0 and r.pd[1] == 0)) then
+          if D.decided == 0 and (D.kvt == 256 and ROOTS and r.pd[0] == 0 and r.pd[1] == 0
+            or needs[r.name] ~= 0 and (D.kvt == 256 or D.set ~= key_sets[r.name])) then
             -- Its name came after its attributes: once more, now for these.
-            D.decided, D.p, D.kvt = 2, D.ss, 0x4a
+            D.decided, D.p, D.kvt, D.set = 2, D.ss, 0x4a, key_sets[r.name]
             copy(slots + D.base, slots + TEMPLATE, SLOTS)
           else
             if (r.td[0] == 0 and r.td[1] == 0 and r.td[2] == 0 and r.td[3] == 0) or (r.sd[0] == 0 and r.sd[1] == 0) then return odd() end

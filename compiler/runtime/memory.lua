@@ -13,7 +13,7 @@ return function(ffi, bit, config)
       int32_t record, touch;                                        // which record of the batch, which touch
     } row_t;
     typedef struct { const uint8_t *p; int32_t len, tag; } slot_t;  // payload of an AnyValue; tag: its field's tag, 0: missing
-    typedef struct { int32_t a, z, id, len; int32_t next, y; const uint8_t *text; int32_t c[6]; } entry_t;
+    typedef struct { int32_t a, z, id, len, next, y; uint64_t inner, more; const uint8_t *text; int32_t c[6]; } entry_t;
     typedef struct { int32_t record, trace, spans, kept, again, over, opened, root; } touch_t;
     typedef struct { void *p; int32_t n, cap; } block_t;
     typedef struct { int32_t n, cap; int32_t v[0]; } list_t;        // a block that most traces do not have
@@ -69,7 +69,7 @@ return function(ffi, bit, config)
 
   local K = config.column_count
   E.row_capacity = math.min(20480, math.max(2048, math.floor(67108864 / (16 * K))))
-  E.batch_rows = 2048
+  E.batch_rows = 1024
   E.rows = E.buffer("row_t", E.row_capacity + 1)
   E.slots = E.buffer("slot_t", (E.row_capacity + 1) * K)
   E.template = E.row_capacity * K          -- the slots of resource and scope, copied to each row before its own attributes

@@ -5,20 +5,16 @@ return function(E)
   local cast, copy = ffi.cast, ffi.copy
   local i32p = ffi.typeof("const packed_i32 *")
   local slots, K, TEMPLATE, D, keys = E.slots, config.column_count, E.template, E.D, E.keys.entries
-  -- The usual forms of an AnyValue, by kind and size: what its last four bytes must be under a mask, whether the last may not be 0 (it ends a
-  -- varint), whether the byte behind the tag is its length; `off`: where its payload begins. One test for all: kinds of values come in any order.
-  ffi.cdef "typedef struct { int32_t x, m, top, text, bad, off; } form_t;"
-  local kinds, forms = E.buffer("uint8_t", 256), E.buffer("form_t", 5 * 16)
-  kinds[0x0a], kinds[0x10], kinds[0x18], kinds[0x21] = 1, 2, 3, 4
-  for h = 0, 5 * 16 - 1 do forms[h].bad, forms[h].off = -1, 1 end
-  for size = 2, 15 do
-    local text = forms[16 + size]
-    text.bad, text.text, text.off = 0, -1, 2
-  end
-  forms[32 + 2].bad, forms[32 + 2].m = 0, tobit(0xfe000000)
-  forms[64 + 9].bad = 0
+  -- The usual forms of an AnyValue that is no text, by kind and size: what its last four bytes must be under a mask, whether the last may not be
+  -- 0 (it ends a varint). One test for all: kinds of values come in any order.
+  ffi.cdef "typedef struct { int32_t x, m, top, bad; } form_t;"
+  local kinds, forms = E.buffer("uint8_t", 256), E.buffer("form_t", 4 * 16)
+  kinds[0x10], kinds[0x18], kinds[0x21] = 1, 2, 3
+  for h = 0, 4 * 16 - 1 do forms[h].bad = -1 end
+  forms[16 + 2].bad, forms[16 + 2].m = 0, tobit(0xfe000000)
+  forms[48 + 9].bad = 0
   for size = 1, 4 do
-    local whole = forms[48 + 1 + size]
+    local whole = forms[32 + 1 + size]
     whole.bad, whole.top = 0, size > 1 and tobit(0x80000000) or 0
     for k = 0, size - 1 do
       whole.m = bor(whole.m, lshift(0x80, 24 - 8 * k))
@@ -42,19 +38,27 @@ return function(E)
     return W.read_value(b, vp, ve, slots[at])
   end
 
-  -- Puts the value at D.vp .. D.ve into the slot of entry D.k; false where it is odd.
-  function E.put_value()
-    D.at = tobit(D.base + keys[D.k].c[2 * (D.lvl - 3)])
-    D.vt, D.vl, D.z, D.st = 0, 0, 0, tobit(D.ve - D.vp)
-    if D.st > 0 then D.vt, D.vl, D.z = D.b[D.vp], D.b[D.vp + 1], cast(i32p, D.b + (D.ve - 4)).v end
+  -- Whether the value of D.st bytes is of a usual form.
+  local function is_usual()
+    D.z = cast(i32p, D.b + (D.ve - 4)).v
     -- Sizes of 15 and more are one.
     D.h = tobit(D.st - 15)
     D.h = tobit(lshift(kinds[D.vt], 4) + 15 + band(D.h, arshift(D.h, 31)))
-    if bor(band(bxor(D.z, forms[D.h].x), forms[D.h].m), band(D.z - 0x1000000, forms[D.h].top), forms[D.h].bad,
-      band(bor(bxor(D.vl, D.st - 2), band(D.vl, 128)), forms[D.h].text)) == 0 then
-      D.st = tobit(D.vp + forms[D.h].off)
-      slots[D.at].p = D.b + D.st
-      slots[D.at].len = D.ve - D.st
+    return bor(band(bxor(D.z, forms[D.h].x), forms[D.h].m), band(D.z - 0x1000000, forms[D.h].top), forms[D.h].bad) == 0
+  end
+
+  -- Puts the value at D.vp .. D.ve into the slot of entry D.k; false where it is odd.
+  function E.put_value()
+    D.at = tobit(D.base + keys[D.k].c[2 * (D.lvl - 3)])
+    D.vt, D.vl, D.st = 0, 0, tobit(D.ve - D.vp)
+    if D.st > 0 then D.vt, D.vl = D.b[D.vp], D.b[D.vp + 1] end
+    if D.vt == 0x0a and D.vl == D.st - 2 and D.vl < 128 then
+      slots[D.at].p = D.b + (D.vp + 2)
+      slots[D.at].len = D.vl
+      slots[D.at].tag = 0x0a
+    elseif D.st > 0 and is_usual() then
+      slots[D.at].p = D.b + (D.vp + 1)
+      slots[D.at].len = D.st - 1
       slots[D.at].tag = D.vt
     elseif D.vt == 0x0a and D.vl >= 128 and D.b[D.vp + 2] < 128 and D.b[D.vp + 2] > 0 then
       D.vl = tobit(D.vl - 128 + D.b[D.vp + 2] * 128)

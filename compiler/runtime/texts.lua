@@ -2,7 +2,7 @@
 return function(E)
   local ffi, bit, C = E.ffi, E.bit, E.C
   local band, bxor, rol, rshift = bit.band, bit.bxor, bit.rol, bit.rshift
-  local i32p, u8p = ffi.typeof("const packed_i32 *"), ffi.typeof("const uint8_t *")
+  local i32p, u64p, u8p = ffi.typeof("const packed_i32 *"), ffi.typeof("const packed_u64 *"), ffi.typeof("const uint8_t *")
   local cast = ffi.cast
 
   -- Of a text that stands behind a tag byte and its length: the four bytes from two before it, its last four, the four before these or, of a
@@ -17,6 +17,28 @@ return function(E)
     local p = cast(u8p, full)
     return cast(i32p, p + at - 2).v, cast(i32p, p + at + n - 4).v, cast(i32p, p + at + math.max(-2, n - 8)).v
   end
+
+  -- What lies between the first two bytes of a text of more than EDGES and its last four: eight bytes that end there and, of a long one, the
+  -- eight from its third on; only what is longer than WORDS is compared byte by byte. More than five bytes of its message precede a text.
+  local EDGES, WORD, WORDS = 6, 14, 22
+  local NOTHING = 0ULL
+
+  local function learn_inner(entry, p, n)
+    entry.inner, entry.more = 0, 0
+    if n > EDGES then entry.inner = cast(u64p, p + (n - 12)).v end
+    if n > WORD then entry.more = cast(u64p, p + 2).v end
+  end
+
+  -- Whether a text is the one of an entry, whose first two and last four bytes and length it has.
+  local function has_inner(entries, at, p, n)
+    if n <= EDGES then return true end
+    local other = bxor(cast(u64p, p + (n - 12)).v, entries[at].inner)
+    if n <= WORD then return rshift(other, 8 * (WORD - n)) == NOTHING end
+    if other ~= NOTHING or cast(u64p, p + 2).v ~= entries[at].more then return false end
+    return n <= WORDS or C.memcmp(entries[at].text + 10, p + 10, n - WORDS) == 0
+  end
+
+  E.learn_inner, E.has_inner = learn_inner, has_inner
 
   -- Where a text is looked for first, by its first and last sample.
   local function place(a, z, r1, r2, mask)
@@ -50,11 +72,13 @@ return function(E)
   end
 
   local anchors = {}
+  local PADDING = ("\0"):rep(8)
 
   local function fill(entry, one, a, z, y)
     anchors[#anchors + 1] = one.text
     entry.a, entry.z, entry.y, entry.id, entry.len = a, z, y, one.id, #one.text
     entry.text = cast(u8p, one.text)
+    learn_inner(entry, cast(u8p, PADDING .. one.text) + #PADDING, #one.text)
     for c = 0, 5 do entry.c[c] = one.c and one.c[c + 1] or 0 end
   end
 

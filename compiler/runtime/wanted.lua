@@ -5,11 +5,11 @@ return function(E)
   local cast = ffi.cast
   local i32p = ffi.typeof("const packed_i32 *")
   local rows, needs, chain, ROOTS = E.rows, E.needs, E.text_chain, config.roots_wanted
-  local names, place = E.names.entries, E.text_place
+  local names, place, has_inner = E.names.entries, E.text_place, E.has_inner
   -- What a loop over bytes need not hold in registers: where the messages around end and begin, what is known of the span.
   ffi.cdef [[
     typedef struct {
-      int32_t mi, record_row, e0, e1, e2, s1, s2, s4, l4, ss, behind, fs, fe, seek, found, decided, states, named, tail, res;
+      int32_t mi, record_row, e0, e1, e2, s1, s2, s4, l4, ss, behind, fs, fe, seek, found, decided, states, named, tail, res, set;
       int32_t p, e, lvl, kvt, base, row;
       int32_t kp, n, vp, ve, k, a, z, h, at, vt, vl, st;
       const uint8_t *b;
@@ -18,30 +18,82 @@ return function(E)
   local D = E.buffer("decoder_t", 1)
   E.D = D
 
-  -- Returns a function that looks the text at D.kp, of D.n bytes, up in a table: its entry in D.k, -1 where it is not there.
-  local function finder(texts)
-    local entries, shorts, r1, r2, mask = texts.entries, texts.shorts, texts.r1, texts.r2, texts.mask
-    return function()
-      D.k = -1
-      if D.n >= 2 then
-        D.a, D.z = cast(i32p, D.b + (D.kp - 2)).v, cast(i32p, D.b + (D.kp + D.n - 4)).v
-        D.h = place(D.a, D.z, r1, r2, mask)
-        if entries[D.h].z == D.z and entries[D.h].a == D.a and entries[D.h].len == D.n
-          and (D.n <= 6 or C.memcmp(entries[D.h].text + 2, D.b + (D.kp + 2), D.n - 6) == 0) then
-          D.k = D.h
-        elseif entries[D.h].next ~= 0 then
-          D.k = chain(entries, entries[D.h].next, D.b, D.kp, D.n, D.a, D.z)
-        end
-      else
-        -- Place 0 is never a follower: no text so short.
-        local at = shorts[D.n == 0 and 256 or D.b[D.kp]].next
-        D.k = at > 0 and at or -1
-      end
+  -- Whether the text at D.kp, of D.n >= 2 bytes, is an entry of a table.
+  local function is_entry(entries, at)
+    return entries[at].z == D.z and entries[at].a == D.a and entries[at].len == D.n and has_inner(entries, at, D.b + D.kp, D.n)
+  end
+
+  -- Sets of keys: of each its places and where they begin among those of all; a place holds an entry of `keys`, -1 none. What does not lie where
+  -- it is looked for first lies in one of the next places: at least every other one is free.
+  local keys = E.keys.entries
+  local SETS = #config.key_sets
+  local masks, begins = E.buffer("int32_t", SETS), E.buffer("int32_t", SETS)
+  local place_count = 0
+  for k = 0, SETS - 1 do
+    local size = 16
+    while size < 8 * #config.key_sets[k + 1] do size = 2 * size end
+    masks[k], begins[k] = size - 1, place_count
+    place_count = place_count + size
+  end
+  local places = E.buffer("int32_t", place_count)
+  for at = 0, place_count - 1 do places[at] = -1 end
+
+  local r1, r2 = E.keys.r1, E.keys.r2
+  local function first_place(set) return tobit(begins[set] + place(D.a, D.z, r1, r2, masks[set])) end
+  local function place_behind(at, set) return begins[set] + band(at - begins[set] + 1, masks[set]) end
+
+  local function further(at, set)
+    at = place_behind(at, set)
+    if places[at] < 0 then return -1 end
+    if is_entry(keys, places[at]) then return places[at] end
+    return further(at, set)
+  end
+
+  local entry_of = {}
+  for at = 0, E.keys.size - 1 do entry_of[keys[at].id] = at end
+  for k = 0, SETS - 1 do
+    for _, id in ipairs(config.key_sets[k + 1]) do
+      local entry = entry_of[id]
+      D.a, D.z = keys[entry].a, keys[entry].z
+      local at = first_place(k)
+      while places[at] >= 0 do at = place_behind(at, k) end
+      if keys[entry].len >= 2 then places[at] = entry end
     end
   end
 
-  E.find_key = finder(E.keys)
-  local find_name = finder(E.names)
+  -- The entry of the key at D.kp, of D.n bytes, in D.k; -1 where it is not of the set D.set.
+  local shorts = E.keys.shorts
+  function E.find_key()
+    D.k = -1
+    if D.n >= 2 then
+      D.a, D.z = cast(i32p, D.b + (D.kp - 2)).v, cast(i32p, D.b + (D.kp + D.n - 4)).v
+      D.h = first_place(D.set)
+      D.k = places[D.h]
+      if D.k >= 0 and not is_entry(keys, D.k) then D.k = further(D.h, D.set) end
+    else
+      -- Place 0 is never a follower: no text so short.
+      local at = shorts[D.n == 0 and 256 or D.b[D.kp]].next
+      D.k = at > 0 and at or -1
+    end
+  end
+
+  -- The same of a name.
+  local name_r1, name_r2, name_mask, short_names = E.names.r1, E.names.r2, E.names.mask, E.names.shorts
+  local function find_name()
+    D.k = -1
+    if D.n >= 2 then
+      D.a, D.z = cast(i32p, D.b + (D.kp - 2)).v, cast(i32p, D.b + (D.kp + D.n - 4)).v
+      D.h = place(D.a, D.z, name_r1, name_r2, name_mask)
+      if is_entry(names, D.h) then
+        D.k = D.h
+      elseif names[D.h].next ~= 0 then
+        D.k = chain(names, names[D.h].next, D.b, D.kp, D.n, D.a, D.z)
+      end
+    else
+      local at = short_names[D.n == 0 and 256 or D.b[D.kp]].next
+      D.k = at > 0 and at or -1
+    end
+  end
 
   -- The name of the row: its class, 0 where no rule names it.
   function E.name_at(b, s, n)
@@ -65,29 +117,30 @@ return function(E)
     end
   end
 
-  local function ends_with(b, s, q, z, at)
-    if at == 0 then return false end
+  -- The set of keys that each class of spans wants.
+  local sets = E.buffer("int32_t", config.name_count + 1)
+  for class = 0, config.name_count do sets[class] = config.key_set_of_class[class + 1] end
+  E.key_sets = sets
+
+  local function named_before(b, s, q, z, at)
+    if at == 0 then return 0 end
     local name = names[at - 1]
     local begin = q - name.len
     if name.z == z and begin - 2 >= s and b[begin - 1] == name.len and b[begin - 2] == 0x2a
       and C.memcmp(name.text, b + begin, name.len) == 0 then
-      return true
+      return name.id
     end
-    return ends_with(b, s, q, z, following[at - 1])
+    return named_before(b, s, q, z, following[at - 1])
   end
 
-  -- Whether a Collector's span s .. q, whose name comes behind its attributes, seems to have a wanted name, or to be a root where roots are
-  -- wanted. Only a guess: its fields are gone through in any case, and a second time if a wanted name comes unforeseen.
-  function E.is_foreseen(b, s, q)
-    if q - s < 60 or b[q - 18] ~= 0x0a or b[q - 28] ~= 0x12 then return false end
-    if b[q - 38] == 0x22 and b[q - 37] == 8 then
-      q = tobit(q - 38)
-    else
-      if ROOTS then return true end
-      q = tobit(q - 30)
-    end
+  -- The class of a Collector's span s .. q, whose name comes behind its attributes, as far as its end tells: 0 where its name is not wanted.
+  -- Only a guess: its fields are gone through in any case, and a second time if a wanted name comes unforeseen. Second, whether it is a root.
+  function E.foreseen(b, s, q)
+    if q - s < 60 or b[q - 18] ~= 0x0a or b[q - 28] ~= 0x12 then return 0, false end
+    local root = b[q - 38] ~= 0x22 or b[q - 37] ~= 8
+    q = tobit(q - (root and 30 or 38))
     if b[q - 6] == 0x85 and b[q - 5] == 1 then q = tobit(q - 6) end
     local z = cast(i32p, b + (q - 4)).v
-    return ends_with(b, s, q, z, tails[tail_of(z)])
+    return named_before(b, s, q, z, tails[tail_of(z)]), root
   end
 end

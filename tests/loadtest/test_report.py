@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from compiler import RuleSet
 from loadtest import __main__ as command
-from loadtest import compile_beside, measuring, phase_profile, report, workloads
+from loadtest import compile_beside, phase_profile, report, workloads
 from loadtest.candidates import CANDIDATES, REFERENCE
 from loadtest.corpora.corpus import Form, enough, written
 from loadtest.corpora.shop_traces import shop_traces
@@ -19,7 +19,7 @@ from loadtest.corpora.wire import Layout
 from loadtest.engine_benchmark import EngineRun
 from loadtest.machine import machine
 from loadtest.measured import Judge
-from loadtest.measuring import Contestant, Timings, timed
+from loadtest.measuring import Contestant, Effort, Timings, timed
 from loadtest.phase_profile import Profile
 from loadtest.report import Report, as_text, read_baseline
 from loadtest.rows import COMPILE, FEW_RULES, PAUSE, Row
@@ -47,10 +47,8 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setitem(CANDIDATES, REFERENCE.name, Small())
     monkeypatch.setattr(compile_beside, "RULE_COUNT", 20)
     monkeypatch.setattr(workloads, "DEEP_TRACE", 300)
-    monkeypatch.setattr(EngineRun, "run_count", 1)
+    monkeypatch.setattr(EngineRun, "effort", Effort(1, 0.0, 0.0))
     monkeypatch.setattr(workloads, "DRAWN_COUNT", 60)
-    monkeypatch.setattr(measuring, "RUN_S_MIN", 0.0)
-    monkeypatch.setattr(measuring, "WARM_S", 0.0)
     monkeypatch.setattr(report, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(report, "BASELINES", tmp_path / "baselines")
     return tmp_path
@@ -67,7 +65,7 @@ def test_the_json_is_one_object_of_the_agreed_shape_and_a_missed_bar_is_status_o
     assert {row["row"] for row in printed["rows"]} == {1, 2, 3, 10, 11, 12, 13}
     evidence = [row for row in printed["rows"] if "evidence" in row["name"]]
     assert [(row["row"], row["unit"], row["bar"], row["holds"]) for row in evidence] == [
-        *((1, "µs", None, True), (10, "B", None, True), (13, "µs", None, True))
+        *((1, "µs", None, True), (10, "B", None, True), (10, "B", None, True), (13, "µs", None, True))
     ]
     assert all(row["figure"] > 0 for row in evidence)
     assert all(list(row) == ROW_KEYS for row in printed["rows"])
@@ -141,10 +139,8 @@ def test_a_ratio_is_the_median_of_the_ratios_of_neighbouring_runs() -> None:
     assert timings.run_count == 3
 
 
-def test_contestants_are_warm_before_they_run_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measuring, "RUN_S_MIN", 0.0)
-    monkeypatch.setattr(measuring, "WARM_S", 0.0)
+def test_contestants_are_warm_before_they_run_in_turns() -> None:
     order: list[str] = []
     contestants = {name: Contestant(lambda name=name: order.append(name), 1) for name in "ab"}  # type: ignore[misc]  # bound early
-    timed(contestants, 2)
+    timed(contestants, Effort(2, 0.0, 0.0))
     assert order == ["a", "b"] * 3

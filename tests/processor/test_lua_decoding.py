@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from random import Random
 
 import pytest
 
-from compiler import Closing
+from compiler import Closing, wanted_keys
 from processor.lua_traces import LuaTraceEngine
 from processor.reference_traces import ReferenceTraceEngine
 from processor.trace_engine import Asked, TakenRecord, TakePolicy, TraceEngine
 from tests.differential.wire import Layout, Writer
 from tests.processor.played import rules, span
-from topics.span import Resource, Span
+from topics.span import AttributeValue, Resource, Span
 
 LAYOUTS = pytest.mark.parametrize("layout", [Layout.ASCENDING, Layout.COLLECTOR])
 KNOWN_RESOURCES = 256
+SET_SIZE_SUM_MAX = wanted_keys.SET_SIZE_SUM_MAX
 
 
 def answers(engine: TraceEngine, batches: Sequence[Sequence[Sequence[Span]]], layout: Layout) -> list[bytes]:
@@ -113,3 +115,50 @@ def test_texts_around_the_sizes_of_their_lengths_are_compared_whole(layout: Layo
         text = f'rules: [{{id: it, rule: "always {{ a.where(t == \\"{"t" * size}\\") }}"}}]'
         verdicts = both(text, [[[span("a", 1, of=1 + at, attributes={"t": "t" * other})] for at, other in enumerate(sizes)]], layout)
         assert [codes == verdicts[sizes.index(size)] for codes in verdicts] == [other == size for other in sizes]
+
+
+KEYS_BY_NAME = """
+rules:
+  - id: charge
+    rule: always { charge.where(paid == true) }
+  - id: refund
+    rule: always { refund.where(approved == true) }
+"""
+UNNAMED = """
+  - id: unnamed
+    rule: always { %s.where(tenant exists) }
+"""
+
+
+@LAYOUTS
+@pytest.mark.parametrize("most", [SET_SIZE_SUM_MAX, 0], ids=["a set for each class", "one set for all"])
+@pytest.mark.parametrize("more", ["", UNNAMED % "root", UNNAMED % "span"], ids=["named", "roots", "all"])
+def test_what_is_wanted_of_a_span_depends_on_its_name_however_it_was_guessed(
+    layout: Layout, more: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name may end like another one with a header before it: keys are those of the name that the span has."""
+    monkeypatch.setattr(wanted_keys, "SET_SIZE_SUM_MAX", most)
+    names = ["charge", "refund", forged("charge") + "refund", "refund" + forged("charge"), "other"]
+    attributes: list[dict[str, AttributeValue]] = [{"paid": True}, {"approved": True}, {"paid": True, "approved": True, "tenant": "t"}, {}]
+    parent = None if "root" in more else 99
+    traces = enumerate(product(names, attributes), 1)
+    spans = [replace(span(name, 1, of=at, parent=parent, attributes=some), kind=2) for at, (name, some) in traces]
+    found = both(KEYS_BY_NAME + more, [[spans]], layout)
+    by_span = dict(zip(product(names, range(len(attributes))), found, strict=True))
+    assert by_span["charge", 0] != by_span["charge", 1] == by_span["charge", 3]
+    assert by_span["refund", 1] != by_span["refund", 0] == by_span["refund", 3]
+    assert by_span["other", 0] == by_span["other", 1]
+    assert bool(more) is (by_span["other", 1] != by_span["other", 2])
+
+
+@LAYOUTS
+def test_keys_are_told_apart_by_every_byte(layout: Layout) -> None:
+    """Keys of every size that differ in one byte only, so many that their places in the table overlap."""
+    sizes = [*range(1, 28), 127, 128]
+    keys = ["k" * size for size in sizes] + ["k" * at + "x" + "k" * (size - at - 1) for size in sizes[:27] for at in range(size)]
+    text = "rules:\n" + "".join(f'  - {{id: r{at}, rule: "always {{ a.where(`{key}` exists) }}"}}\n' for at, key in enumerate(keys))
+    records = [[span("a", 1, of=1 + at, attributes={key: 1})] for at, key in enumerate(keys)]
+    verdicts = both(text, [records], layout)
+    satisfied = verdicts[0][0]
+    for at, codes in enumerate(verdicts):
+        assert [place for place, code in enumerate(codes) if code == satisfied] == [at]
