@@ -23,10 +23,21 @@ class Blamed(Enum):
 
     TRUE = auto()
     NOT_TRUE = auto()
+    EITHER = auto()
     NEVER = auto()
 
 
-_TURNED = {Blamed.TRUE: Blamed.NOT_TRUE, Blamed.NOT_TRUE: Blamed.TRUE, Blamed.NEVER: Blamed.NEVER}
+_TURNED = {Blamed.TRUE: Blamed.NOT_TRUE, Blamed.NOT_TRUE: Blamed.TRUE, Blamed.EITHER: Blamed.EITHER, Blamed.NEVER: Blamed.NEVER}
+
+
+def _blamed_in_not(body: ir.Formula, blamed: Blamed) -> Blamed:
+    """Return when the operand of a `not` is blamed: one that is not true has a true operand or an unknown one, whose sides are not true."""
+    return Blamed.EITHER if blamed is Blamed.NOT_TRUE and _may_be_unknown(body) else _TURNED[blamed]
+
+
+def _may_be_unknown(node: ir.Formula) -> bool:
+    """Say whether a formula can be unknown of a complete trace: only comparisons can, where a value is missing."""
+    return any(isinstance(found, ir.Comparison) for found in walk(node))
 
 
 def is_plain(selector: ir.Selector) -> bool:
@@ -103,13 +114,13 @@ class Planner:
                 for side in sides:
                     self._formula(side, blamed)
             case ir.Not(body=body):
-                self._formula(body, _TURNED[blamed])
+                self._formula(body, _blamed_in_not(body, blamed))
             case ir.Selected(related=related) if is_plain_related(related):
-                self._seen(self._leaf(leaf_key(related.selector)), names_spans=blamed is Blamed.TRUE)
+                self._seen(self._leaf(leaf_key(related.selector)), names_spans=blamed in {Blamed.TRUE, Blamed.EITHER})
             case ir.Selected(related=related):
                 self._rows(related)
             case ir.AllOf(selector=selector, predicate=predicate) if is_plain_all(node):
-                self._seen(self._leaf(leaf_key(selector, predicate)), names_spans=blamed is Blamed.NOT_TRUE)
+                self._seen(self._leaf(leaf_key(selector, predicate)), names_spans=blamed in {Blamed.NOT_TRUE, Blamed.EITHER})
             case ir.AllOf(selector=selector, predicate=predicate):
                 self._rows(ir.Related(selector))
                 self._captured_reads(selector, predicate)
