@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import TypeAlias
 
 from compiler import ir
 
 WORD_BITS = 32
 ANY_CLASS = 0
 SERVICE_KEY = "service.name"
+# What the runtime is set up with.
+Setting: TypeAlias = "bool | int | bytes | list[Setting] | dict[str | int, Setting]"
 # What a counter of so many bytes holds at most.
 COUNTER_SIZES = {1: 2**8 - 1, 2: 2**16 - 1, 4: 2**31 - 1}
 

@@ -8,7 +8,7 @@ blamed for being true, `all` for being not true, so under `always` the one and u
 
 from __future__ import annotations
 
-from enum import Enum, auto
+from enum import Flag, auto
 from typing import assert_never
 
 from compiler import ir
@@ -18,13 +18,13 @@ from compiler.ir_walk import mentions_bound, walk
 from compiler.rule_set import Rule
 
 
-class Blamed(Enum):
+class Blamed(Flag):
     """When a violation would name the spans of a part of a formula."""
 
+    NEVER = 0
     TRUE = auto()
     NOT_TRUE = auto()
-    EITHER = auto()
-    NEVER = auto()
+    EITHER = TRUE | NOT_TRUE
 
 
 _TURNED = {Blamed.TRUE: Blamed.NOT_TRUE, Blamed.NOT_TRUE: Blamed.TRUE, Blamed.EITHER: Blamed.EITHER, Blamed.NEVER: Blamed.NEVER}
@@ -116,11 +116,11 @@ class Planner:
             case ir.Not(body=body):
                 self._formula(body, _blamed_in_not(body, blamed))
             case ir.Selected(related=related) if is_plain_related(related):
-                self._seen(self._leaf(leaf_key(related.selector)), names_spans=blamed in {Blamed.TRUE, Blamed.EITHER})
+                self._seen(self._leaf(leaf_key(related.selector)), names_spans=Blamed.TRUE in blamed)
             case ir.Selected(related=related):
                 self._rows(related)
             case ir.AllOf(selector=selector, predicate=predicate) if is_plain_all(node):
-                self._seen(self._leaf(leaf_key(selector, predicate)), names_spans=blamed in {Blamed.NOT_TRUE, Blamed.EITHER})
+                self._seen(self._leaf(leaf_key(selector, predicate)), names_spans=Blamed.NOT_TRUE in blamed)
             case ir.AllOf(selector=selector, predicate=predicate):
                 self._rows(ir.Related(selector))
                 self._captured_reads(selector, predicate)

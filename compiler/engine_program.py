@@ -9,7 +9,6 @@ import hashlib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TypeAlias
 
 from compiler import ir
 from compiler import lua_tree as lua
@@ -19,7 +18,7 @@ from compiler.emit_class import ClassCode, apply_code, class_code
 from compiler.emit_predicate import predicate_function
 from compiler.emit_selection import member_bit, signed
 from compiler.emit_verdict import exceptions_table, rule_function
-from compiler.engine_layout import ANY_CLASS, SERVICE_KEY, WORD_BITS, Column, ColumnKind, Layout, Leaf, NameClass
+from compiler.engine_layout import ANY_CLASS, SERVICE_KEY, WORD_BITS, Column, ColumnKind, Layout, Leaf, NameClass, Setting
 from compiler.engine_plan import plan, reads_rows
 from compiler.ir_walk import walk
 from compiler.lua_print import print_chunk
@@ -48,8 +47,6 @@ RUNTIME = (
     *("captured", "rows", "judge", "leaves", "exchange", "engine"),
 )
 LIBRARIES = ("sweep", "relations", "exact", "patterns")
-
-Setting: TypeAlias = "bool | int | bytes | list[Setting] | dict[str | int, Setting]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +177,6 @@ def _patterns(rules: tuple[Rule, ...], chunk: Chunk) -> tuple[Pattern, ...]:
 def _settings(layout: Layout, rules: tuple[Rule, ...], feature_width: int) -> dict[str | int, Setting]:
     columns = layout.columns
     classes = layout.classes
-    read = _reads(layout)
-    wanted = wanted_keys(layout)
     texts = (ColumnKind.STATUS_MESSAGE, ColumnKind.SCOPE_NAME, ColumnKind.SCOPE_VERSION)
     scope_kinds = (ColumnKind.SCOPE, ColumnKind.SCOPE_NAME, ColumnKind.SCOPE_VERSION)
     scope_columns: list[Setting] = [number for column, number in columns.items() if column.kind in scope_kinds]
@@ -194,9 +189,6 @@ def _settings(layout: Layout, rules: tuple[Rule, ...], feature_width: int) -> di
         "any_words": layout.any_word_count,
         "name_count": len(classes) - 1,
         "names": [{"text": text_bytes(one.name), "id": number} for number, one in enumerate(classes) if number],
-        "keys": [{"text": one["text"], "id": one["id"], "c": [*one["c"]]} for one in wanted.keys],
-        "key_sets": [[*one] for one in wanted.sets],
-        "key_set_of_class": [*wanted.set_of_class],
         "blank_columns": [number for column, number in columns.items() if column.kind in texts],
         "scope_columns": scope_columns,
         "scopes_read": bool(scope_columns),
@@ -212,7 +204,8 @@ def _settings(layout: Layout, rules: tuple[Rule, ...], feature_width: int) -> di
         "tree": layout.reads_tree,
         "rule_count": len(rules),
         "feature_width": feature_width,
-        **read,
+        **wanted_keys(layout),
+        **_reads(layout),
     }
 
 

@@ -6,14 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import median
 
+from compiler import RuleSet
 from loadtest.agreement import check_equal, check_span_count, check_verdicts
 from loadtest.comparisons import Comparison, CParser, UpbWalk
 from loadtest.compile_beside import compile_rows
-from loadtest.corpora.corpus import Facts, Survey
+from loadtest.corpora.corpus import Corpus, Facts, Survey
 from loadtest.demand import demand_of
 from loadtest.measured import Candidate, Judge
 from loadtest.measuring import FULL, QUICK, Contestant, Effort, Timings, timed
-from loadtest.rows import AGAINST_PYTHON, MEMORY, NEAR_LINEAR, NO_BAR, TIMES, TIMES_C, TIMES_UPB, Row
+from loadtest.rows import AGAINST_PYTHON, MEMORY, NEAR_LINEAR, NO_BAR, TIMES, TIMES_C, TIMES_UPB, Bar, Row
 from loadtest.rule_sample import RuleSample
 from loadtest.workloads import DEEP_TRACE, SAMPLE_SPAN_COUNT, SHORT_TRACE, Workload, Workloads
 
@@ -94,7 +95,7 @@ class EngineRun:
         before = [dict(judge.verdicts()) for judge in judges]
         timings = timed(contestants, self.effort)
         for workload, judge, first in zip(workloads, judges, before, strict=True):
-            rule_set, survey = workload.rules.rule_set, self._survey(workload)
+            rule_set, survey = workload.rules.rule_set, self._survey(workload.corpus)
             check_verdicts(self._where("the last run", workload), rule_set, survey, judge.verdicts())
             check_equal(self._where("the last run against the first", workload), rule_set, first, judge.verdicts())
         self.measurements.append({"workloads": [workload.label for workload in workloads], "ns_per_span": dict(timings.ns_per_span)})
@@ -103,7 +104,7 @@ class EngineRun:
     def _prepare(self, workload: Workload, names: tuple[str, str], contestants: dict[str, Contestant]) -> Judge:
         """Check that all agree on a workload, then add those that are timed on it."""
         self.heard(workload.label)
-        corpus, rule_set, survey = workload.corpus, workload.rules.rule_set, self._survey(workload)
+        corpus, rule_set, survey = workload.corpus, workload.rules.rule_set, self._survey(workload.corpus)
         self.rules.setdefault(workload.rules.name, workload.rules)
         judge = self.candidate.start(rule_set)
         judge.judge(corpus.records)
@@ -121,8 +122,7 @@ class EngineRun:
     def _where(self, run: str, workload: Workload) -> str:
         return f"{self.candidate.name}, {run} of {workload.label}"
 
-    def _survey(self, workload: Workload) -> Survey:
-        corpus = workload.corpus
+    def _survey(self, corpus: Corpus) -> Survey:
         key = (corpus.name, corpus.form, corpus.layout)
         if key not in self._surveys:
             self._surveys[key] = corpus.survey(SAMPLE_SPAN_COUNT)
@@ -133,17 +133,20 @@ class EngineRun:
         rules = workloads.named(50)
         if any(rule.report.state.captured_rows for rule in rules.rule_set.enabled):
             raise AssertionError("rules about spans by name capture no rows")
-        for corpus, bar in ((workloads.of_ten_spans(), MEMORY), (workloads.plain(rules).corpus, NO_BAR)):
-            facts = corpus.facts()
-            name = f"memory per open trace of {facts.span_count / facts.trace_count:.4g} spans, 50 rules without captures"
-            judge = self.candidate.start(rules.rule_set)
-            judge.memory(corpus.records)
-            found = [judge.memory(corpus.records) for _ in range(self.effort.run_count)]
-            against = f"{facts.bytes_per_span * facts.span_count / facts.trace_count:.0f} B of OTLP per trace"
-            state, all_of_it = median([one.state for one in found]), median([one.state + one.evidence for one in found])
-            self.rows.append(Row(10, name, state, "B", bar, self.effort.run_count, against))
-            self.rows.append(Row(10, f"{name}, and evidence", all_of_it, "B", NO_BAR, self.effort.run_count, against))
-            self.measurements.append({"workloads": [name], "bytes": [[one.state, one.evidence] for one in found]})
+        self._memory_of(workloads.of_ten_spans(), rules.rule_set, MEMORY)
+        self._memory_of(workloads.plain(rules).corpus, rules.rule_set, NO_BAR)
+
+    def _memory_of(self, corpus: Corpus, rule_set: RuleSet, bar: Bar) -> None:
+        judge, facts = self.candidate.start(rule_set), self._survey(corpus).facts
+        judge.memory(corpus.records)
+        found = [judge.memory(corpus.records) for _ in range(self.effort.run_count)]
+        spans_per_trace = facts.span_count / facts.trace_count
+        against = f"{facts.bytes_per_span * spans_per_trace:.0f} B of OTLP per trace"
+        state, all_of_it = median([one.state for one in found]), median([one.state + one.evidence for one in found])
+        name = f"memory per open trace of {spans_per_trace:.4g} spans, 50 rules without captures"
+        self.rows.append(Row(10, name, state, "B", bar, self.effort.run_count, against))
+        self.rows.append(Row(10, f"{name}, and evidence", all_of_it, "B", NO_BAR, self.effort.run_count, against))
+        self.measurements.append({"workloads": [name], "bytes": [[one.state, one.evidence] for one in found]})
 
     def _evidence(self, workloads: Workloads) -> None:
         self.heard("evidence of violations")

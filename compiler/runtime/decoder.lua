@@ -51,6 +51,9 @@ return function(E)
     return true
   end
 
+  -- Whether rules read more of a span than its header, for its name or as a root.
+  local function is_wanted(r) return needs[r.name] ~= 0 or (ROOTS and r.pd[0] == 0 and r.pd[1] == 0) end
+
   local function begin_span(b, s, q)
     local row = D.row
     fill(rows + row, ROW)
@@ -163,7 +166,7 @@ return function(E)
               D.kp, D.n, D.vp, D.ve = kp, ke - kp, vp, ve
             end
           end
-          find_key()
+          find_key(D.set)
           if D.k >= 0 then
             if not put_value() then return odd() end
           end
@@ -232,7 +235,7 @@ return function(E)
               r.t1 = cast(i64p, b + (p + 12)).v
               p = tobit(p + 20)
               D.decided = 1
-              if ALL or needs[r.name] ~= 0 or (ROOTS and r.pd[0] == 0 and r.pd[1] == 0) then
+              if ALL or is_wanted(r) then
                 if D.kvt ~= 0x4a then copy(slots + D.base, slots + TEMPLATE, SLOTS) end
                 D.kvt, D.set = 0x4a, key_sets[r.name]
               else
@@ -347,8 +350,7 @@ return function(E)
             r.np = empty
             r.name = NO_NAME
           end
-          if D.decided == 0 and (D.kvt == 256 and ROOTS and r.pd[0] == 0 and r.pd[1] == 0
-            or needs[r.name] ~= 0 and (D.kvt == 256 or D.set ~= key_sets[r.name])) then
+          if D.decided == 0 and is_wanted(r) and (D.kvt == 256 or D.set ~= key_sets[r.name]) then
             -- Its name came after its attributes: once more, now for these.
             D.decided, D.p, D.kvt, D.set = 2, D.ss, 0x4a, key_sets[r.name]
             copy(slots + D.base, slots + TEMPLATE, SLOTS)

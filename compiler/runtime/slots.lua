@@ -22,12 +22,13 @@ return function(E)
     end
   end
 
-  function E.set_text(at, b, s, q)
-    local slot = slots[at]
-    slot.p = b + s
-    slot.len = q - s
-    slot.tag = 0x0a
+  local function set(at, b, s, q, tag)
+    slots[at].p = b + s
+    slots[at].len = q - s
+    slots[at].tag = tag
   end
+
+  function E.set_text(at, b, s, q) set(at, b, s, q, 0x0a) end
 
   -- Put an AnyValue that is not of the common forms into a slot; a value without a type leaves what the resource says.
   local function odd_value(b, vp, ve, at, lvl, c)
@@ -38,7 +39,7 @@ return function(E)
     return W.read_value(b, vp, ve, slots[at])
   end
 
-  -- Whether the value of D.st bytes is of a usual form.
+  -- Whether the value of D.st bytes is of a usual form; one without a type is none.
   local function is_usual()
     D.z = cast(i32p, D.b + (D.ve - 4)).v
     -- Sizes of 15 and more are one.
@@ -53,19 +54,13 @@ return function(E)
     D.vt, D.vl, D.st = 0, 0, tobit(D.ve - D.vp)
     if D.st > 0 then D.vt, D.vl = D.b[D.vp], D.b[D.vp + 1] end
     if D.vt == 0x0a and D.vl == D.st - 2 and D.vl < 128 then
-      slots[D.at].p = D.b + (D.vp + 2)
-      slots[D.at].len = D.vl
-      slots[D.at].tag = 0x0a
-    elseif D.st > 0 and is_usual() then
-      slots[D.at].p = D.b + (D.vp + 1)
-      slots[D.at].len = D.st - 1
-      slots[D.at].tag = D.vt
+      set(D.at, D.b, D.vp + 2, D.ve, D.vt)
+    elseif is_usual() then
+      set(D.at, D.b, D.vp + 1, D.ve, D.vt)
     elseif D.vt == 0x0a and D.vl >= 128 and D.b[D.vp + 2] < 128 and D.b[D.vp + 2] > 0 then
       D.vl = tobit(D.vl - 128 + D.b[D.vp + 2] * 128)
       if D.vp + 3 + D.vl ~= D.ve then return false end
-      slots[D.at].p = D.b + (D.vp + 3)
-      slots[D.at].len = D.vl
-      slots[D.at].tag = 0x0a
+      set(D.at, D.b, D.vp + 3, D.ve, D.vt)
     elseif not odd_value(D.b, D.vp, D.ve, D.at, D.lvl, keys[D.k].c[2 * (D.lvl - 3)]) then
       return false
     end

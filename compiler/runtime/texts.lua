@@ -38,7 +38,7 @@ return function(E)
     return n <= WORDS or C.memcmp(entries[at].text + 10, p + 10, n - WORDS) == 0
   end
 
-  E.learn_inner, E.has_inner = learn_inner, has_inner
+  E.has_inner = has_inner
 
   -- Where a text is looked for first, by its first and last sample.
   local function place(a, z, r1, r2, mask)

@@ -4,7 +4,7 @@ return function(E)
   local band, bxor, rshift, tobit = bit.band, bit.bxor, bit.rshift, bit.tobit
   local cast = ffi.cast
   local i32p = ffi.typeof("const packed_i32 *")
-  local rows, needs, chain, ROOTS = E.rows, E.needs, E.text_chain, config.roots_wanted
+  local rows, needs = E.rows, E.needs
   local names, place, has_inner = E.names.entries, E.text_place, E.has_inner
   -- What a loop over bytes need not hold in registers: where the messages around end and begin, what is known of the span.
   ffi.cdef [[
@@ -18,89 +18,80 @@ return function(E)
   local D = E.buffer("decoder_t", 1)
   E.D = D
 
-  -- Whether the text at D.kp, of D.n >= 2 bytes, is an entry of a table.
-  local function is_entry(entries, at)
-    return entries[at].z == D.z and entries[at].a == D.a and entries[at].len == D.n and has_inner(entries, at, D.b + D.kp, D.n)
-  end
-
-  -- Sets of keys: of each its places and where they begin among those of all; a place holds an entry of `keys`, -1 none. What does not lie where
-  -- it is looked for first lies in one of the next places: at least every other one is free.
-  local keys = E.keys.entries
-  local SETS = #config.key_sets
-  local masks, begins = E.buffer("int32_t", SETS), E.buffer("int32_t", SETS)
-  local place_count = 0
-  for k = 0, SETS - 1 do
-    local size = 16
-    while size < 8 * #config.key_sets[k + 1] do size = 2 * size end
-    masks[k], begins[k] = size - 1, place_count
-    place_count = place_count + size
-  end
-  local places = E.buffer("int32_t", place_count)
-  for at = 0, place_count - 1 do places[at] = -1 end
-
-  local r1, r2 = E.keys.r1, E.keys.r2
-  local function first_place(set) return tobit(begins[set] + place(D.a, D.z, r1, r2, masks[set])) end
-  local function place_behind(at, set) return begins[set] + band(at - begins[set] + 1, masks[set]) end
-
-  local function further(at, set)
-    at = place_behind(at, set)
-    if places[at] < 0 then return -1 end
-    if is_entry(keys, places[at]) then return places[at] end
-    return further(at, set)
-  end
-
-  local entry_of = {}
-  for at = 0, E.keys.size - 1 do entry_of[keys[at].id] = at end
-  for k = 0, SETS - 1 do
-    for _, id in ipairs(config.key_sets[k + 1]) do
-      local entry = entry_of[id]
-      D.a, D.z = keys[entry].a, keys[entry].z
-      local at = first_place(k)
-      while places[at] >= 0 do at = place_behind(at, k) end
-      if keys[entry].len >= 2 then places[at] = entry end
+  -- Returns a function that looks the text at D.kp, of D.n bytes, up in a set of the texts of a table: its entry in D.k, -1 where it is not
+  -- there. `sets`: lists of ids, the first of them set 0.
+  local function finder(texts, sets)
+    local entries, shorts, r1, r2 = texts.entries, texts.shorts, texts.r1, texts.r2
+    -- Of each set its places, where they begin among those of all; a place holds an entry, -1 none. An entry that does not lie where it is looked
+    -- for first lies in one of the next places: seven of eight are free, or fourteen of sixteen.
+    local masks, begins = E.buffer("int32_t", #sets), E.buffer("int32_t", #sets)
+    local place_count = 0
+    for k = 0, #sets - 1 do
+      local size = 16
+      while size < 8 * #sets[k + 1] do size = 2 * size end
+      masks[k], begins[k] = size - 1, place_count
+      place_count = place_count + size
     end
-  end
+    local places = E.buffer("int32_t", place_count)
 
-  -- The entry of the key at D.kp, of D.n bytes, in D.k; -1 where it is not of the set D.set.
-  local shorts = E.keys.shorts
-  function E.find_key()
-    D.k = -1
-    if D.n >= 2 then
-      D.a, D.z = cast(i32p, D.b + (D.kp - 2)).v, cast(i32p, D.b + (D.kp + D.n - 4)).v
-      D.h = first_place(D.set)
-      D.k = places[D.h]
-      if D.k >= 0 and not is_entry(keys, D.k) then D.k = further(D.h, D.set) end
-    else
-      -- Place 0 is never a follower: no text so short.
-      local at = shorts[D.n == 0 and 256 or D.b[D.kp]].next
-      D.k = at > 0 and at or -1
+    local function first_place(set) return tobit(begins[set] + place(D.a, D.z, r1, r2, masks[set])) end
+    local function place_behind(at, set) return begins[set] + band(at - begins[set] + 1, masks[set]) end
+
+    local function put(entry, set)
+      D.a, D.z = entries[entry].a, entries[entry].z
+      local at = first_place(set)
+      while places[at] >= 0 do at = place_behind(at, set) end
+      places[at] = entry
     end
-  end
 
-  -- The same of a name.
-  local name_r1, name_r2, name_mask, short_names = E.names.r1, E.names.r2, E.names.mask, E.names.shorts
-  local function find_name()
-    D.k = -1
-    if D.n >= 2 then
-      D.a, D.z = cast(i32p, D.b + (D.kp - 2)).v, cast(i32p, D.b + (D.kp + D.n - 4)).v
-      D.h = place(D.a, D.z, name_r1, name_r2, name_mask)
-      if is_entry(names, D.h) then
-        D.k = D.h
-      elseif names[D.h].next ~= 0 then
-        D.k = chain(names, names[D.h].next, D.b, D.kp, D.n, D.a, D.z)
+    for at = 0, place_count - 1 do places[at] = -1 end
+    local entry_of = {}
+    for at = 0, texts.size - 1 do
+      if entries[at].len >= 2 then entry_of[entries[at].id] = at end
+    end
+    for k = 0, #sets - 1 do
+      for _, id in ipairs(sets[k + 1]) do
+        if entry_of[id] then put(entry_of[id], k) end
       end
-    else
-      local at = short_names[D.n == 0 and 256 or D.b[D.kp]].next
-      D.k = at > 0 and at or -1
+    end
+
+    local function is_entry(at)
+      return entries[at].z == D.z and entries[at].a == D.a and entries[at].len == D.n and has_inner(entries, at, D.b + D.kp, D.n)
+    end
+
+    local function further(at, set)
+      at = place_behind(at, set)
+      if places[at] < 0 then return -1 end
+      if is_entry(places[at]) then return places[at] end
+      return further(at, set)
+    end
+
+    return function(set)
+      D.k = -1
+      if D.n >= 2 then
+        D.a, D.z = cast(i32p, D.b + (D.kp - 2)).v, cast(i32p, D.b + (D.kp + D.n - 4)).v
+        D.h = first_place(set)
+        D.k = places[D.h]
+        if D.k >= 0 and not is_entry(D.k) then D.k = further(D.h, set) end
+      else
+        -- Place 0 is never a follower: no text so short.
+        local at = shorts[D.n == 0 and 256 or D.b[D.kp]].next
+        D.k = at > 0 and at or -1
+      end
     end
   end
+
+  E.find_key = finder(E.keys, config.key_sets)
+  local classes = {}
+  for class = 1, config.name_count do classes[class] = class end
+  local find_name = finder(E.names, { classes })
 
   -- The name of the row: its class, 0 where no rule names it.
   function E.name_at(b, s, n)
     D.kp, D.n, D.named = s, n, 1
     rows[D.row].np = b + s
     rows[D.row].nlen = n
-    find_name()
+    find_name(0)
     rows[D.row].name = D.k >= 0 and names[D.k].id or 0
   end
 
