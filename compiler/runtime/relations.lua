@@ -6,24 +6,60 @@
 --
 -- Each relation says which numbers are swept (sweep.lua). Times of one relation are all positive or all negative, so no difference
 -- overflows.
-return function(ffi, S)
+--
+-- Most lists are short, and then every pair is looked at sooner than both sides are swept: up to `few_pairs` pairs, 0 or more.
+return function(ffi, S, few_pairs)
   local int32s, uint64s = ffi.typeof("int32_t[?]"), ffi.typeof("uint64_t[?]")
   local left, right, take_times, take_ids, sort, match = S.left, S.right, S.take_times, S.take_ids, S.sort, S.match
   local start, matched, new_index, clear_index, number_ids = S.start, S.matched, S.new_index, S.clear_index, S.number_ids
   local INT64_MAX = 9223372036854775807LL
   local M = {}
 
+  -- ---- few pairs -----------------------------------------------------------------------------------------------------------------------
+
+  local function are_few(as, bs) return as.n * bs.n <= few_pairs end
+
+  local function are_alike(a, b, keya, keyb)
+    if not keya then return true end
+    local id = keya.ids[a]
+    return id >= 0 and id == keyb.ids[b]
+  end
+
+  -- The rows of `as` that are `related` to another one in `bs`. One loop, so that it is one trace.
+  local function match_few(rows, as, bs, keya, keyb, related, skew, reach)
+    local found, count, i, j, a_count, b_count = {}, 0, 1, 1, as.n, bs.n
+    while i <= a_count and b_count > 0 do
+      local a, b = as[i], bs[j]
+      if a ~= b and related(rows[a], rows[b], skew, reach) and are_alike(a, b, keya, keyb) then
+        count, j = count + 1, b_count
+        found[count] = a
+      end
+      j = j + 1
+      if j > b_count then i, j = i + 1, 1 end
+    end
+    found.n = count
+    return found
+  end
+
   -- ---- relations in time ---------------------------------------------------------------------------------------------------------------
 
   -- `skew` >= 0; `within` (nil: none) of any sign. Nothing is further apart than the greatest int64, so a sum beyond it says the same.
   local function reach(skew, within)
-    if within > INT64_MAX - skew then return INT64_MAX end
+    if not within or within > INT64_MAX - skew then return INT64_MAX end
     return within + skew
   end
 
+  local function are_timed(a, b) return a.timed + b.timed == 2 end
+
+  local function is_before(a, b, skew, reach) return are_timed(a, b) and a.t1 - b.t0 <= skew and b.t0 - a.t1 <= reach end
+  local function is_after(a, b, skew, reach) return are_timed(a, b) and b.t1 - a.t0 <= skew and a.t0 - b.t1 <= reach end
+  local function is_during(a, b, skew) return are_timed(a, b) and b.t0 - a.t0 <= skew and a.t1 - b.t1 <= skew end
+  local function is_overlapping(a, b, skew) return are_timed(a, b) and b.t0 - a.t1 < skew and a.t0 - b.t1 < skew end
+
   -- a.end - b.start <= skew, b.start - a.end <= within + skew. With `within` the nearest b counts, else the last to start.
   function M.before(rows, as, bs, skew, within, keya, keyb)
-    if not start(as, bs) then return { n = 0 } end
+    if are_few(as, bs) then return match_few(rows, as, bs, keya, keyb, is_before, skew, reach(skew, within)) end
+    start(as, bs)
     if within then
       take_times(left, rows, as, 0, -1, 0, -1)
       take_times(right, rows, bs, -1, 0, -1, 0)
@@ -40,7 +76,8 @@ return function(ffi, S)
 
   -- b.end - a.start <= skew, a.start - b.end <= within + skew. With `within` the nearest b counts, else the first to end.
   function M.after(rows, as, bs, skew, within, keya, keyb)
-    if not start(as, bs) then return { n = 0 } end
+    if are_few(as, bs) then return match_few(rows, as, bs, keya, keyb, is_after, skew, reach(skew, within)) end
+    start(as, bs)
     if within then
       take_times(left, rows, as, 1, 0, 1, 0)
       take_times(right, rows, bs, 0, 1, 0, 1)
@@ -56,7 +93,8 @@ return function(ffi, S)
 
   -- b.start - a.start <= skew, a.end - b.end <= skew.
   function M.during(rows, as, bs, skew, _, keya, keyb)
-    if not start(as, bs) then return { n = 0 } end
+    if are_few(as, bs) then return match_few(rows, as, bs, keya, keyb, is_during, skew) end
+    start(as, bs)
     take_times(left, rows, as, 1, 0, 0, 1)
     take_times(right, rows, bs, 1, 0, 0, 1)
     match(nil, skew, skew, keya, keyb)
@@ -65,7 +103,8 @@ return function(ffi, S)
 
   -- b.start - a.end < skew, a.start - b.end < skew.
   function M.overlaps(rows, as, bs, skew, _, keya, keyb)
-    if not start(as, bs) then return { n = 0 } end
+    if are_few(as, bs) then return match_few(rows, as, bs, keya, keyb, is_overlapping, skew) end
+    start(as, bs)
     take_times(left, rows, as, 0, 1, 1, 0)
     take_times(right, rows, bs, 1, 0, 0, 1)
     sort(left)
@@ -74,6 +113,9 @@ return function(ffi, S)
   end
 
   -- ---- relations of parents ------------------------------------------------------------------------------------------------------------
+
+  local function is_child(a, b) return a.pid ~= 0ULL and a.pid == b.sid end
+  local function is_sibling(a, b) return a.pid ~= 0ULL and a.pid == b.pid end
 
   local index = new_index()
 
@@ -87,7 +129,8 @@ return function(ffi, S)
 
   -- a's parent id is b's id.
   function M.child_of(rows, as, bs, _, _, keya, keyb)
-    if not start(as, bs) then return { n = 0 } end
+    if are_few(as, bs) then return match_few(rows, as, bs, keya, keyb, is_child) end
+    start(as, bs)
     take_ids(left, rows, as, true)
     take_ids(right, rows, bs, false)
     return match_ids(as, keya, keyb)
@@ -95,7 +138,8 @@ return function(ffi, S)
 
   -- One parent id, not none.
   function M.sibling_of(rows, as, bs, _, _, keya, keyb)
-    if not start(as, bs) then return { n = 0 } end
+    if are_few(as, bs) then return match_few(rows, as, bs, keya, keyb, is_sibling) end
+    start(as, bs)
     take_ids(left, rows, as, true)
     take_ids(right, rows, bs, true)
     return match_ids(as, keya, keyb)

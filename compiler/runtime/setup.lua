@@ -5,7 +5,7 @@ local function env(part) part(E) end
 
 E = parts[1](ffi, bit, config)
 E.skew = ffi.cast("int64_t", skew)
-E.relations = libraries.relations(ffi, libraries.sweep(ffi, bit))
+E.relations = libraries.relations(ffi, libraries.sweep(ffi, bit), 64)
 E.exact = libraries.exact(ffi, bit)
 local kinds = libraries.patterns(ffi, bit)
 E.matchers, E.automata = {}, {}

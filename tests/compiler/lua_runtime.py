@@ -29,9 +29,9 @@ def runtime_file(mode: str, name: str) -> Lua:
 
 
 @cache
-def relations(mode: str) -> Lua:
-    """The module of relations, with the sweep it stands on."""
+def relations(mode: str, few_pairs: int) -> Lua:
+    """The module of relations, with the sweep it stands on; up to so many pairs are looked at one by one."""
     wire = lua(mode).execute(
-        b"return function(sweep, relations) return relations(require('ffi'), sweep(require('ffi'), require('bit'))) end"
+        b"return function(sweep, relations, few) return relations(require('ffi'), sweep(require('ffi'), require('bit')), few) end"
     )
-    return wire(runtime_file(mode, "sweep.lua"), runtime_file(mode, "relations.lua"))
+    return wire(runtime_file(mode, "sweep.lua"), runtime_file(mode, "relations.lua"), few_pairs)

@@ -100,12 +100,21 @@ class Question(NamedTuple):
 
 
 def in_lua(mode: str, asked: Question, rows: Sequence[AnySpan] | None = None) -> list[int]:
-    """Ask Lua; `rows`, if not all spans of the view in its order, are those that `as_` and `bs` speak of."""
+    """Ask Lua, which says the same whether it looks at each pair or sweeps.
+
+    `rows`, if not all spans of the view in its order, are those that `as_` and `bs` speak of.
+    """
+    by_pairs, by_sweep = (_asked(relations(mode, few), mode, asked, rows) for few in (2**31, 0))
+    assert by_pairs == by_sweep
+    return by_sweep
+
+
+def _asked(library: Lua, mode: str, asked: Question, rows: Sequence[AnySpan] | None) -> list[int]:
     rows = rows or TraceView(asked.spans).spans
     table = lua(mode).table_from
     keys = {place: key for place, span in enumerate(rows, 1) if (key := lua_key(span)) is not None}
     found = asking(mode)(
-        relations(mode),
+        library,
         asked.link.relation.replace(" ", "_").encode(),
         b"".join(map(row, rows)),
         len(rows),
