@@ -72,6 +72,24 @@ def test_no_command_is_asked_for_that_is_not_needed(server: RedisServer, missing
     store.close()
 
 
+def test_a_write_that_fails_half_way_leaves_no_state_and_nothing_that_is_not_found_again(server: RedisServer) -> None:
+    store = RedisStore(parse_address(server.url), "app", timeout_s=10)
+    store.write({KEY: ONE})
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", "worker", "reset", "on", ">s3cret", "~{app:*", *(set(ALLOWED) - {"+hlen"}))
+    failing = RedisStore(parse_address(server.url, Login("worker", "s3cret")), "app", timeout_s=10)
+    with pytest.raises(StoreUnavailableError):
+        failing.write({KEY: whole(SECOND, {8: {trace(1): b"1"}})})
+    assert store.load(KEY) is None
+    assert store.write({KEY: change(FIRST, SECOND)}) == {KEY: Written.STALE}
+    assert store.write({KEY: whole(SECOND, {OPEN: {trace(1): b"1"}})}) == {KEY: Written.DONE}
+    assert held(store).states == {OPEN: {trace(1): b"1"}}
+    with server.client() as client:
+        assert set(client.keys()) == {b"{app:otlp_spans:3}:meta", b"{app:otlp_spans:3}:open"}
+    for some in (store, failing):
+        some.close()
+
+
 def _everything(store: RedisStore) -> None:
     store.write({KEY: ONE})
     store.write({KEY: change(FIRST, SECOND, {8: {trace(4): b"4"}}, {OPEN: frozenset({trace(1)})}, frozenset({7}))})

@@ -7,9 +7,10 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -300,6 +301,42 @@ def test_a_load_sees_one_state_while_another_worker_writes(server: RedisServer, 
         thread.join()
         writer.close()
     assert len(seen) == 5
+
+
+def test_a_load_sees_one_state_also_where_a_label_is_written_again(
+    server: RedisServer, store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two pages of it another worker writes as many states, behind the same record."""
+    before, after = ({OPEN: {trace(number): value for number in range(4_500)}} for value in (b"before", b"after"))
+    store.write({KEY: whole(FIRST, before)})
+    writer = RedisStore(parse_address(server.url), "app", timeout_s=10)
+    answers, calls = store._answers, count()
+
+    def interrupted(asked: Sequence[redis_store._Call], deadline: redis_store._Deadline) -> list[Any]:
+        if next(calls) == 2:
+            writer.write({KEY: whole(FIRST, after)})
+        return answers(asked, deadline)
+
+    monkeypatch.setattr(store, "_answers", interrupted)
+    assert held(store).states == after
+    writer.close()
+
+
+def test_a_whole_state_removes_what_another_worker_has_just_written(
+    server: RedisServer, store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = RedisStore(parse_address(server.url), "app", timeout_s=10)
+    call, calls = redis_store._Write.call, count()
+
+    def interrupted(write: redis_store._Write, known: bytes) -> redis_store._Call:
+        if next(calls) == 0:
+            writer.write({KEY: ONE})
+        return call(write, known)
+
+    monkeypatch.setattr(redis_store._Write, "call", interrupted)
+    assert store.write({KEY: whole(SECOND, {8: {trace(1): b"1"}})}) == {KEY: Written.DONE}
+    assert keys_of(server) == {PREFIX + b":meta", PREFIX + b":closed:8"}
+    writer.close()
 
 
 def _loaded(store: RedisStore) -> Snapshot | None:
