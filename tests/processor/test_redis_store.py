@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from importlib.resources import files
 from itertools import count
 from typing import Any
@@ -31,7 +34,7 @@ LARGE = {OPEN: {trace(number): b"%d" % number * 700 for number in range(5_000)},
 @pytest.fixture(scope="module", params=SERVERS)
 def one_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A server for all of these tests."""
-    with running(binary(request.param), tmp_path_factory.mktemp("server"), "--enable-protected-configs", "yes") as server:
+    with running(binary(request.param), tmp_path_factory.mktemp("server")) as server:
         yield server
 
 
@@ -133,8 +136,9 @@ def test_a_function_that_was_flushed_is_loaded_again(server: RedisServer, store:
     store.write({KEY: ONE, OTHER: ONE})
     with server.client() as client:
         client.function_flush()
+        client.config_resetstat()
         assert store.write({KEY: ONTO_ONE, OTHER: ONTO_ONE}) == {KEY: Written.DONE, OTHER: Written.DONE}
-        assert client.info("commandstats")["cmdstat_function|load"]["failed_calls"] == 0
+        assert client.info("commandstats")["cmdstat_function|load"]["calls"] == 1
 
 
 @pytest.mark.parametrize("lost", [b":open", b":closed:7"])
@@ -266,6 +270,43 @@ def test_a_server_that_does_not_answer_is_given_up_in_bounded_time(server: Redis
     patient.close()
 
 
+def test_a_host_that_takes_no_connection_is_given_up_in_bounded_time() -> None:
+    with socket.socket() as full, ExitStack() as waiting:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(3):
+            client = waiting.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(full.getsockname())
+        store = RedisStore(parse_address(f"redis://127.0.0.1:{full.getsockname()[1]}"), "app", timeout_s=0.2)
+        begin = time.monotonic()
+        with pytest.raises(StoreUnavailableError, match="Timeout"):
+            store.load(KEY)
+        assert time.monotonic() - begin < 5
+        store.close()
+
+
+def test_an_answer_that_comes_too_late_is_not_taken_for_another(
+    server: RedisServer, store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broken off between question and answer, a write is followed by one of another partition before the answer is there."""
+    store.write({KEY: ONE})
+
+    def broken_off(_: object) -> float:
+        raise KeyboardInterrupt
+
+    with server.frozen(), monkeypatch.context() as patched:
+        patched.setattr(redis_store._Deadline, "left", broken_off)
+        with pytest.raises(KeyboardInterrupt):
+            store.write({KEY: ONTO_ONE})
+        patched.undo()
+        assert server.process is not None
+        goes_on = threading.Timer(0.3, server.process.send_signal, [signal.SIGCONT])
+        goes_on.start()
+        assert store.write({OTHER: ONTO_ONE}) == {OTHER: Written.STALE}
+        goes_on.join()
+
+
 def test_a_load_sees_one_state_while_another_worker_writes(server: RedisServer, store: RedisStore) -> None:
     """Every state of a snapshot is of its label: some are written whole, some changed, some staged buckets removed."""
     writer = RedisStore(parse_address(server.url), "app", timeout_s=10)
@@ -346,35 +387,3 @@ def _loaded(store: RedisStore) -> Snapshot | None:
         if "another worker" not in str(error):
             raise
         return None
-
-
-def test_a_replica_takes_no_writes_and_says_so(server: RedisServer, store: RedisStore) -> None:
-    store.write({KEY: ONE})
-    with server.client() as client:
-        client.execute_command("REPLICAOF", "127.0.0.1", "1")
-        try:
-            with pytest.raises(StoreUnavailableError, match="it is a replica and takes no writes"):
-                store.write({KEY: ONTO_ONE})
-            assert held(store).label == FIRST
-        finally:
-            client.execute_command("REPLICAOF", "NO", "ONE")
-    assert store.write({KEY: ONTO_ONE}) == {KEY: Written.DONE}
-
-
-def test_a_server_that_cannot_save_takes_no_writes_and_says_so(server: RedisServer, store: RedisStore) -> None:
-    store.write({KEY: ONE})
-    (server.folder / "taken").mkdir()
-    with server.client() as client:
-        before = client.config_get("dbfilename")["dbfilename"]
-        client.config_set("dbfilename", "taken")
-        client.config_set("save", "3600 1")
-        client.bgsave()
-        while client.info("persistence")["rdb_bgsave_in_progress"]:
-            time.sleep(0.01)
-        try:
-            with pytest.raises(StoreUnavailableError, match="cannot save"):
-                store.write({KEY: ONTO_ONE})
-        finally:
-            client.config_set("save", "")
-            client.config_set("dbfilename", before)
-    (server.folder / "taken").rmdir()

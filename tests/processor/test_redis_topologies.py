@@ -18,7 +18,7 @@ from processor.redis_address import Tls, parse_address
 from processor.redis_store import RedisStore
 from processor.store import OPEN, Snapshot, StoreUnavailableError, Written
 from tests.architecture.tree import ROOT
-from tests.processor.test_redis_access import ALLOWED
+from tests.processor.test_redis_refusals import ALLOWED
 from tests.processor.test_store import FIRST, KEY, SECOND, THIRD, change, held, trace, whole
 from tests.redis_servers import SERVERS, RedisServer, binary, running
 
@@ -251,12 +251,13 @@ def test_a_cluster_named_as_one_server_says_how_to_name_it(program: Path, tmp_pa
 
 
 @contextmanager
-def sentinel(program: Path, folder: Path, master: RedisServer) -> Iterator[RedisServer]:
+def sentinel(program: Path, folder: Path, master: RedisServer, *lines: str) -> Iterator[RedisServer]:
     """A sentinel that watches one master, as the service `state`."""
     folder.mkdir()
     port = free_port()
     file = folder / "sentinel.conf"
-    file.write_text(f"port {port}\nbind 127.0.0.1\ndir {folder}\nsentinel monitor state 127.0.0.1 {master.port} 1\n")
+    watch = f"sentinel monitor state 127.0.0.1 {master.port} 1"
+    file.write_text("\n".join([f"port {port}", "bind 127.0.0.1", f"dir {folder}", watch, *lines, ""]))
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([program, file, "--sentinel"], stdout=log, stderr=log)
     server = RedisServer(program, folder, port=port, process=process)
@@ -271,6 +272,8 @@ def _answers(server: RedisServer) -> bool:
     try:
         with server.client() as client:
             return bool(client.ping())
+    except redis.exceptions.AuthenticationError:
+        return True
     except redis.exceptions.ConnectionError:
         return False
 
@@ -295,6 +298,21 @@ def test_the_master_is_found_through_sentinels_and_found_again_after_a_failover(
             first.kill()
             eventually(lambda: _is_written(store))
             assert held(store).label == SECOND
+
+
+def test_sentinels_have_logins_of_their_own(program: Path, tmp_path: Path) -> None:
+    with (
+        running(program, tmp_path / "first", "--requirepass", "mp") as first,
+        sentinel(program, tmp_path / "sentinel", first, "requirepass sp", "sentinel auth-pass state mp") as watching,
+    ):
+        with store_at(f"redis+sentinel://:mp@127.0.0.1:{watching.port}/state?sentinel_password=sp") as store:
+            assert store.write({KEY: ONE}) == {KEY: Written.DONE}
+        for url in (
+            f":mp@127.0.0.1:{watching.port}/state?sentinel_password=wrong",
+            f"127.0.0.1:{watching.port}/state?sentinel_password=sp",
+        ):
+            with store_at(f"redis+sentinel://{url}") as store, pytest.raises(StoreUnavailableError):
+                store.load(KEY)
 
 
 def _fails_over(sentinel_client: redis.Redis) -> bool:

@@ -1,7 +1,8 @@
-"""The store on a Redis with an access list: what it needs, and how it says that it may not."""
+"""The store on a Redis that refuses: what it needs of an access list, and how it says what the server does not do."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +12,7 @@ from processor.redis_address import Login, parse_address
 from processor.redis_store import RedisStore
 from processor.store import OPEN, StoreUnavailableError, Written
 from tests.architecture.tree import ROOT
-from tests.processor.test_redis_store import LARGE, ONE
+from tests.processor.test_redis_store import LARGE, ONE, ONTO_ONE
 from tests.processor.test_store import FIRST, KEY, SECOND, THIRD, change, held, trace, whole
 from tests.redis_servers import SERVERS, RedisServer, binary, running
 
@@ -25,7 +26,7 @@ ALLOWED = [
 @pytest.fixture(scope="module", params=SERVERS)
 def one_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A server for all of these tests."""
-    with running(binary(request.param), tmp_path_factory.mktemp("server")) as server:
+    with running(binary(request.param), tmp_path_factory.mktemp("server"), "--enable-protected-configs", "yes") as server:
         yield server
 
 
@@ -45,6 +46,7 @@ def test_the_page_for_operators_names_the_commands_that_are_needed() -> None:
 def test_a_user_needs_a_few_commands_on_the_keys_of_its_app(server: RedisServer) -> None:
     with server.client() as client:
         client.execute_command("ACL", "SETUSER", "worker", "reset", "on", ">s3cret", "~{app:*", *ALLOWED)
+        client.acl_log_reset()
     address = parse_address(f"redis://worker:s3cret@127.0.0.1:{server.port}")
     store = RedisStore(address, "app", timeout_s=10)
     assert store.write({KEY: ONE}) == {KEY: Written.DONE}
@@ -56,6 +58,8 @@ def test_a_user_needs_a_few_commands_on_the_keys_of_its_app(server: RedisServer)
     assert store.write({KEY: whole(SECOND, LARGE)}) == {KEY: Written.NEWER}
     assert store.write({KEY: whole(THIRD, ONE.put)}) == {KEY: Written.DONE}
     store.close()
+    with server.client() as client:
+        assert client.acl_log() == []
     elsewhere = RedisStore(address, "other", timeout_s=10)
     with pytest.raises(StoreUnavailableError, match="permission"):
         elsewhere.write({KEY: ONE})
@@ -120,3 +124,39 @@ def test_a_missing_password_is_asked_for(server: RedisServer) -> None:
         with redis.Redis(port=server.port, password="s3cret") as client:
             client.config_set("requirepass", "")
         store.close()
+
+
+def test_a_replica_takes_no_writes_and_says_so(server: RedisServer) -> None:
+    store = RedisStore(parse_address(server.url), "app", timeout_s=10)
+    store.write({KEY: ONE})
+    with server.client() as client:
+        client.execute_command("REPLICAOF", "127.0.0.1", "1")
+        try:
+            with pytest.raises(StoreUnavailableError, match="it is a replica and takes no writes"):
+                store.write({KEY: ONTO_ONE})
+            assert held(store).label == FIRST
+        finally:
+            client.execute_command("REPLICAOF", "NO", "ONE")
+    assert store.write({KEY: ONTO_ONE}) == {KEY: Written.DONE}
+    store.close()
+
+
+def test_a_server_that_cannot_save_takes_no_writes_and_says_so(server: RedisServer) -> None:
+    store = RedisStore(parse_address(server.url), "app", timeout_s=10)
+    store.write({KEY: ONE})
+    (server.folder / "taken").mkdir()
+    with server.client() as client:
+        before = client.config_get("dbfilename")["dbfilename"]
+        client.config_set("dbfilename", "taken")
+        client.config_set("save", "3600 1")
+        client.bgsave()
+        while client.info("persistence")["rdb_bgsave_in_progress"]:
+            time.sleep(0.01)
+        try:
+            with pytest.raises(StoreUnavailableError, match="cannot save"):
+                store.write({KEY: ONTO_ONE})
+        finally:
+            client.config_set("save", "")
+            client.config_set("dbfilename", before)
+    (server.folder / "taken").rmdir()
+    store.close()
