@@ -20,6 +20,7 @@ import redis
 from redis import exceptions
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
+from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel
 
@@ -93,8 +94,10 @@ class RedisAddress:
             "socket_keepalive": True,
             # One attempt in bounded time: who calls goes on without an answer, and asks anew soon.
             "retry": Retry(NoBackoff(), 0),
-            # The protocol that every server and proxy speaks, without pushed messages between the answers.
-            "protocol": 2,
+            # Begins with a question, HELLO: what TLS sends behind its handshake is read with the answer, and not taken for a late one.
+            "protocol": 3,
+            # No pushed messages between the answers.
+            "maint_notifications_config": MaintNotificationsConfig(enabled=False),
             # No CLIENT SETINFO, which a narrow access list would forbid.
             "driver_info": None,
         }
