@@ -318,6 +318,7 @@ _REASONS: tuple[tuple[type[Exception], str, str], ...] = (
     (exceptions.AskError, "", "it is a node of a cluster that does not hold this key: the URL has to begin with redis+cluster://"),
     (exceptions.ClusterDownError, "", "the cluster, or the link to the master, is down"),
     (exceptions.TryAgainError, "", "the cluster is moving the key to another node"),
+    (exceptions.TimeoutError, "", "it does not answer in time"),
     (MasterNotFoundError, "", "no sentinel answers, or none knows a master of this name that is up"),
     (exceptions.ResponseError, "MISCONF", "it takes no writes, for it cannot save its data: see its log"),
     (exceptions.ResponseError, "NOREPLICAS", "it takes no writes, for it has too few replicas"),

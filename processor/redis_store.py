@@ -27,6 +27,8 @@ from processor.store import OPEN, Delta, Label, Snapshot, StoreUnavailableError,
 FUNCTION = b"betrace_put_1"
 # A whole state from this size on is brought in parts, and then switched to.
 STAGED_BYTES_MIN = 8 << 20
+# Changes that hold so much in all may take as long as a load.
+LARGE_BYTES_MIN = 1 << 20
 
 _NOT_FOUND = "Function not found"
 _OPEN_NAME = b"open"
@@ -90,7 +92,8 @@ class _Deadline:
 class RedisStore:
     """The states of an app's partitions. `app` keeps apps apart that share a server; the workers of one group name the same.
 
-    A change is given up after `timeout_s`, a load or a whole state after `load_timeout_s`; connecting may take `timeout_s` more a host.
+    A change is given up after `timeout_s`, a load, a whole state or a large change after `load_timeout_s`. Connecting may take `timeout_s`
+    more for each host, and the last piece of an answer as long as it keeps coming.
     """
 
     def __init__(self, address: RedisAddress, app: str, *, timeout_s: float = 1.0, load_timeout_s: float = 10.0) -> None:
@@ -117,8 +120,8 @@ class RedisStore:
 
     def write(self, deltas: Mapping[PartitionKey, Delta]) -> dict[PartitionKey, Written]:
         """Write each change whole or not at all. Raises StoreUnavailableError; what became of each is then not known."""
-        is_any_whole = any(delta.base is None for delta in deltas.values())
-        with self._explained(self._load_timeout_s if is_any_whole else self._timeout_s) as deadline:
+        is_large = any(delta.base is None for delta in deltas.values()) or _size(_puts(deltas)) >= LARGE_BYTES_MIN
+        with self._explained(self._load_timeout_s if is_large else self._timeout_s) as deadline:
             writes = [_Write(key, self._keys(key), delta) for key, delta in deltas.items()]
             try:
                 self._answers([call for write in writes for call in write.staging()], deadline)
@@ -336,6 +339,10 @@ def _number(number: int) -> bytes:
 
 def _label(label: Label) -> tuple[bytes, bytes]:
     return _number(label.offset), label.hash.encode()
+
+
+def _puts(deltas: Mapping[PartitionKey, Delta]) -> list[Mapping[bytes, bytes]]:
+    return [states for delta in deltas.values() for states in delta.put.values()]
 
 
 def _size(states: Collection[Mapping[bytes, bytes]]) -> int:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-import signal
-import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from importlib.resources import files
 from itertools import count
 from typing import Any
@@ -245,66 +242,6 @@ def test_a_server_without_memory_keeps_the_state_it_has(
         assert store.load(KEY) == Snapshot(FIRST, ONE.header, ONE.put)
         client.config_set("maxmemory", 0)
     assert store.write({KEY: change(FIRST, SECOND, states)}) == {KEY: Written.DONE}
-
-
-def test_a_server_that_does_not_answer_is_given_up_in_bounded_time(server: RedisServer) -> None:
-    store = RedisStore(parse_address(server.url), "app", timeout_s=0.3, load_timeout_s=0.6)
-    while True:
-        # Until the connection is there, even on a busy machine.
-        try:
-            store.write({KEY: ONE})
-            break
-        except StoreUnavailableError:
-            continue
-    with server.frozen():
-        begin = time.monotonic()
-        for call in (lambda: store.write({KEY: ONTO_ONE, OTHER: ONE}), lambda: store.load(KEY)):
-            with pytest.raises(StoreUnavailableError, match=r"no answer within|Timeout"):
-                call()
-        assert time.monotonic() - begin < 20
-    store.close()
-    patient = RedisStore(parse_address(server.url), "app", timeout_s=10)
-    # What was on its way may have come to be written, and then whole.
-    assert held(patient).label in {FIRST, SECOND}
-    assert patient.write({KEY: whole(THIRD, ONE.put)}) == {KEY: Written.DONE}
-    patient.close()
-
-
-def test_a_host_that_takes_no_connection_is_given_up_in_bounded_time() -> None:
-    with socket.socket() as full, ExitStack() as waiting:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        for _ in range(3):
-            client = waiting.enter_context(socket.socket())
-            client.setblocking(False)
-            client.connect_ex(full.getsockname())
-        store = RedisStore(parse_address(f"redis://127.0.0.1:{full.getsockname()[1]}"), "app", timeout_s=0.2)
-        begin = time.monotonic()
-        with pytest.raises(StoreUnavailableError, match="Timeout"):
-            store.load(KEY)
-        assert time.monotonic() - begin < 5
-        store.close()
-
-
-def test_an_answer_that_comes_too_late_is_not_taken_for_another(
-    server: RedisServer, store: RedisStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Broken off between question and answer, a write is followed by one of another partition before the answer is there."""
-    store.write({KEY: ONE})
-
-    def broken_off(_: object) -> float:
-        raise KeyboardInterrupt
-
-    with server.frozen(), monkeypatch.context() as patched:
-        patched.setattr(redis_store._Deadline, "left", broken_off)
-        with pytest.raises(KeyboardInterrupt):
-            store.write({KEY: ONTO_ONE})
-        patched.undo()
-        assert server.process is not None
-        goes_on = threading.Timer(0.3, server.process.send_signal, [signal.SIGCONT])
-        goes_on.start()
-        assert store.write({OTHER: ONTO_ONE}) == {OTHER: Written.STALE}
-        goes_on.join()
 
 
 def test_a_load_sees_one_state_while_another_worker_writes(server: RedisServer, store: RedisStore) -> None:
