@@ -185,9 +185,7 @@ class LuaTraceEngine:
         """Take in records from `first` on: `arrays` are their addresses, lengths and arrivals; their bytes begin `offset` behind."""
         addresses, lengths, arrived = (one.buffer_info()[0] for one in arrays)
         retention = -1 if policy.closed_retention_ns is None else policy.closed_retention_ns
-        cut_age = -1 if policy.cut_age_ns is None else policy.cut_age_ns
-        limits = (policy.span_count_max, retention, cut_age)
-        return self.program.take(addresses, lengths, arrived, first, len(arrays[0]), partition, *limits, offset)
+        return self.program.take(addresses, lengths, arrived, first, len(arrays[0]), partition, policy.span_count_max, retention, offset)
 
     def _touches(self, wire: bytes, base: int) -> Iterator[Touch]:
         for record, handle, spans, kept, again, over, opened, root in _TOUCH.iter_unpack(wire):

@@ -24,11 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _Trace:
-    """A trace: its spans by id in order of arrival, and when its first and its last record arrived."""
+    """A trace: its spans by id in order of arrival, and when its last record arrived."""
 
     partition: int
     trace_id: str
-    first_record_ns: int
     last_record_ns: int
     spans: dict[str, Span] = field(default_factory=dict)
 
@@ -119,7 +118,7 @@ class ReferenceTraceEngine:
             by_trace.setdefault(span.trace_id, []).append(span)
         for trace_id, own in by_trace.items():
             handle = self._handles.get((partition, trace_id))
-            opened = handle is None or _is_over(self._traces[handle], policy, arrived_ns)
+            opened = handle is None or begins_anew(policy, self._traces[handle].last_record_ns, arrived_ns)
             if handle is None or opened:
                 handle = self._open(partition, trace_id, arrived_ns)
             trace = self._traces[handle]
@@ -128,7 +127,7 @@ class ReferenceTraceEngine:
 
     def _open(self, partition: int, trace_id: str, arrived_ns: int) -> int:
         handle = self._free.pop() if self._free else len(self._traces)
-        self._traces[handle] = _Trace(partition, trace_id, arrived_ns, arrived_ns)
+        self._traces[handle] = _Trace(partition, trace_id, arrived_ns)
         self._handles[partition, trace_id] = handle
         return handle
 
@@ -138,10 +137,6 @@ class ReferenceTraceEngine:
 
     def _view(self, handle: int) -> TraceView:
         return TraceView(self._traces[handle].spans.values())
-
-
-def _is_over(trace: _Trace, policy: TakePolicy, arrived_ns: int) -> bool:
-    return begins_anew(policy, trace.first_record_ns, trace.last_record_ns, arrived_ns)
 
 
 def _grown(trace: _Trace, spans: Iterable[Span], touch: Touch, span_count_max: int) -> Touch:

@@ -32,11 +32,10 @@ class TakenRecord(NamedTuple):
 
 
 class TakePolicy(NamedTuple):
-    """How many spans are kept of a trace, and when a record begins its trace anew (processor/closing.py); None: never."""
+    """How many spans are kept of a trace, and after what silence a record begins its trace anew (processor/closing.py); None: never."""
 
     span_count_max: int
     closed_retention_ns: int | None = None
-    cut_age_ns: int | None = None
 
 
 class Touch(NamedTuple):

@@ -17,7 +17,7 @@ return function(E)
 
   -- Takes in records first .. last - 1. `addresses`, `lengths`, `arrived`: arrays of 64-bit numbers. Returns the next record, why it stopped
   -- there (0: all done, 1: more to do, 2: an odd record, 3: one of too many spans) and the touches as bytes.
-  function API.take(addresses, lengths, arrived, first, last, partition, span_count_max, retention, cut_age, offset)
+  function API.take(addresses, lengths, arrived, first, last, partition, span_count_max, retention, offset)
     tend_heap()
     E.change(1)
     E.tend_pool()
@@ -28,7 +28,7 @@ return function(E)
     repeat
       local begin = n
       n, next_record, why = E.decode(cast(u64p, addresses), offset, cast(i64p, lengths), next_record, last, begin, begin + BLOCK_ROWS)
-      E.commit(begin, n, partition, cast(i64p, arrived), span_count_max, retention, cut_age)
+      E.commit(begin, n, partition, cast(i64p, arrived), span_count_max, retention)
       E.evaluate_any(begin, n)
     until why ~= E.FULL or n >= E.batch_rows or n == begin
     local kept = E.sort(n)

@@ -39,7 +39,7 @@ return function(ffi, bit, config)
       int64_t first_start, last_end;         // of spans with times; last_end 0: none
       int32_t orphans, roots;
       int32_t services[2];                   // those that have one of the first places of the pool, a bit each
-      int64_t first_record, last_record;
+      int64_t last_record;
       int64_t root_start; uint64_t root_id;  // of the first root, its id in the order of its digits
       int32_t root_name, root_service;
       awaited_t *awaited;

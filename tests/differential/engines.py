@@ -33,7 +33,7 @@ class PortableReference(ReferenceTraceEngine):
         """Take in the trace of a ticket."""
         trace = self._carried[state]
         PortableReference._carried = {ticket: other for ticket, other in self._carried.items() if ticket != state}
-        handle = self._open(partition, trace.trace_id, trace.first_record_ns)  # type: ignore[attr-defined]  # the private class of the engine
+        handle = self._open(partition, trace.trace_id, trace.last_record_ns)  # type: ignore[attr-defined]  # the private class of the engine
         self._traces[handle] = trace  # type: ignore[assignment]  # as above
         return handle
 
@@ -160,11 +160,11 @@ class _MiscountsOrphans(PortableReference):
 
 
 class _LosesTimes(PortableReference):
-    """Forgets on the way when the records of a trace came."""
+    """Forgets on the way when the last record of a trace came."""
 
     def load(self, partition: int, state: bytes) -> int:
         handle = super().load(partition, state)
-        self._traces[handle].first_record_ns = self._traces[handle].last_record_ns = 0
+        self._traces[handle].last_record_ns = 0
         return handle
 
 

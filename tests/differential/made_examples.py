@@ -34,7 +34,7 @@ _POLICIES = (
     *(
         TakePolicy(10_000, closed_retention_ns=2),
         TakePolicy(10_000, closed_retention_ns=5),
-        TakePolicy(5, closed_retention_ns=3, cut_age_ns=6),
+        TakePolicy(5, closed_retention_ns=3),
     ),
 )
 _NUMBERS = (
