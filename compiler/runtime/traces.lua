@@ -80,10 +80,15 @@ return function(E)
     return band(word + rshift(word, 8) + rshift(word, 16) + rshift(word, 24), 63)
   end
 
+  E.ones = ones
+
   function E.service_count(state)
     local more = state.more_services
     return ones(band(state.services[0], -2)) + ones(state.services[1]) + (more == nil and 0 or more.n)
   end
+
+  -- One more than the greatest place of the pool.
+  function E.pool_places() return pool_size + 1 end
 
   -- Drop the texts of the pool that no trace holds.
   local function sweep()
@@ -112,6 +117,9 @@ return function(E)
   function E.tend_pool()
     if pool_size - #pool_free > E.pool_limit then sweep() end
   end
+
+  -- The bytes that traces take outside of the Lua heap: their states with their places in the tables, and their blocks.
+  function E.traces_bytes() return E.trace_count * (STATE + 20) + E.block_bytes end
 
   -- The bytes that captured rows take, with what stands free behind them.
   function E.captured_bytes()

@@ -205,5 +205,6 @@ def examples(draw: st.DrawFn) -> Example:
         policy=draw(st.sampled_from(_POLICIES)),
         move_before=draw(st.one_of(st.none(), st.none(), st.integers(0, len(steps) - 1))),
         drop_before=draw(st.one_of(st.none(), st.none(), st.integers(0, len(steps) - 1))),
+        move_at_once=draw(st.sampled_from((1, 2, 1_000))),
         copy_count=draw(st.sampled_from((0, _COPY_COUNT))),
     )
