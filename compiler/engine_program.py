@@ -77,9 +77,11 @@ def compile_program(rule_set: RuleSet) -> Program:
     entries = _judging(rules, chunk)
     text = print_chunk(_chunk(chunk, registered, entries))
     runtime = b"".join(runtime_source(name) for name in (*RUNTIME, *LIBRARIES))
-    fingerprint = hashlib.sha256(text.encode() + runtime).digest()[:16]
     patterns = _patterns(rules, chunk)
-    return Program(rule_set, layout, patterns, _settings(layout, rules, max(one.width for one in classes)), text, fingerprint)
+    settings = _settings(layout, rules, max(one.width for one in classes))
+    # Names, keys and patterns stand in no chunk: by the settings alone programs may differ in what a bit or a column means.
+    said = repr((text, settings, [pattern.text for pattern in patterns])).encode()
+    return Program(rule_set, layout, patterns, settings, text, hashlib.sha256(said + runtime).digest()[:16])
 
 
 # What straight-line loops use, as locals of the chunk.

@@ -105,7 +105,7 @@ class LuaJudge:
         opened: list[int] = []
         at, why = 0, _MORE
         while why == _MORE:
-            at, why, wire = self._program.take(*pointers, at, len(records), 0, _SPAN_COUNT_MAX, _FOREVER, _FOREVER, BYTES_OFFSET)
+            at, why, wire = self._program.take(*pointers, at, len(records), 0, _SPAN_COUNT_MAX, _FOREVER, BYTES_OFFSET)
             touches = memoryview(wire).cast("i")
             opened += compress(touches[_HANDLE::_TOUCH_SIZE].tolist(), touches[_OPENED::_TOUCH_SIZE].tolist())
         if why != _DONE:

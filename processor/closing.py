@@ -41,7 +41,7 @@ class ClosingPolicy:
     @property
     def take_policy(self) -> TakePolicy:
         """What an engine needs to know of it."""
-        return TakePolicy(self.span_count_max, self.closed_retention_ns, self.cut_age_ns)
+        return TakePolicy(self.span_count_max, self.closed_retention_ns)
 
 
 def finite_policy(span_count_max: int) -> ClosingPolicy:
@@ -71,13 +71,9 @@ def forgotten(trace: OpenTrace, policy: ClosingPolicy) -> int | None:
     return by_silence if policy.cut_age_ns is None else min(by_silence, trace.first_record_ns + policy.cut_age_ns)
 
 
-def begins_anew(policy: TakePolicy, first_record_ns: int, last_record_ns: int, arrived_ns: int) -> bool:
-    """Say whether a record that arrives now begins a new trace of the id instead of belonging to the one with these records."""
-    if policy.closed_retention_ns is None:
-        return False
-    if policy.cut_age_ns is not None and arrived_ns >= first_record_ns + policy.cut_age_ns:
-        return True
-    return arrived_ns > last_record_ns + policy.closed_retention_ns
+def begins_anew(policy: TakePolicy, last_record_ns: int, arrived_ns: int) -> bool:
+    """Say whether a record that arrives now begins a new trace of the id instead of belonging to the one whose last record came then."""
+    return policy.closed_retention_ns is not None and arrived_ns > last_record_ns + policy.closed_retention_ns
 
 
 def completeness(trace: OpenTrace) -> Closing:

@@ -119,10 +119,20 @@ class KeepingEngine:
         """Forget a trace; its records stay."""
         self.engine.drop(handle)
 
-    def export(self, handle: int) -> bytes:
-        """Return all that is kept of a trace."""
-        return self.engine.export(handle)
+    @property
+    def layout(self) -> bytes:
+        """What an engine must have in common to load its states."""
+        return self.engine.layout
 
-    def load(self, partition: int, state: bytes) -> int:
-        """Take in a trace that was exported."""
-        return self.engine.load(partition, state)
+    @property
+    def memory_bytes(self) -> int:
+        """What the engine holds; records kept are not among it."""
+        return self.engine.memory_bytes
+
+    def export_many(self, handles: Sequence[int]) -> list[bytes]:
+        """Return all that the engine keeps of some traces."""
+        return self.engine.export_many(handles)
+
+    def load_many(self, partition: int, states: Sequence[bytes]) -> list[int]:
+        """Take in traces that were exported; their records are not kept."""
+        return self.engine.load_many(partition, states)

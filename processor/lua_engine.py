@@ -70,10 +70,11 @@ class _Functions(Protocol):
     def services(self, handle: int, /) -> bytes: ...
     def facts(self, handle: int, /) -> Facts: ...
     def pooled(self, place: int, /) -> bytes: ...
-    def export(self, handle: int, /) -> bytes: ...
-    def load(self, partition: int, state: bytes, /) -> int: ...
+    def export_many(self, handles: int, first: int, count: int, out: int, room: int, ends: int, /) -> int: ...
+    def load_many(self, partition: int, addresses: int, sizes: int, offset: int, count: int, handles: int, /) -> int: ...
     def drop(self, handle: int, /) -> None: ...
     def drop_many(self, handles: int, count: int, /) -> None: ...
+    def held(self) -> float: ...
     def memory(self) -> tuple[int, int, int, int, float]: ...
 
 
@@ -155,13 +156,21 @@ class LuaProgram:
         """Return a text of the pool."""
         return self._safe(self._functions.pooled, place)
 
-    def export(self, handle: int) -> bytes:
-        """Return the state of a trace."""
-        return self._safe(self._functions.export, handle)
+    def export_many(self, *numbers: int) -> int:
+        """Write states of traces one behind the other.
 
-    def load(self, partition: int, state: bytes) -> int:
-        """Return the handle of a state that was exported; negative where its trace is there already."""
-        return self._safe(self._functions.load, partition, state)
+        Numbers: address of the handles, which to begin with, how many, address of the place to write to and its size, address of the array
+        that is to say where each state ends. Return the first that found no room.
+        """
+        return self._safe(self._functions.export_many, *numbers)
+
+    def load_many(self, *numbers: int) -> int:
+        """Take in states.
+
+        Numbers: partition, addresses of the arrays of their addresses and sizes, how far behind its address each begins, how many, address
+        of the array for their handles. Return 0, or where none was taken in: 1, one does not fit; 2, one's trace is there already.
+        """
+        return self._safe(self._functions.load_many, *numbers)
 
     def drop(self, handle: int) -> None:
         """Forget a trace; a program that is lost has forgotten all."""
@@ -172,6 +181,10 @@ class LuaProgram:
         """Forget the traces of some handles."""
         if not self._lost:
             self._safe(self._functions.drop_many, handles, count)
+
+    def held(self) -> int:
+        """Return the bytes that traces take, and those of Lua's heap."""
+        return int(self._safe(self._functions.held))
 
     def memory(self) -> tuple[int, int, int, int, float]:
         """Return the number of traces, bytes of their blocks, of captured rows among these, of one state, and KiB of Lua's heap."""

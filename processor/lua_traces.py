@@ -6,7 +6,6 @@ must be refused, and given to the program in its usual form. So are records in J
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from array import array
 from collections import Counter
@@ -19,6 +18,7 @@ from compiler.verdict import Closing
 from processor.captured_rows import RowReader, selected
 from processor.lua_engine import BYTES_OFFSET, MEMORY_MAX_BYTES, LuaProgram
 from processor.trace_engine import Asked, Taken, Touch, TraceFacts
+from processor.trace_states import Seal, trace_id_of
 from topics.otlp import RECORD_SIZE_MAX, decode, encode_protobuf
 from topics.refusal import RefusalReason
 from topics.span import Span
@@ -39,8 +39,9 @@ _CLOSINGS = {Closing.OPEN: 0, Closing.INCOMPLETE: 1, Closing.COMPLETE: 2}
 _DONE, _MORE, _ODD, _TOO_MANY = range(4)
 # Spans of one record given to the program at a time, where they had to be written anew.
 _SPANS_AT_ONCE = 1_000
-# The program reads a state as it stands: one that was cut or changed on its way must not reach it.
-_DIGEST_SIZE = 8
+# Where states are written before they leave: about what a processor's cache holds; a state that is larger gets a place of its own.
+_ROOM_SIZE = 256 * 1024
+_KNOWN = 2
 _STAND_IN = Span("", "", "", 0, 0)
 
 
@@ -74,6 +75,8 @@ class LuaTraceEngine:
         self._layout = self.program.program.layout
         self._reader = RowReader(self._layout, lambda place: _text(self.program.pooled(place)))
         self._trace_ids: dict[int, str] = {}
+        self._seal = Seal(self.layout)
+        self._room = array("B", bytes(_ROOM_SIZE))
         # Of the trace explained last: who asks for one rule's evidence often asks for another's.
         self._explained: tuple[int, list[Row], CapturedView] | None = None
 
@@ -142,29 +145,44 @@ class LuaTraceEngine:
         del self._trace_ids[handle]
         self.program.drop(handle)
 
-    def export(self, handle: int) -> bytes:
-        """Return all that is kept of a trace, packed; for an engine of the same program."""
-        state = self.program.export(handle)
-        return self.program.program.fingerprint + _digest(state) + state
+    # ---- traces that move -----------------------------------------------------------------------------------------------------------
 
-    def load(self, partition: int, state: bytes) -> int:
-        """Take in a trace that was exported and return its handle.
+    @property
+    def layout(self) -> bytes:
+        """The program's fingerprint."""
+        return self.program.program.fingerprint
 
-        Raises ValueError on the state of another program, on one that is damaged, and where the trace is there already.
-        """
-        self._explained = None
-        fingerprint = self.program.program.fingerprint
-        begin = len(fingerprint) + _DIGEST_SIZE
-        packed = state[begin:]
-        if not state.startswith(fingerprint):
-            raise ValueError("the state belongs to another program")
-        if state[len(fingerprint) : begin] != _digest(packed):
-            raise ValueError("the state is damaged")
-        handle = self.program.load(partition, packed)
-        if handle < 0:
-            raise ValueError("the trace is there already")
-        self._trace_ids[handle] = self.program.trace_id(handle).decode()
-        return handle
+    @property
+    def memory_bytes(self) -> int:
+        """What traces take, and Lua's whole heap: texts, and the program itself."""
+        return self.program.held()
+
+    def export_many(self, handles: Sequence[int]) -> list[bytes]:
+        """Return the states of some traces, for engines of the same layout."""
+        numbers, ends = array("q", handles), array("q", bytes(8 * len(handles)))
+        states: list[bytes] = []
+        room = self._room
+        while len(states) < len(numbers):
+            place = room.buffer_info()
+            first = len(states)
+            behind = self.program.export_many(numbers.buffer_info()[0], first, len(numbers), *place, ends.buffer_info()[0])
+            states += self._seal.sealed(memoryview(room), ends[first:behind])
+            if behind == first:
+                room = array("B", bytes(2 * len(room)))
+        return states
+
+    def load_many(self, partition: int, states: Sequence[bytes]) -> list[int]:
+        """Take in traces that were exported and return their handles; raises ValueError, and takes in none, where one cannot be."""
+        self._seal.check(states)
+        addresses, sizes = array("Q", map(id, states)), array("q", map(len, states))
+        handles = array("q", bytes(8 * len(states)))
+        pointers = (addresses.buffer_info()[0], sizes.buffer_info()[0])
+        why = self.program.load_many(partition, *pointers, BYTES_OFFSET, len(states), handles.buffer_info()[0])
+        if why:
+            raise ValueError("a trace is there already" if why == _KNOWN else "a state is damaged")
+        found = handles.tolist()
+        self._trace_ids.update(zip(found, map(trace_id_of, states), strict=True))
+        return found
 
     # ---- taking in ------------------------------------------------------------------------------------------------------------------
 
@@ -185,9 +203,7 @@ class LuaTraceEngine:
         """Take in records from `first` on: `arrays` are their addresses, lengths and arrivals; their bytes begin `offset` behind."""
         addresses, lengths, arrived = (one.buffer_info()[0] for one in arrays)
         retention = -1 if policy.closed_retention_ns is None else policy.closed_retention_ns
-        cut_age = -1 if policy.cut_age_ns is None else policy.cut_age_ns
-        limits = (policy.span_count_max, retention, cut_age)
-        return self.program.take(addresses, lengths, arrived, first, len(arrays[0]), partition, *limits, offset)
+        return self.program.take(addresses, lengths, arrived, first, len(arrays[0]), partition, policy.span_count_max, retention, offset)
 
     def _touches(self, wire: bytes, base: int) -> Iterator[Touch]:
         for record, handle, spans, kept, again, over, opened, root in _TOUCH.iter_unpack(wire):
@@ -249,10 +265,6 @@ def _texts(wire: bytes) -> Iterator[str]:
         behind = at + 4 + int.from_bytes(wire[at : at + 4], "little")
         yield _text(wire[at + 4 : behind])
         at = behind
-
-
-def _digest(state: bytes) -> bytes:
-    return hashlib.blake2b(state, digest_size=_DIGEST_SIZE).digest()
 
 
 def _text(found: bytes) -> str:

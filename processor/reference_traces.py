@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from compiler.judge import ReferenceEngine
 from compiler.trace import TraceView
 from processor.closing import begins_anew
 from processor.trace_engine import CODES, Asked, Taken, Touch, TraceFacts
-from topics.otlp import decode
+from processor.trace_states import CHECK_SIZE, Seal, trace_id_of
+from topics.otlp import decode, encode_protobuf
+from topics.otlp_protobuf import read_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -22,13 +26,21 @@ if TYPE_CHECKING:
     from topics.span import Span
 
 
+# Whole spans can be judged by any rules.
+_LAYOUT = b"spans in order of arrival, 1"
+_SEAL = Seal(_LAYOUT)
+# A state: trace id, when its last record arrived, how many spans; behind it they stand as a request, then the seal.
+_HEAD = struct.Struct("<16sqI")
+# What a span may take as objects; nobody plans a machine by the reference engine.
+_SPAN_BYTES = 2_000
+
+
 @dataclass(slots=True)
 class _Trace:
-    """A trace: its spans by id in order of arrival, and when its first and its last record arrived."""
+    """A trace: its spans by id in order of arrival, and when its last record arrived."""
 
     partition: int
     trace_id: str
-    first_record_ns: int
     last_record_ns: int
     spans: dict[str, Span] = field(default_factory=dict)
 
@@ -105,13 +117,33 @@ class ReferenceTraceEngine:
         if self._handles.get((trace.partition, trace.trace_id)) == handle:
             del self._handles[trace.partition, trace.trace_id]
 
-    def export(self, handle: int) -> bytes:
-        """Raise NotImplementedError: spans have no packed form here."""
-        raise NotImplementedError
+    @property
+    def layout(self) -> bytes:
+        """The same for all rules."""
+        return _LAYOUT
 
-    def load(self, partition: int, state: bytes) -> int:
-        """Raise NotImplementedError, as `export` does."""
-        raise NotImplementedError
+    @property
+    def memory_bytes(self) -> int:
+        """An estimate by the number of spans."""
+        return _SPAN_BYTES * sum(len(trace.spans) for trace in self._traces.values())
+
+    def export_many(self, handles: Sequence[int]) -> list[bytes]:
+        """Return all that is kept of some traces; equal traces have equal bytes here."""
+        written = [_written(self._traces[handle]) for handle in handles]
+        return list(_SEAL.sealed(memoryview(bytearray().join(written)), accumulate(map(len, written))))
+
+    def load_many(self, partition: int, states: Sequence[bytes]) -> list[int]:
+        """Take in traces that were exported and return their handles; raises ValueError, and takes in none, where one cannot be."""
+        _SEAL.check(states)
+        traces = {(partition, trace_id_of(state)): _read(partition, state) for state in states}
+        if len(traces) < len(states) or not traces.keys().isdisjoint(self._handles):
+            raise ValueError("a trace is there already")
+        handles = []
+        for trace in traces.values():
+            handle = self._open(partition, trace.trace_id, trace.last_record_ns)
+            self._traces[handle] = trace
+            handles.append(handle)
+        return handles
 
     def _touches(self, partition: int, record: int, arrived_ns: int, spans: Iterable[Span], policy: TakePolicy) -> Iterator[Touch]:
         by_trace: dict[str, list[Span]] = {}
@@ -119,7 +151,7 @@ class ReferenceTraceEngine:
             by_trace.setdefault(span.trace_id, []).append(span)
         for trace_id, own in by_trace.items():
             handle = self._handles.get((partition, trace_id))
-            opened = handle is None or _is_over(self._traces[handle], policy, arrived_ns)
+            opened = handle is None or begins_anew(policy, self._traces[handle].last_record_ns, arrived_ns)
             if handle is None or opened:
                 handle = self._open(partition, trace_id, arrived_ns)
             trace = self._traces[handle]
@@ -128,7 +160,7 @@ class ReferenceTraceEngine:
 
     def _open(self, partition: int, trace_id: str, arrived_ns: int) -> int:
         handle = self._free.pop() if self._free else len(self._traces)
-        self._traces[handle] = _Trace(partition, trace_id, arrived_ns, arrived_ns)
+        self._traces[handle] = _Trace(partition, trace_id, arrived_ns)
         self._handles[partition, trace_id] = handle
         return handle
 
@@ -140,8 +172,19 @@ class ReferenceTraceEngine:
         return TraceView(self._traces[handle].spans.values())
 
 
-def _is_over(trace: _Trace, policy: TakePolicy, arrived_ns: int) -> bool:
-    return begins_anew(policy, trace.first_record_ns, trace.last_record_ns, arrived_ns)
+def _written(trace: _Trace) -> bytes:
+    head = _HEAD.pack(bytes.fromhex(trace.trace_id), trace.last_record_ns, len(trace.spans))
+    return head + encode_protobuf(trace.spans.values()) + bytes(CHECK_SIZE)
+
+
+def _read(partition: int, state: bytes) -> _Trace:
+    if len(state) < _HEAD.size + CHECK_SIZE:
+        raise ValueError("a state is damaged")
+    _, last_record_ns, span_count = _HEAD.unpack_from(state)
+    spans = {span.span_id: span for span in read_request(state[_HEAD.size : -CHECK_SIZE], Counter())}
+    if len(spans) != span_count:
+        raise ValueError("a state is damaged")
+    return _Trace(partition, trace_id_of(state), last_record_ns, spans)
 
 
 def _grown(trace: _Trace, spans: Iterable[Span], touch: Touch, span_count_max: int) -> Touch:

@@ -32,11 +32,10 @@ class TakenRecord(NamedTuple):
 
 
 class TakePolicy(NamedTuple):
-    """How many spans are kept of a trace, and when a record begins its trace anew (processor/closing.py); None: never."""
+    """How many spans are kept of a trace, and after what silence a record begins its trace anew (processor/closing.py); None: never."""
 
     span_count_max: int
     closed_retention_ns: int | None = None
-    cut_age_ns: int | None = None
 
 
 class Touch(NamedTuple):
@@ -136,8 +135,23 @@ class TraceEngine(Protocol):
     def drop(self, handle: int) -> None:
         """Forget a trace; its handle may be used again."""
 
-    def export(self, handle: int) -> bytes:
-        """Return all that is kept of a trace, to be loaded by an engine of the same program. Raises NotImplementedError where it cannot."""
+    @property
+    def layout(self) -> bytes:
+        """Names what the engine can load: states of engines with this layout. Whoever stores states stores it once beside them."""
 
-    def load(self, partition: int, state: bytes) -> int:
-        """Take in a trace that was exported and return its handle; raises as `export` does, ValueError on the state of another program."""
+    @property
+    def memory_bytes(self) -> int:
+        """About how much memory its traces take. It costs little to ask."""
+
+    def export_many(self, handles: Sequence[int]) -> list[bytes]:
+        """Return all that is kept of some traces, each as bytes that begin with the 16 of its id.
+
+        What is equal need not have equal bytes. When a trace opened is not among it, nor its partition.
+        """
+
+    def load_many(self, partition: int, states: Sequence[bytes]) -> list[int]:
+        """Take in traces that were exported and return their handles.
+
+        All or nothing: raises ValueError, and takes in none, where a state has another layout or is damaged in any way, and where a trace
+        is there already, be it from before or by another of these states.
+        """

@@ -17,7 +17,7 @@ return function(E)
 
   -- Takes in records first .. last - 1. `addresses`, `lengths`, `arrived`: arrays of 64-bit numbers. Returns the next record, why it stopped
   -- there (0: all done, 1: more to do, 2: an odd record, 3: one of too many spans) and the touches as bytes.
-  function API.take(addresses, lengths, arrived, first, last, partition, span_count_max, retention, cut_age, offset)
+  function API.take(addresses, lengths, arrived, first, last, partition, span_count_max, retention, offset)
     tend_heap()
     E.change(1)
     E.tend_pool()
@@ -28,7 +28,7 @@ return function(E)
     repeat
       local begin = n
       n, next_record, why = E.decode(cast(u64p, addresses), offset, cast(i64p, lengths), next_record, last, begin, begin + BLOCK_ROWS)
-      E.commit(begin, n, partition, cast(i64p, arrived), span_count_max, retention, cut_age)
+      E.commit(begin, n, partition, cast(i64p, arrived), span_count_max, retention)
       E.evaluate_any(begin, n)
     until why ~= E.FULL or n >= E.batch_rows or n == begin
     local kept = E.sort(n)
@@ -93,13 +93,30 @@ return function(E)
       tonumber(state.roots), fstr(cast("const uint8_t *", state) + ffi.offsetof("state_t", "first_start"), 16)
   end
 
-  function API.export(s) return E.export(s) end
-  function API.load(partition, text)
+  -- Writes the states of traces first, first + 1 .. of n, one behind the other, as long as there is room. `handles` and `ends` are arrays of
+  -- 64-bit numbers; of each state that was written the latter says where it ends. Returns the first trace that was not written.
+  function API.export_many(handles, first, n, out, room, ends)
+    return E.export_many(cast(i64p, handles), first, n, cast(u8p, out), room, cast(i64p, ends))
+  end
+
+  -- Takes in the states of n traces that are none of the partition's, and writes their handles; returns 0. Where a state does not fit the program
+  -- (1) or its trace is there already (2) none is taken in. Arrays of 64-bit numbers: addresses, which are `offset` before the states, and sizes.
+  function API.load_many(partition, addresses, sizes, offset, n, handles)
     E.clear_layout()
-    E.change(1)
-    local s = E.load(partition, text)
-    E.change(0)
-    return s
+    local found, loaded, why = cast(i64p, handles), 0, 0
+    while loaded < n and why == 0 do
+      tend_heap()
+      E.change(1)
+      E.tend_pool()
+      loaded, why = E.load_some(partition, cast(u64p, addresses), cast(i64p, sizes), offset, loaded, math.min(n, loaded + BLOCK_ROWS), found)
+      E.change(0)
+    end
+    if why ~= 0 then
+      E.change(1)
+      for k = loaded - 1, 0, -1 do E.drop(tonumber(found[k])) end
+      E.change(0)
+    end
+    return why
   end
 
   function API.drop(s)
@@ -119,6 +136,9 @@ return function(E)
   end
 
   function API.pooled(id) return E.pool[id] or "" end
+
+  -- The bytes held for traces, and of Lua's heap.
+  function API.held() return E.traces_bytes() + 1024 * collectgarbage("count") end
 
   function API.memory()
     return E.trace_count, E.block_bytes, E.captured_bytes(), ffi.sizeof("state_t"), collectgarbage("count")

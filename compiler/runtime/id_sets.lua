@@ -115,13 +115,30 @@ return function(E)
     block.n = block.n + 1
   end
 
-  -- All that were seen, as bytes.
-  function E.ids_bytes(block)
-    local n, ids, found = 0, cast(u64p, block.p), ffi.new("uint64_t[?]", block.n + 1)
-    for i = 0, (is_hashed(block) and block.cap or block.n) - 1 do
-      if ids[i] ~= 0 then found[n], n = ids[i], n + 1 end
+  -- Writes all that were seen, 8 bytes each.
+  function E.write_ids(block, into)
+    if not is_hashed(block) then
+      ffi.copy(into, block.p, 8 * block.n)
+      return
     end
-    return ffi.string(found, 8 * n)
+    local n, ids, found = 0, cast(u64p, block.p), cast(u64p, into)
+    for i = 0, block.cap - 1 do
+      found[n] = ids[i]
+      if ids[i] ~= 0 then n = n + 1 end
+    end
+  end
+
+  -- Remembers n ids that a block without any is given, of which every `stride`-th of a list is one.
+  function E.read_ids(block, from, n, stride)
+    local ids = cast(u64p, from)
+    if n <= LISTED_MAX and n > 0 then
+      resize(block, n, 8)
+      local own = cast(u64p, block.p)
+      for i = 0, n - 1 do own[i] = ids[i * stride] end
+      block.n = n
+    else
+      for i = 0, n - 1 do E.id_add(block, ids[i * stride], n - i) end
+    end
   end
 
   -- ---- ids of a batch ---------------------------------------------------------------------------------------------------------------
@@ -222,16 +239,14 @@ return function(E)
     return count
   end
 
-  -- All that are awaited: each with how many children wait, in 12 bytes.
-  function E.awaited_bytes(awaited)
-    if awaited == nil then return "" end
-    local found, n, halves, counts = ffi.new("int32_t[?]", 3 * awaited.waiting), 0, cast(i32p, awaited.ids), counts_of(awaited)
+  -- Writes all that are awaited: each with how many children wait, in 12 bytes.
+  function E.write_awaited(awaited, into)
+    local found, n, halves, counts = cast(i32p, into), 0, cast(i32p, awaited.ids), counts_of(awaited)
     for i = 0, awaited.cap - 1 do
       if counts[i] ~= 0 then
         found[n], found[n + 1], found[n + 2] = halves[2 * i], halves[2 * i + 1], counts[i]
         n = n + 3
       end
     end
-    return ffi.string(found, 4 * n)
   end
 end

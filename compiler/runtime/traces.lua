@@ -80,10 +80,15 @@ return function(E)
     return band(word + rshift(word, 8) + rshift(word, 16) + rshift(word, 24), 63)
   end
 
+  E.ones = ones
+
   function E.service_count(state)
     local more = state.more_services
     return ones(band(state.services[0], -2)) + ones(state.services[1]) + (more == nil and 0 or more.n)
   end
+
+  -- One more than the greatest place of the pool.
+  function E.pool_places() return pool_size + 1 end
 
   -- Drop the texts of the pool that no trace holds.
   local function sweep()
@@ -112,6 +117,9 @@ return function(E)
   function E.tend_pool()
     if pool_size - #pool_free > E.pool_limit then sweep() end
   end
+
+  -- The bytes that traces take outside of the Lua heap: their states with their places in the tables, and their blocks.
+  function E.traces_bytes() return E.trace_count * (STATE + 20) + E.block_bytes end
 
   -- The bytes that captured rows take, with what stands free behind them.
   function E.captured_bytes()
@@ -268,23 +276,22 @@ return function(E)
   end
 
   -- Whether a record that arrives now begins the trace anew: begins_anew in processor/closing.py.
-  local function is_past(state, at, retention, cut_age)
-    if retention < 0 then return false end
-    return (cut_age >= 0 and at >= state.first_record + cut_age) or at > state.last_record + retention
+  local function is_past(state, at, retention)
+    return retention >= 0 and at > state.last_record + retention
   end
 
   -- A record's first row of a trace: opens the trace if it must, anew if its time is over.
-  local function touch_first(i, s, arrived_at, partition, retention, cut_age)
+  local function touch_first(i, s, arrived_at, partition, retention)
     local r, opened = rows[i], 0
     local record = r.record
-    if s >= 0 and is_past(states[s], arrived_at[record], retention, cut_age) then
+    if s >= 0 and is_past(states[s], arrived_at[record], retention) then
       unlink(s)
       states[s].live = 2
       s = -1
     end
     if s < 0 then
       s = open(r, partition)
-      states[s].first_record, states[s].last_record, opened = arrived_at[record], arrived_at[record], 1
+      states[s].last_record, opened = arrived_at[record], 1
     end
     if arrived_at[record] > states[s].last_record then states[s].last_record = arrived_at[record] end
     touched(s, record, opened)
@@ -297,7 +304,7 @@ return function(E)
     return before.tid0 == r.tid0 and before.tid1 == r.tid1 and before.record == r.record
   end
 
-  local function find(begin, n, partition, arrived_at, retention, cut_age)
+  local function find(begin, n, partition, arrived_at, retention)
     for i = begin, n - 1 do
       local r = rows[i]
       if i > begin and is_same_trace(rows[i - 1], r) then
@@ -305,7 +312,7 @@ return function(E)
       else
         local s = seek(r, partition)
         if s < 0 or touches[states[s].touch].record ~= r.record or touches[states[s].touch].trace ~= s or states[s].touch >= E.touch_count then
-          s = touch_first(i, s, arrived_at, partition, retention, cut_age)
+          s = touch_first(i, s, arrived_at, partition, retention)
         end
         r.trace, r.touch = s, states[s].touch
       end
@@ -381,9 +388,9 @@ return function(E)
   end
 
   -- Give rows begin .. n - 1 their traces, keep those that are new. `arrived_at`: when each record arrived.
-  function E.commit(begin, n, partition, arrived_at, span_count_max, retention, cut_age)
+  function E.commit(begin, n, partition, arrived_at, span_count_max, retention)
     E.clear_batch(n - begin)
-    find(begin, n, partition, arrived_at, retention, cut_age)
+    find(begin, n, partition, arrived_at, retention)
     keep(begin, n, span_count_max)
     note_times(begin, n)
     note_parents(begin, n)

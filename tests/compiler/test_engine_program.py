@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -102,9 +105,37 @@ def test_the_same_rules_make_the_same_chunk_and_fingerprint() -> None:
     assert (one.chunk, one.fingerprint) == (other.chunk, other.fingerprint)
 
 
-def test_other_rules_have_another_fingerprint() -> None:
-    texts = [b"rules:\n  - id: one\n    rule: 'never { a.where(k == %d) }'\n" % number for number in (1, 2)]
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("a.where(k == 1)", "a.where(k == 2)"),
+        ("a.where(k == 1)", "a.where(j == 1)"),
+        ("a.where(k == 1)", "b.where(k == 1)"),
+        ("a.where(k matches `x+`)", "a.where(k matches `y+`)"),
+    ],
+)
+def test_other_rules_have_another_fingerprint(one: str, other: str) -> None:
+    """Also where they differ in a name, a key or a pattern alone, of which the chunk says nothing."""
+    texts = [f"rules:\n  - id: one\n    rule: 'never {{ {selection} }}'\n".encode() for selection in (one, other)]
     assert len({compile_program(_compiled(text)).fingerprint for text in texts}) == 2
+
+
+def test_another_process_makes_the_same_fingerprint_of_the_rules() -> None:
+    """Else no state could be loaded after a restart: nothing in it may depend on how a process hashes texts."""
+    script = (
+        "from compiler import compile_sources\nfrom compiler.engine_program import compile_program\nfrom cli.shop_rules import SHOP_RULES\n"
+        "from processor.rule_directory import read_sources\n"
+        "print(compile_program(compile_sources(read_sources(SHOP_RULES)).rule_set).fingerprint.hex())"
+    )
+    root = Path(compiler.__file__).parents[1]
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", script], cwd=root, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(said) == 1
+    assert len(said.pop().strip()) == 32
 
 
 def _compiled(text: bytes) -> RuleSet:

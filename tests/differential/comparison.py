@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MakeEngine = Callable[[Example, Mode], TraceEngine]
 # Copies live in partitions that the example itself does not use.
 _COPY_PARTITIONS = 1000
+# So do the traces that an engine holds before others are moved to it.
+_STRANGE_PARTITIONS = 1_000_000
 _EVIDENT = (Verdict.VIOLATED, Verdict.EXCUSED)
 
 
@@ -118,11 +120,17 @@ class Side:
         """Return the verdict codes of some traces."""
         return self.engine.judge([Asked(self.handles[key], closing, opened_ns) for key in keys])
 
-    def move(self, engine: TraceEngine) -> int:
-        """Carry all traces over to another engine of the same program; return their number."""
-        states = {key: self.engine.export(handle) for key, handle in self.handles.items()}
+    def move(self, engine: TraceEngine, at_once: int) -> int:
+        """Carry all traces over to another engine of the same program, so many of a partition at once; return their number."""
+        assert engine.layout == self.engine.layout, "two engines of the same rules differ in their layout"
+        states = dict(zip(self.handles, self.engine.export_many(list(self.handles.values())), strict=True))
+        assert all(state[:16].hex() == key.trace_id for key, state in states.items()), "a state does not begin with its trace's id"
         self.engine = engine
-        self.handles = {key: engine.load(key.partition, state) for key, state in states.items()}
+        for partition in {key.partition for key in states}:
+            own = [key for key in states if key.partition == partition]
+            for start in range(0, len(own), at_once):
+                some = own[start : start + at_once]
+                self.handles.update(zip(some, engine.load_many(partition, [states[key] for key in some]), strict=True))
         assert len(set(self.handles.values())) == len(self.handles), "two traces that were loaded share a handle"
         return len(states)
 
@@ -176,7 +184,7 @@ class _Comparison:
         for number, step in enumerate(self.example.steps):
             if number == self.example.move_before:
                 with self._named(None, "moving to another engine"):
-                    self.tally.moved += self.subject.move(self.make_engine(self.example, self.mode))
+                    self.tally.moved += self.subject.move(self._other_engine(number), self.example.move_at_once)
             if number == self.example.drop_before:
                 self._drop(list(self.reference.handles)[::2])
             self._take(number, step)
@@ -184,6 +192,19 @@ class _Comparison:
         self._finish(live)
         self._copies(live)
         self._drop(live)
+
+    def _other_engine(self, number: int) -> TraceEngine:
+        """Return an engine that holds traces of its own, with other handles and texts, some of them free again."""
+        engine = self.make_engine(self.example, self.mode)
+        handles = [
+            touch.handle
+            for step in reversed(self.example.steps[:number])
+            for touch in engine.take(step.partition + _STRANGE_PARTITIONS, step.records, self.example.policy).touches
+            if touch.opened
+        ]
+        for handle in handles[::2]:
+            engine.drop(handle)
+        return engine
 
     def _take(self, number: int, step: Step) -> None:
         expected, refused = self.reference.take(step, step.partition, self.example)

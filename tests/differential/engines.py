@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from copy import deepcopy
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,30 +17,10 @@ if TYPE_CHECKING:
     from tests.differential.example import Example, Mode
 
 
-class PortableReference(ReferenceTraceEngine):
-    """The reference engine, whose traces can be carried to another one in this process."""
-
-    _carried: Mapping[bytes, object] = {}
-
-    def export(self, handle: int) -> bytes:
-        """Return a ticket for the trace."""
-        ticket = f"{id(self)}:{handle}".encode()
-        PortableReference._carried = {**self._carried, ticket: deepcopy(self._traces[handle])}
-        return ticket
-
-    def load(self, partition: int, state: bytes) -> int:
-        """Take in the trace of a ticket."""
-        trace = self._carried[state]
-        PortableReference._carried = {ticket: other for ticket, other in self._carried.items() if ticket != state}
-        handle = self._open(partition, trace.trace_id, trace.first_record_ns)  # type: ignore[attr-defined]  # the private class of the engine
-        self._traces[handle] = trace  # type: ignore[assignment]  # as above
-        return handle
-
-
 # ---- broken ones --------------------------------------------------------------------------------------------------------------------
 
 
-class _ForgetsInt64(PortableReference):
+class _ForgetsInt64(ReferenceTraceEngine):
     """Compares whole numbers as doubles: what an engine does that keeps every number as one."""
 
     def take(self, partition: int, records: Sequence[TakenRecord], policy: TakePolicy) -> Taken:
@@ -53,12 +32,12 @@ class _ForgetsInt64(PortableReference):
         return taken
 
 
-class _LastStands(PortableReference):
+class _LastStands(ReferenceTraceEngine):
     """Of one span id lets the last to arrive stand."""
 
     def take(self, partition: int, records: Sequence[TakenRecord], policy: TakePolicy) -> Taken:
         taken = super().take(partition, records, policy)
-        again = PortableReference(self.rule_set)
+        again = ReferenceTraceEngine(self.rule_set)
         newer = again.take(partition, list(reversed(records)), policy)
         for touch in newer.touches:
             handle = self._handles[partition, touch.trace_id]
@@ -66,14 +45,14 @@ class _LastStands(PortableReference):
         return taken
 
 
-class _MixesPartitions(PortableReference):
+class _MixesPartitions(ReferenceTraceEngine):
     """Lets traces of one id meet in whatever partition."""
 
     def take(self, partition: int, records: Sequence[TakenRecord], policy: TakePolicy) -> Taken:  # noqa: ARG002 - that is its fault
         return super().take(0, records, policy)
 
 
-class _CountsTwice(PortableReference):
+class _CountsTwice(ReferenceTraceEngine):
     """Counts a span that comes again as new."""
 
     def take(self, partition: int, records: Sequence[TakenRecord], policy: TakePolicy) -> Taken:
@@ -82,28 +61,28 @@ class _CountsTwice(PortableReference):
         return Taken(touches, taken.refused)
 
 
-class _NeverBeginsAnew(PortableReference):
+class _NeverBeginsAnew(ReferenceTraceEngine):
     """Keeps a trace for ever."""
 
     def take(self, partition: int, records: Sequence[TakenRecord], policy: TakePolicy) -> Taken:
         return super().take(partition, records, TakePolicy(policy.span_count_max))
 
 
-class _RefusesInSilence(PortableReference):
+class _RefusesInSilence(ReferenceTraceEngine):
     """Does not say what it refused."""
 
     def take(self, partition: int, records: Sequence[TakenRecord], policy: TakePolicy) -> Taken:
         return Taken(super().take(partition, records, policy).touches, {})
 
 
-class _GuessesEarly(PortableReference):
+class _GuessesEarly(ReferenceTraceEngine):
     """Says of an open trace what it would say of a whole one."""
 
     def judge(self, asked: Sequence[Asked]) -> list[bytes]:
         return super().judge([one._replace(closing=Closing.COMPLETE) for one in asked])
 
 
-class _NeverInconclusive(PortableReference):
+class _NeverInconclusive(ReferenceTraceEngine):
     """Takes every trace that closed for whole."""
 
     def judge(self, asked: Sequence[Asked]) -> list[bytes]:
@@ -111,21 +90,21 @@ class _NeverInconclusive(PortableReference):
         return [codes.replace(bytes([inconclusive]), bytes([satisfied])) for codes in super().judge(asked)]
 
 
-class _NeverExpires(PortableReference):
+class _NeverExpires(ReferenceTraceEngine):
     """Keeps exceptions in force for ever."""
 
     def judge(self, asked: Sequence[Asked]) -> list[bytes]:
         return super().judge([one._replace(opened_ns=None) for one in asked])
 
 
-class _IgnoresSkew(PortableReference):
+class _IgnoresSkew(ReferenceTraceEngine):
     """Takes clocks for exact."""
 
     def __init__(self, rule_set: RuleSet, skew_tolerance_ns: int = 0, offender_count_max: int = 16) -> None:  # noqa: ARG002 - its fault
         super().__init__(rule_set, 0, offender_count_max)
 
 
-class _TurnsOffenders(PortableReference):
+class _TurnsOffenders(ReferenceTraceEngine):
     """Names offenders in order of arrival turned round."""
 
     def explain(self, asked: Asked, rule_index: int) -> Judgement:
@@ -133,7 +112,7 @@ class _TurnsOffenders(PortableReference):
         return replace(found, offenders=found.offenders[::-1])
 
 
-class _RoundsMargins(PortableReference):
+class _RoundsMargins(ReferenceTraceEngine):
     """Says a margin as a double."""
 
     def explain(self, asked: Asked, rule_index: int) -> Judgement:
@@ -142,7 +121,7 @@ class _RoundsMargins(PortableReference):
         return replace(found, comparisons=tuple(comparisons))
 
 
-class _HidesEvidence(PortableReference):
+class _HidesEvidence(ReferenceTraceEngine):
     """Leaves the attributes out that a rule declares as evidence but does not read."""
 
     def explain(self, asked: Asked, rule_index: int) -> Judgement:
@@ -150,7 +129,7 @@ class _HidesEvidence(PortableReference):
         return replace(found, offenders=tuple(replace(span, attributes={}) for span in found.offenders))  # type: ignore[type-var]
 
 
-class _MiscountsOrphans(PortableReference):
+class _MiscountsOrphans(ReferenceTraceEngine):
     """Takes a span that is its own parent for no orphan."""
 
     def facts(self, handle: int) -> TraceFacts:
@@ -159,26 +138,34 @@ class _MiscountsOrphans(PortableReference):
         return replace(found, orphan_count=found.orphan_count - own)
 
 
-class _LosesTimes(PortableReference):
-    """Forgets on the way when the records of a trace came."""
+class _LosesTimes(ReferenceTraceEngine):
+    """Forgets on the way when the last record of a trace came."""
 
-    def load(self, partition: int, state: bytes) -> int:
-        handle = super().load(partition, state)
-        self._traces[handle].first_record_ns = self._traces[handle].last_record_ns = 0
-        return handle
+    def load_many(self, partition: int, states: Sequence[bytes]) -> list[int]:
+        handles = super().load_many(partition, states)
+        for handle in handles:
+            self._traces[handle].last_record_ns = 0
+        return handles
 
 
-class _LosesWhatWasMoved(PortableReference):
+class _LosesWhatWasMoved(ReferenceTraceEngine):
     """Loads a trace without its last span."""
 
-    def load(self, partition: int, state: bytes) -> int:
-        handle = super().load(partition, state)
-        if self._traces[handle].spans:
+    def load_many(self, partition: int, states: Sequence[bytes]) -> list[int]:
+        handles = super().load_many(partition, states)
+        for handle in handles:
             self._traces[handle].spans.popitem()
-        return handle
+        return handles
 
 
-class _Raises(PortableReference):
+class _TurnsWhatWasMoved(ReferenceTraceEngine):
+    """Says the handles of loaded traces in another order than that of their states."""
+
+    def load_many(self, partition: int, states: Sequence[bytes]) -> list[int]:
+        return super().load_many(partition, states)[::-1]
+
+
+class _Raises(ReferenceTraceEngine):
     """Cannot bear a number that is none."""
 
     def take(self, partition: int, records: Sequence[TakenRecord], policy: TakePolicy) -> Taken:
@@ -189,7 +176,7 @@ class _Raises(PortableReference):
         return taken
 
 
-class _DropsTooMuch(PortableReference):
+class _DropsTooMuch(ReferenceTraceEngine):
     """Uses the handle of a trace that was dropped for one that is held."""
 
     def drop(self, handle: int) -> None:
@@ -197,17 +184,17 @@ class _DropsTooMuch(PortableReference):
         self._free += list(self._traces)[:1]
 
 
-BROKEN: tuple[type[PortableReference], ...] = (
+BROKEN: tuple[type[ReferenceTraceEngine], ...] = (
     *(_ForgetsInt64, _LastStands, _MixesPartitions, _CountsTwice, _NeverBeginsAnew, _RefusesInSilence, _GuessesEarly, _NeverInconclusive),
     *(_NeverExpires, _IgnoresSkew, _TurnsOffenders, _RoundsMargins, _HidesEvidence, _MiscountsOrphans, _LosesTimes, _LosesWhatWasMoved),
-    *(_Raises, _DropsTooMuch),
+    *(_TurnsWhatWasMoved, _Raises, _DropsTooMuch),
 )
 
 
 # ---- the one under test -------------------------------------------------------------------------------------------------------------
 
 
-def of_class(engine: type[PortableReference]) -> MakeEngine:
+def of_class(engine: type[ReferenceTraceEngine]) -> MakeEngine:
     """Return what makes a reference engine, sound or broken, for an example."""
     return lambda example, _mode: engine(example.rule_set, example.skew_tolerance_ns, example.offender_count_max)
 

@@ -48,7 +48,8 @@ MODES = (Mode(), Mode(jit=False), Mode(collect_eagerly=True))
 class Example:
     """Rules, and records in their order.
 
-    Before step `move_before` all traces are exported and loaded into a new engine; before step `drop_before` every other trace is dropped.
+    Before step `move_before` all traces are exported and loaded into another engine, `move_at_once` in a call; before step `drop_before`
+    every other trace is dropped.
     The same is done `copy_count` times more in other partitions, so that code gets hot and traces could meet.
     """
 
@@ -59,6 +60,7 @@ class Example:
     policy: TakePolicy = NO_LIMITS
     move_before: int | None = None
     drop_before: int | None = None
+    move_at_once: int = 1_000
     copy_count: int = 0
 
     @property

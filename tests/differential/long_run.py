@@ -19,12 +19,13 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from processor.reference_traces import ReferenceTraceEngine
 from tests.differential.comparison import Disagreement, MakeEngine, Tally, compare
-from tests.differential.engines import PortableReference, luajit, of_class
+from tests.differential.engines import luajit, of_class
 from tests.differential.example import MODES, Example, read_example
 from tests.differential.exploring import explore
 
-ENGINES: dict[str, MakeEngine] = {"luajit": luajit, "reference": of_class(PortableReference)}
+ENGINES: dict[str, MakeEngine] = {"luajit": luajit, "reference": of_class(ReferenceTraceEngine)}
 _AT_ONCE = 50
 _SAID_EVERY_S = 10
 

@@ -34,7 +34,7 @@ _POLICIES = (
     *(
         TakePolicy(10_000, closed_retention_ns=2),
         TakePolicy(10_000, closed_retention_ns=5),
-        TakePolicy(5, closed_retention_ns=3, cut_age_ns=6),
+        TakePolicy(5, closed_retention_ns=3),
     ),
 )
 _NUMBERS = (
@@ -205,5 +205,6 @@ def examples(draw: st.DrawFn) -> Example:
         policy=draw(st.sampled_from(_POLICIES)),
         move_before=draw(st.one_of(st.none(), st.none(), st.integers(0, len(steps) - 1))),
         drop_before=draw(st.one_of(st.none(), st.none(), st.integers(0, len(steps) - 1))),
+        move_at_once=draw(st.sampled_from((1, 2, 1_000))),
         copy_count=draw(st.sampled_from((0, _COPY_COUNT))),
     )

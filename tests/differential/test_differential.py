@@ -12,11 +12,12 @@ import pytest
 import yaml
 
 from compiler import INSTANT_NS, ReferenceEngine
+from processor.reference_traces import ReferenceTraceEngine
 from processor.trace_engine import TakenRecord
 from tests.conformance.case import JudgeCase
 from tests.conformance.run_judge import run_judge
 from tests.differential.comparison import Disagreement, Tally, compare
-from tests.differential.engines import BROKEN, PortableReference, luajit, of_class
+from tests.differential.engines import BROKEN, luajit, of_class
 from tests.differential.example import MODES, Example, Mode, Step, read_example
 from tests.differential.exploring import explore
 from tests.topics.otlp_spans import span
@@ -48,7 +49,7 @@ def test_every_engine_that_is_wrong_in_one_thing_is_caught() -> None:
     assert not uncaught
 
 
-def _differs(example: Example, engine: type[PortableReference]) -> bool:
+def _differs(example: Example, engine: type[ReferenceTraceEngine]) -> bool:
     try:
         compare(replace(example, copy_count=min(1, example.copy_count)), of_class(engine), Mode())
     except Disagreement:
@@ -58,7 +59,7 @@ def _differs(example: Example, engine: type[PortableReference]) -> bool:
 
 def test_the_reference_agrees_with_itself_and_every_verdict_is_met() -> None:
     tally = Tally()
-    explore(lambda example: tally.add(compare(example, of_class(PortableReference), Mode())), 1, range(40))
+    explore(lambda example: tally.add(compare(example, of_class(ReferenceTraceEngine), Mode())), 1, range(40))
     assert len(tally.verdicts) == 6
     assert min(tally.explained, tally.moved, tally.refused) > 0
 

@@ -153,7 +153,11 @@ def test_an_engine_that_is_lost_answers_nothing_more() -> None:
     with pytest.raises(EngineLostError):
         engine.facts(0)
     with pytest.raises(EngineLostError):
-        engine.export(0)
+        engine.export_many([0])
+    with pytest.raises(EngineLostError):
+        engine.load_many(0, [])
+    with pytest.raises(EngineLostError):
+        assert engine.memory_bytes
 
 
 def test_the_traces_of_an_engine_that_is_lost_can_be_dropped() -> None:
