@@ -102,7 +102,6 @@ class _Session:
         self._settings, self._view, self._metrics = settings, view, metrics
         self._topic = settings.violations_topic
         shared: dict[str, str | int | float] = {
-            "bootstrap.servers": settings.bootstrap_servers,
             "client.id": "betrace-api",
             "allow.auto.create.topics": False,
         }
@@ -116,8 +115,8 @@ class _Session:
             "enable.partition.eof": True,
             "isolation.level": "read_committed",
         }
-        self._consumer = Consumer({**shared, **own, **settings.client_properties}, logger=LOG)
-        self._admin = AdminClient({**shared, **settings.client_properties}, logger=LOG)
+        self._consumer = Consumer({**shared, **own, **settings.connection_properties()}, logger=LOG)
+        self._admin = AdminClient({**shared, **settings.connection_properties()}, logger=LOG)
         self._positions: dict[int, int] = {}
         self._ended: set[int] = set()
         self._topic_id = ""

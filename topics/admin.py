@@ -110,14 +110,13 @@ def apply(settings: TopicSettings, topics: Iterable[Topic] = CREATED) -> list[To
 
 def _client(settings: TopicSettings) -> AdminClient:
     own = {
-        "bootstrap.servers": settings.bootstrap_servers,
         "client.id": "betrace-topics",
         "socket.timeout.ms": str(settings.timeout_ms),
         # What it logs comes back as an error as well.
         "log_level": "0",
     }
     try:
-        return AdminClient({**own, **settings.client_properties})
+        return AdminClient({**own, **settings.connection_properties()})
     except KafkaException as error:
         raise BrokerError(f"the Kafka client refuses its properties: {_words(error)}") from error
 
