@@ -209,6 +209,8 @@ def _consumer_properties(settings: Settings) -> dict[str, Any]:
         "client.id": "betrace-worker-journal",
         # librdkafka wants a group's name; with assign() and without commits there is no group.
         "group.id": settings.group_id,
+        # Nor a session; its default would not go with a short max.poll.interval.ms among the client_properties.
+        "session.timeout.ms": 6_000,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "enable.partition.eof": True,
