@@ -22,13 +22,12 @@ from processor.partition_time import wall_clock_ns
 from processor.record import PartitionKey
 from processor.settings import Settings
 from tests.e2e.brokers import Broker, Listener, NoKafka, apache_kafka, own_kafka, tansu
-from tests.e2e.secure import PASSWORD, USER, SecureKafka, secure_kafka
 from tests.e2e.wire_proxy import wire
 
 APACHE_KAFKA = pytest.param("kafka", marks=pytest.mark.kafka)
 ON_KAFKA = pytest.mark.parametrize("broker", [APACHE_KAFKA], indirect=True)
 PARTITION_COUNT = 4
-TIMEOUT_S = 3.0
+TIMEOUT_S = 5.0
 NS_PER_S = 10**9
 
 
@@ -174,8 +173,9 @@ def test_the_first_offset_is_what_retention_left_and_what_it_took_is_not_read(br
 
 
 def test_an_end_that_is_not_there_is_no_end_without_end(broker: Broker) -> None:
-    with journal(broker.servers, create(broker.servers), delivery_timeout_s=1) as found:
-        found.append([(key(0), b"value")])
+    topic = create(broker.servers)
+    with journal(broker.servers, topic) as writing, journal(broker.servers, topic, delivery_timeout_s=1) as found:
+        writing.append([(key(0), b"value")])
         begun = time.monotonic()
         with pytest.raises(JournalError, match="could not be read up to 5"):
             found.read(key(0), 0, 5)
@@ -226,6 +226,9 @@ def test_a_broker_that_is_not_there_is_told_in_bounded_time() -> None:
 def test_a_broker_that_freezes_or_dies_in_an_append_ends_the_journal_in_bounded_time(tmp_path: Path) -> None:
     with skipping_without_kafka(lambda: own_kafka(tmp_path)) as kafka:
         topic = create(kafka.servers)
+        with journal(kafka.servers, topic) as first:
+            # A broker that has just begun gives its first producer an identity after a while only.
+            first.append([(key(0), b"first")])
         with ExitStack() as stack:
             frozen, full, killed = (
                 stack.enter_context(journal(kafka.servers, topic, delivery_timeout_s=TIMEOUT_S, client_properties=own))
@@ -250,7 +253,7 @@ def test_a_broker_that_freezes_or_dies_in_an_append_ends_the_journal_in_bounded_
             threading.Timer(0.5, kafka.process.kill).start()
             begun = time.monotonic()
             with pytest.raises(JournalError):
-                append_until(killed, begun + 10)
+                append_until(killed, begun + 20)
             assert time.monotonic() - begun < 0.5 + TIMEOUT_S + 2
 
 
@@ -305,50 +308,3 @@ def test_an_offset_that_the_broker_does_not_tell_is_no_answer(monkeypatch: pytes
             found.append([(key(0), b"value")])
         with pytest.raises(JournalError, match="has failed before"):
             found.append([(key(0), b"value")])
-
-
-@pytest.fixture(scope="module")
-def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKafka]:
-    """Apache Kafka behind TLS and a password."""
-    with skipping_without_kafka(lambda: secure_kafka(tmp_path_factory.mktemp("secure"))) as found:
-        yield found
-
-
-def login(secure: SecureKafka, **given: object) -> dict[str, object]:
-    named = {"sasl_mechanism": "SCRAM-SHA-512", "sasl_username": USER, "sasl_password": PASSWORD}
-    return {"bootstrap_servers": secure.servers, "security_protocol": "sasl_ssl", "ssl_ca_file": secure.ca_file, **named, **given}
-
-
-@pytest.mark.kafka
-def test_a_login_over_tls_lets_the_journal_in(secure: SecureKafka, tmp_path: Path) -> None:
-    password = tmp_path / "password"
-    password.write_text(PASSWORD + "\n")
-    given = login(secure, sasl_password_file=password)
-    del given["sasl_password"]
-    settings = Settings.model_validate(given)
-    topic = f"journal-{uuid4().hex[:8]}"
-    admin = AdminClient({**settings.connection_properties()})
-    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(30)
-    with closing(KafkaJournal(settings, topic)) as found:
-        ack = found.append([(key(0), b"secret")])[0]
-        assert found.read(key(0), ack.offset, ack.offset + 1) == [(ack.offset, b"secret")]
-
-
-@pytest.mark.kafka
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        ({"sasl_password": "guessed"}, "Authentication failed"),
-        ({"sasl_mechanism": "PLAIN"}, "Unsupported SASL mechanism|mechanism"),
-        ({"ssl_ca_file": "other"}, "certificate verify failed"),
-    ],
-)
-def test_a_login_that_is_refused_says_why(secure: SecureKafka, given: dict[str, object], words: str) -> None:
-    if "ssl_ca_file" in given:
-        given = {"ssl_ca_file": secure.other_ca_file}
-    settings = Settings.model_validate(login(secure, **given, delivery_timeout_s=2))
-    with closing(KafkaJournal(settings, "journal")) as found:
-        for call in (found.check, lambda: found.append([(key(0), b"value")])):
-            with pytest.raises(JournalError, match=words) as refused:
-                call()
-            assert "guessed" not in str(refused.value)
