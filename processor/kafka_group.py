@@ -33,6 +33,7 @@ _BROKER_TIMEOUT_S = 10.0
 _WAKE_TIMEOUT_S = 0.5
 _DRAIN_TIMEOUT_S = 30.0
 _URGENT_INTERVAL_S = 0.1
+_RETRY_S = 0.1
 
 Answer = TypeVar("Answer")
 
@@ -288,12 +289,17 @@ class PartitionGroup(threading.Thread):
 
     def _offsets(self, keys: Sequence[PartitionKey], which: int, timeout_s: float) -> dict[PartitionKey, int]:
         """Ask for the first or the end offset of partitions, each named once: of two questions about one the answers get mixed up."""
-        if not keys:
-            return {}
-        try:
-            answers = self._consumer.offsets_for_times([TopicPartition(*key, which) for key in keys], timeout=timeout_s)
-        except KafkaException:
-            return {}
+        until = time.monotonic() + timeout_s
+        answers: list[TopicPartition] = []
+        while keys and not answers:
+            try:
+                left_s = max(_RETRY_S, until - time.monotonic())
+                answers = self._consumer.offsets_for_times([TopicPartition(*key, which) for key in keys], timeout=left_s)
+            except KafkaException:
+                # A partition whose leader is about to change has none to answer for a moment, and spoils it for the others.
+                if time.monotonic() + _RETRY_S > until:
+                    break
+                time.sleep(_RETRY_S)
         return {PartitionKey(it.topic, it.partition): it.offset for it in answers if it.error is None and it.offset >= 0}
 
     def _fetched_first(self, key: PartitionKey) -> int:

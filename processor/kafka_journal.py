@@ -109,11 +109,15 @@ class KafkaJournal:
     def first_offset(self, key: PartitionKey) -> int:
         """Return the first offset that is kept, the log's end where nothing is."""
         partition = TopicPartition(self._topic, key.partition)
-        try:
-            low, _high = self._consumer.get_watermark_offsets(partition, timeout=self._timeout_s)
-        except KafkaException as error:
-            raise JournalError(f"{self._named(key)} does not tell where it begins: {self._words(error)}") from error
-        return low
+        until = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                return self._consumer.get_watermark_offsets(partition, timeout=max(_POLL_S, until - time.monotonic()))[0]
+            except KafkaException as error:
+                # A partition whose leader is about to change has none to answer for a moment.
+                if time.monotonic() > until:
+                    raise JournalError(f"{self._named(key)} does not tell where it begins: {self._words(error)}") from error
+                time.sleep(_POLL_S)
 
     def _append(self, entries: Sequence[tuple[PartitionKey, bytes]]) -> list[Ack]:
         answers = _Answers([None] * len(entries))
