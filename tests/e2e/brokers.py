@@ -9,10 +9,13 @@ import socket
 import subprocess
 import time
 import uuid
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
 
 from cli.embedded_broker import embedded_broker, free_port
 
@@ -56,6 +59,9 @@ auto.create.topics.enable=false
 """
 
 
+Started = TypeVar("Started")
+
+
 class NoKafka(Exception):  # noqa: N818 - it says what is so
     """Apache Kafka cannot be had here; the text says what was tried."""
 
@@ -90,6 +96,17 @@ class Listener:
     advertised_port: int = 0
     properties: str = ""
     format_arguments: tuple[str, ...] = ()
+
+
+@contextmanager
+def skipping_without_kafka(start: Callable[[], AbstractContextManager[Started]]) -> Iterator[Started]:
+    """Start a broker for a test, which is skipped, with the reason, where it cannot be had."""
+    with ExitStack() as stack:
+        try:
+            found = stack.enter_context(start())
+        except NoKafka as reason:
+            pytest.skip(str(reason))
+        yield found
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from processor.metrics import Tally
 from processor.producer import KafkaPublisher
 from processor.record import PartitionKey
 from processor.settings import Settings
-from tests.e2e.brokers import NoKafka
+from tests.e2e.brokers import skipping_without_kafka
 from tests.e2e.secure import PASSWORD, USER, SecureKafka, secure_kafka
 from tests.processor.told_consumer import Notebook
 from topics.admin import BrokerError, State, apply
@@ -36,13 +36,10 @@ WAIT_S = 60.0
 @pytest.fixture(scope="module")
 def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKafka]:
     """The broker, with the topics of the table."""
-    try:
-        with secure_kafka(tmp_path_factory.mktemp("secure")) as found:
-            states = apply(TopicSettings.model_validate({**login(found), "partition_count": 1, "replication_factor": 1}))
-            assert [state.state for state in states] == [State.CREATED] * len(states)
-            yield found
-    except NoKafka as reason:
-        pytest.skip(str(reason))
+    with skipping_without_kafka(lambda: secure_kafka(tmp_path_factory.mktemp("secure"))) as found:
+        states = apply(TopicSettings.model_validate({**login(found), "partition_count": 1, "replication_factor": 1}))
+        assert [state.state for state in states] == [State.CREATED] * len(states)
+        yield found
 
 
 def login(secure: SecureKafka, **given: object) -> dict[str, object]:

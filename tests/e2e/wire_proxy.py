@@ -22,12 +22,20 @@ class Wire:
         self.broker_port = 0
         self.lost = 0
         self._listening = listening
-        self._loses = threading.Event()
+        self._loses = False
+        self._lock = threading.Lock()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def lose_next_answer(self) -> None:
         """Cut the connection on which the broker answers next, instead of handing the answer on."""
-        self._loses.set()
+        with self._lock:
+            self._loses = True
+
+    def _is_to_be_lost(self) -> bool:
+        with self._lock:
+            is_wanted, self._loses = self._loses, False
+            self.lost += is_wanted
+        return is_wanted
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -40,9 +48,7 @@ class Wire:
     def _forward(self, source: socket.socket, target: socket.socket, is_answer: bool) -> None:
         with contextlib.suppress(OSError):
             while found := source.recv(_SIZE):
-                if is_answer and self._loses.is_set():
-                    self._loses.clear()
-                    self.lost += 1
+                if is_answer and self._is_to_be_lost():
                     break
                 target.sendall(found)
         for end in (source, target):

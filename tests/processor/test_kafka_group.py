@@ -220,6 +220,14 @@ def test_where_a_log_begins_is_taken_from_the_last_fetch_where_there_was_one(run
     assert running.group.submit(lambda: running.group.log_bounds([KEY, other])).result(10) == {KEY: Bounds(6, 10), other: Bounds(3, 10)}
 
 
+def test_where_a_log_begins_and_ends_is_asked_again_while_a_partition_has_no_leader(running: Running) -> None:
+    running.start()
+    running.consumer.leaderless = 2
+    assert running.group.submit(lambda: running.group.log_bounds([KEY])).result(10) == {KEY: Bounds(3, 10)}
+    running.consumer.leaderless = 1_000
+    assert running.group.submit(lambda: running.group.log_bounds([KEY])).result(10) == {}
+
+
 def test_progress_is_a_position_that_moves_or_has_reached_the_end(running: Running) -> None:
     running.start()
     begun = running.group.reading()[KEY]

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -21,7 +20,7 @@ from processor.kafka_journal import JournalTopicError, KafkaJournal
 from processor.partition_time import wall_clock_ns
 from processor.record import PartitionKey
 from processor.settings import Settings
-from tests.e2e.brokers import Broker, Listener, NoKafka, apache_kafka, own_kafka, tansu
+from tests.e2e.brokers import Broker, Listener, own_kafka, skipping_without_kafka
 from tests.e2e.wire_proxy import wire
 
 APACHE_KAFKA = pytest.param("kafka", marks=pytest.mark.kafka)
@@ -29,24 +28,6 @@ ON_KAFKA = pytest.mark.parametrize("broker", [APACHE_KAFKA], indirect=True)
 PARTITION_COUNT = 4
 TIMEOUT_S = 5.0
 NS_PER_S = 10**9
-
-
-@pytest.fixture(scope="module", params=["embedded", APACHE_KAFKA])
-def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """Each broker in turn."""
-    started = {"embedded": tansu, "kafka": apache_kafka}[request.param]
-    with skipping_without_kafka(lambda: started(tmp_path_factory.mktemp("broker"))) as found:
-        yield found
-
-
-@contextmanager
-def skipping_without_kafka(start: Callable[[], Any]) -> Iterator[Any]:
-    with ExitStack() as stack:
-        try:
-            found = stack.enter_context(start())
-        except NoKafka as reason:
-            pytest.skip(str(reason))
-        yield found
 
 
 def key(partition: int) -> PartitionKey:
@@ -57,12 +38,17 @@ def create(servers: str, partition_count: int = PARTITION_COUNT, timestamps: str
     name = f"journal-{uuid4().hex[:8]}"
     admin = AdminClient({"bootstrap.servers": servers})
     admin.create_topics([NewTopic(name, partition_count, 1, config={"message.timestamp.type": timestamps})])[name].result(30)
+    # A topic is made before every part of the broker knows of it.
+    until = time.monotonic() + 30
+    while name not in admin.list_topics(timeout=30).topics:
+        assert time.monotonic() < until
+        time.sleep(0.05)
     return name
 
 
 @contextmanager
 def journal(servers: str, topic: str, **given: object) -> Iterator[KafkaJournal]:
-    settings = {"bootstrap_servers": servers, "delivery_timeout_s": 20, **given}
+    settings = {"bootstrap_servers": servers, "delivery_timeout_s": 60, **given}
     with closing(KafkaJournal(Settings.model_validate(settings), topic)) as made:
         yield made
 

@@ -6,7 +6,7 @@ import queue
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -20,22 +20,10 @@ from processor.kafka_journal import KafkaJournal
 from processor.metrics import COMMITS_REFUSED, Tally
 from processor.record import PartitionKey, Record
 from processor.settings import Settings
-from tests.e2e.brokers import Broker, NoKafka, apache_kafka, tansu
+from tests.e2e.brokers import Broker
 
 RECORD_COUNT = 400
 WAIT_S = 60.0
-
-
-@pytest.fixture(scope="module", params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
-def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """Each broker in turn."""
-    started = {"embedded": tansu, "kafka": apache_kafka}[request.param]
-    with ExitStack() as stack:
-        try:
-            found = stack.enter_context(started(tmp_path_factory.mktemp("broker")))
-        except NoKafka as reason:
-            pytest.skip(str(reason))
-        yield found
 
 
 @pytest.fixture(params=["classic", "consumer"])

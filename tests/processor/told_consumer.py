@@ -75,6 +75,7 @@ class FakeConsumer:
         self.stored = -1001
         self.fetched_first = -1001
         self.refuses_commits = False
+        self.leaderless = 0
         self.is_begun = False
         self.assigned: set[int] = set()
 
@@ -111,6 +112,9 @@ class FakeConsumer:
     def offsets_for_times(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
         assert timeout > 0
         assert len({it.partition for it in partitions}) == len(partitions)
+        if self.leaderless:
+            self.leaderless -= 1
+            raise KafkaException(KafkaError(KafkaError.NOT_LEADER_FOR_PARTITION))
         return [TopicPartition(it.topic, it.partition, {OFFSET_END: 10, OFFSET_BEGINNING: 3}[it.offset]) for it in partitions]
 
     def get_watermark_offsets(self, _partition: TopicPartition, *, cached: bool) -> tuple[int, int]:
