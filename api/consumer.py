@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -25,6 +25,7 @@ from confluent_kafka.admin import AdminClient
 from api.feed import Feed
 from api.projection import TopicRecord, project
 from api.view import Origin, ViewError
+from topics.connection import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,6 +92,8 @@ class ViolationConsumer:
             while not self._stopping.is_set():
                 session.step()
                 self._feed = session.feed
+        except KafkaException as error:
+            raise FeedError(session.words(error)) from error
         finally:
             session.close()
 
@@ -101,12 +104,13 @@ class _Session:
     def __init__(self, settings: ApiSettings, view: View, metrics: ApiMetrics) -> None:
         self._settings, self._view, self._metrics = settings, view, metrics
         self._topic = settings.violations_topic
-        shared: dict[str, str | int | float] = {
-            "bootstrap.servers": settings.bootstrap_servers,
+        self._refusal = Refusal()
+        shared: dict[str, Any] = {
             "client.id": "betrace-api",
             "allow.auto.create.topics": False,
+            "error_cb": self._refusal,
         }
-        own: dict[str, str | int | float] = {
+        own: dict[str, Any] = {
             # librdkafka wants a group's name; with assign() and without commits there is no group.
             "group.id": "betrace-api",
             "enable.auto.commit": False,
@@ -116,8 +120,8 @@ class _Session:
             "enable.partition.eof": True,
             "isolation.level": "read_committed",
         }
-        self._consumer = Consumer({**shared, **own, **settings.client_properties}, logger=LOG)
-        self._admin = AdminClient({**shared, **settings.client_properties}, logger=LOG)
+        self._consumer = Consumer({**shared, **own, **settings.connection_properties()}, logger=LOG)
+        self._admin = AdminClient({**shared, **settings.connection_properties()}, logger=LOG)
         self._positions: dict[int, int] = {}
         self._ended: set[int] = set()
         self._topic_id = ""
@@ -146,6 +150,12 @@ class _Session:
     def close(self) -> None:
         """Let go of the broker."""
         self._consumer.close()
+
+    def words(self, error: KafkaException) -> str:
+        """Return what the client says of the error that ends this session, and why the broker refuses us where that is known."""
+        # A call that waits for the broker does not hear why it is refused; a poll does. A record it gives is read again by the next one.
+        self._consumer.poll(0)
+        return self._refusal.explain(_words(error))
 
     def _record(self, message: Message) -> TopicRecord | None:
         error, partition, offset = message.error(), message.partition(), message.offset()
@@ -176,7 +186,7 @@ class _Session:
             self._assign(self._partitions())
             topic_id = self._read_topic_id()
         except KafkaException as error:
-            return f"no broker answers at {self._settings.bootstrap_servers}: {_words(error)}"
+            return f"no broker answers at {self._settings.bootstrap_servers}: {self._refusal.explain(_words(error))}"
         finally:
             self._probe_due = time.monotonic() + self._settings.probe_interval_s
         if topic_id and self._topic_id and topic_id != self._topic_id:

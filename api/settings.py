@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from topics import names
+from topics.connection import ConnectionSettings
 from topics.settings import TopicName
 
 LOOPBACK_NAME = "localhost"
 
 
-class ApiSettings(BaseSettings):
+class ApiSettings(ConnectionSettings):
     """What `betrace api` needs to know; each field is read from the environment as `BETRACE_API_` and its name."""
 
-    model_config = SettingsConfigDict(env_prefix="BETRACE_API_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="BETRACE_API_")
 
     host: Annotated[
         str,
@@ -28,11 +29,6 @@ class ApiSettings(BaseSettings):
     rules: Annotated[
         Path | None, Field(description="A rule file, or a directory whose .yaml and .yml files are read, subdirectories too.")
     ] = None
-    bootstrap_servers: Annotated[str, Field(min_length=1, description="Kafka brokers, host:port, separated by commas.")] = "127.0.0.1:9092"
-    client_properties: Annotated[
-        dict[str, str],
-        Field(description="Further librdkafka properties as a JSON object: security.protocol, sasl.username and the like.", repr=False),
-    ] = {}
     violations_topic: Annotated[TopicName, Field(description="The topic of violation records.")] = names.VIOLATIONS.name
     view_path: Annotated[
         Path | None,

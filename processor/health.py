@@ -76,7 +76,7 @@ class Health:
         reason = f"no assignment for {waited_s:.0f} s: is {given.bootstrap_servers} reachable, does topic {given.spans_topic} exist?"
         if given.group_protocol is GroupProtocol.CONSUMER:
             reason += " group_protocol=consumer needs Kafka 4; other brokers stay silent: use classic there"
-        return [reason]
+        return [self.group.refusal.explain(reason)]
 
     def notices(self) -> list[str]:
         """Return what does not stop the worker but spoils its verdicts."""

@@ -13,90 +13,42 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
+from processor.group_handler import Bounds, GroupHandler
+from processor.kafka_records import KafkaRecord, consumer_properties, polled
 from processor.metrics import COMMITS_REFUSED
 from processor.record import PartitionKey
-from processor.resume import Commit
-from processor.settings import GroupProtocol, InputFormat, Settings
-from topics.otlp import detected, format_of
+from topics.connection import Refusal
 
 if TYPE_CHECKING:
     from processor.metrics import Metrics
-    from processor.record import Record, RecordFormat
+    from processor.settings import Settings
 
 log = logging.getLogger(__name__)
 
 _BROKER_TIMEOUT_S = 10.0
 _WAKE_TIMEOUT_S = 0.5
 _DRAIN_TIMEOUT_S = 30.0
-_NS_PER_MS = 1_000_000
-_NO_TIMESTAMP = 0
-_FORMATS: dict[InputFormat, RecordFormat] = {InputFormat.PROTOBUF: "protobuf", InputFormat.JSON: "json"}
+_URGENT_INTERVAL_S = 0.1
+_RETRY_S = 0.1
 
 Answer = TypeVar("Answer")
 
 
-class GroupHandler(Protocol):
-    """Called in the consumer thread only, one call at a time: no locks are needed between these."""
+class Progress(NamedTuple):
+    """How reading a partition gets on: the next offset to read, the log's end as last seen, and when the position moved (monotonic)."""
 
-    def assigned(self, committed: Mapping[PartitionKey, Commit | None]) -> Mapping[PartitionKey, int]:
-        """Load state; say where to start. A partition left out starts where its log does."""
+    position: int | None
+    end: int | None
+    moved: float
 
-    def chunk(self, key: PartitionKey, records: Sequence[Record], position: int) -> None:
-        """Work on records of one partition, in offset order; `position` is the offset after them."""
-
-    def checkpoint(self, keys: Iterable[PartitionKey]) -> Mapping[PartitionKey, Commit]:
-        """Make the work done durable, in bounded time; return what to commit."""
-
-    def released(self, keys: Iterable[PartitionKey], *, lost: bool) -> None:
-        """Drop state. `lost`: another worker may own it already, so nothing is written."""
-
-    def drain(self) -> None:
-        """Close every open trace: the input has ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class KafkaRecord:
-    """A record as the flow reads it (processor/record.py)."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp_ns: int | None
-    key: bytes | None
-    headers: Sequence[tuple[str, bytes | str | None]]
-    value: bytes
-    format: RecordFormat
-
-
-def consumer_properties(settings: Settings) -> dict[str, Any]:
-    """Return librdkafka's properties for the group's consumer; `client_properties` of the settings come last."""
-    properties: dict[str, Any] = {
-        "bootstrap.servers": settings.bootstrap_servers,
-        "client.id": "betrace-worker",
-        "group.id": settings.group_id,
-        "group.protocol": str(settings.group_protocol),
-        "enable.auto.commit": False,
-        "enable.auto.offset.store": False,
-        "enable.partition.eof": True,
-        "auto.offset.reset": "earliest",
-        "max.poll.interval.ms": round(settings.delivery_timeout_s * 1000) + 60_000,
-        "fetch.wait.max.ms": 100,
-        "fetch.queue.backoff.ms": 5,
-        "queued.max.messages.kbytes": settings.queued_kbytes_max,
-    }
-    if settings.group_protocol is GroupProtocol.CLASSIC:
-        session_ms = round(settings.group_session_timeout_s * 1000)
-        properties |= {
-            "partition.assignment.strategy": "cooperative-sticky",
-            "session.timeout.ms": session_ms,
-            "heartbeat.interval.ms": max(100, session_ms // 6),
-        }
-    return properties | settings.client_properties
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether all that is known to be there has been read."""
+        return self.position is not None and self.end is not None and self.position >= self.end
 
 
 class PartitionGroup(threading.Thread):
@@ -107,13 +59,15 @@ class PartitionGroup(threading.Thread):
         self.owned: set[PartitionKey] = set()
         self.started = self.progress = time.monotonic()
         self.has_joined = False
+        self.refusal = Refusal()
         self._settings = settings
         self._metrics = metrics
         self._on_exit = on_exit
         self._handler: GroupHandler
         self._consumer: Consumer
-        self._positions: dict[PartitionKey, int] = {}
-        self._last_commit: dict[PartitionKey, Commit] = {}
+        self._reading: dict[PartitionKey, Progress] = {}
+        self._fenced: set[PartitionKey] = set()
+        self._last_commit: dict[PartitionKey, int] = {}
         self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._stop_asked = threading.Event()
         self._failed = False
@@ -142,14 +96,20 @@ class PartitionGroup(threading.Thread):
         """Ask the thread to make a last checkpoint, leave the group and end."""
         self._stop_asked.set()
 
-    def log_ends(self, keys: Sequence[PartitionKey]) -> dict[PartitionKey, int]:
-        """Return the ends of partitions' logs, those the broker tells in time; call it in the consumer thread only."""
-        asked = [TopicPartition(*key, OFFSET_END) for key in keys]
-        try:
-            answers = self._consumer.offsets_for_times(asked, timeout=_WAKE_TIMEOUT_S)
-        except KafkaException:
-            return {}
-        return {PartitionKey(it.topic, it.partition): it.offset for it in answers if it.error is None and it.offset >= 0}
+    def reading(self) -> dict[PartitionKey, Progress]:
+        """Return how reading each owned partition gets on; from any thread."""
+        return self._reading.copy()
+
+    def log_bounds(self, keys: Sequence[PartitionKey]) -> dict[PartitionKey, Bounds]:
+        """Return where partitions' logs begin and end, those the broker tells in time; call it in the consumer thread only."""
+        # Who takes a partition has to know; who has it asks again in a second.
+        timeout_s = _WAKE_TIMEOUT_S if self.owned.issuperset(keys) else _BROKER_TIMEOUT_S
+        ends = self._offsets(keys, OFFSET_END, timeout_s)
+        for key, end in ends.items():
+            self._note(key, end=end)
+        firsts = {key: first for key in ends if key in self.owned and (first := self._fetched_first(key)) >= 0}
+        firsts |= self._offsets([key for key in ends if key not in firsts], OFFSET_BEGINNING, timeout_s)
+        return {key: Bounds(first, ends[key]) for key, first in firsts.items()}
 
     def run(self) -> None:
         """Read until stopped or broken."""
@@ -173,58 +133,42 @@ class PartitionGroup(threading.Thread):
         self._on_exit(reason)
 
     def _loop(self) -> None:
-        due = time.monotonic() + self._settings.checkpoint_interval_s
+        last = time.monotonic()
         while not self._stop_asked.is_set():
             self._round()
             while not self._calls.empty():
                 self._calls.get()()
             self.progress = time.monotonic()
-            if self.progress >= due:
-                self._commit(self.owned, sync=False)
-                due = time.monotonic() + self._settings.checkpoint_interval_s
+            interval_s = self._settings.checkpoint_interval_s
+            if self.progress >= last + (min(_URGENT_INTERVAL_S, interval_s) if self._handler.is_urgent else interval_s):
+                self._checkpoint(self.owned)
+                self._retake()
+                last = time.monotonic()
 
     def _round(self) -> int:
         """Poll once and hand out what came; return the number of records."""
-        chunks: dict[PartitionKey, list[Record]] = {}
-        ends: dict[PartitionKey, int] = {}
         messages = self._consumer.consume(self._settings.records_per_chunk_max, self._settings.poll_timeout_s)
         if self._fatal is not None:
             raise KafkaException(self._fatal)
-        for message in messages:
-            key = PartitionKey(message.topic() or "", message.partition() or 0)
-            error = message.error()
-            if error is None:
-                chunks.setdefault(key, []).append(self._record(key, message))
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the constant's name begins so
-                ends[key] = message.offset() or 0
-            else:
-                self._error(error)
-        for key in chunks.keys() | ends.keys():
-            self._hand_out(key, chunks.get(key, []), ends.get(key))
-        return sum(map(len, chunks.values()))
+        found = polled(self._settings.spans_topic, messages, self._settings.input_format)
+        for error in found.errors:
+            self._error(error)
+        for key in found.records.keys() | found.ends.keys():
+            self._hand_out(key, found.records.get(key, []), found.ends.get(key))
+        return sum(map(len, found.records.values()))
 
-    def _hand_out(self, key: PartitionKey, records: list[Record], end: int | None) -> None:
+    def _hand_out(self, key: PartitionKey, records: list[KafkaRecord], end: int | None) -> None:
         if key not in self.owned:
             return
         position = max(records[-1].offset + 1 if records else 0, end or 0)
-        self._positions[key] = position
+        self._note(key, position, end)
         self._handler.chunk(key, records, position)
 
-    def _record(self, key: PartitionKey, message: Message) -> KafkaRecord:
-        given = self._settings.input_format
-        kind, timestamp_ms = message.timestamp()
-        headers = _headers(message)
-        value = message.value() or b""
-        return KafkaRecord(
-            topic=key.topic,
-            partition=key.partition,
-            offset=message.offset() or 0,
-            timestamp_ns=None if kind == _NO_TIMESTAMP or timestamp_ms < 0 else timestamp_ms * _NS_PER_MS,
-            key=message.key(),
-            headers=headers,
-            value=value,
-            format=format_of(headers, detected(value)) if given is InputFormat.AUTO else _FORMATS[given],
-        )
+    def _note(self, key: PartitionKey, position: int | None = None, end: int | None = None) -> None:
+        was = self._reading.get(key)
+        if was is not None:
+            now = was.position if position is None else position
+            self._reading[key] = Progress(now, was.end if end is None else end, was.moved if now == was.position else time.monotonic())
 
     def _drain(self) -> None:
         """Read to the end of the log and close all traces, where the settings say that the input ends with the worker."""
@@ -235,51 +179,81 @@ class PartitionGroup(threading.Thread):
             if not self._round() and self._is_at_end():
                 break
         self._handler.drain()
+        self._checkpoint(self.owned)
 
     def _is_at_end(self) -> bool:
-        ends = self.log_ends(sorted(self.owned))
-        return all(key in ends and self._positions.get(key, 0) >= ends[key] for key in self.owned)
+        bounds = self.log_bounds(sorted(self.owned))
+        return all(key in bounds and progress.is_caught_up for key, progress in self._reading.items())
 
-    def _commit(self, keys: Iterable[PartitionKey], *, sync: bool) -> None:
-        commits = {key: commit for key, commit in self._handler.checkpoint(keys).items() if self._last_commit.get(key) != commit}
+    def _checkpoint(self, keys: Iterable[PartitionKey], *, handing_over: bool = False) -> None:
+        done = self._handler.checkpoint(keys, handing_over=handing_over)
+        if done.retake:
+            log.warning("another worker has taken %s", _listed(done.retake))
+            self._drop(done.retake, lost=True)
+            self._fenced |= set(done.retake)
+        self._commit({key: offset for key, offset in done.commits.items() if self._last_commit.get(key) != offset}, sync=handing_over)
+
+    def _commit(self, commits: Mapping[PartitionKey, int], *, sync: bool) -> bool:
+        """Commit offsets; return whether the group took them, as far as is known."""
         if not commits:
-            return
-        offsets = [TopicPartition(*key, commit.offset, commit.note) for key, commit in commits.items()]
+            return True
+        offsets = [TopicPartition(*key, offset) for key, offset in commits.items()]
+        self._last_commit |= commits
         try:
             if sync:
-                self._committed(None, self._consumer.commit(offsets=offsets, asynchronous=False))
-            else:
-                self._consumer.commit(offsets=offsets, asynchronous=True)
+                return self._committed(None, self._consumer.commit(offsets=offsets, asynchronous=False))
+            self._consumer.commit(offsets=offsets, asynchronous=True)
         except KafkaException as error:
             # Fenced, unknown member, coordinator gone: the records are read again.
-            self._metrics.add(COMMITS_REFUSED)
-            self._warn(f"commit refused: {error.args[0]}")
-        else:
-            self._last_commit |= commits
+            return self._committed(error.args[0], offsets)
+        return True
+
+    def _retake(self) -> None:
+        """Take anew what another worker has taken although the group says that it is ours.
+
+        The group is asked first, by a commit that changes nothing: whoever slept too long and has lost its partitions is refused, and must
+        not take them from their new owner. It is asked again until it has an answer or takes them away.
+        """
+        if not self._fenced:
+            return
+        keys = sorted(self._fenced)
+        partitions = [TopicPartition(*key) for key in keys]
+        committed = self._last_commits(self._consumer, partitions)
+        if not self._commit({key: offset for key, offset in committed.items() if offset is not None}, sync=True):
+            return
+        starts = self._handler.assigned(committed)
+        # Without a poll in between: a revocation may be waiting, and what is not assigned cannot be revoked.
+        self._consumer.incremental_unassign(partitions)
+        self._begin(self._consumer, keys, starts)
+        log.info("taken anew: %s", _listed(keys))
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self.has_joined = True
-        keys = [PartitionKey(it.topic, it.partition) for it in partitions]
-        starts = self._handler.assigned(self._last_commits(consumer, partitions)) if keys else {}
-        self._positions |= starts
-        consumer.incremental_assign([TopicPartition(*key, starts[key]) if key in starts else TopicPartition(*key) for key in keys])
-        self._wake()
-        self.owned |= set(keys)
+        keys = _keys(partitions)
+        self._begin(consumer, keys, self._handler.assigned(self._last_commits(consumer, partitions)) if keys else {})
         log.info("assigned %s", _listed(keys))
 
-    def _last_commits(self, consumer: Consumer, partitions: list[TopicPartition]) -> dict[PartitionKey, Commit | None]:
+    def _begin(self, consumer: Consumer, keys: Sequence[PartitionKey], starts: Mapping[PartitionKey, int]) -> None:
+        consumer.incremental_assign([TopicPartition(*key, starts.get(key, OFFSET_BEGINNING)) for key in keys])
+        self._wake()
+        self.owned |= set(keys)
+        self._fenced -= set(keys)
+        now = time.monotonic()
+        self._reading |= {key: Progress(starts.get(key), None, now) for key in keys}
+
+    def _last_commits(self, consumer: Consumer, partitions: list[TopicPartition]) -> dict[PartitionKey, int | None]:
         answers = consumer.committed(partitions, timeout=_BROKER_TIMEOUT_S)
         for it in answers:
             if it.error is not None:
                 raise KafkaException(it.error)
-        return {PartitionKey(it.topic, it.partition): Commit(it.offset, _note(it.metadata)) if it.offset >= 0 else None for it in answers}
+        return {PartitionKey(it.topic, it.partition): it.offset if it.offset >= 0 else None for it in answers}
 
     def _revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         if self._failed:
             self._lost(consumer, partitions)
             return
         try:
-            self._commit([key for key in _keys(partitions) if key in self.owned], sync=True)
+            self._checkpoint([key for key in _keys(partitions) if key in self.owned], handing_over=True)
         except Exception:
             log.exception("checkpoint on revoke failed: the next owner reads again from the last commit")
             self._release(consumer, partitions, lost=True)
@@ -292,13 +266,18 @@ class PartitionGroup(threading.Thread):
     def _release(self, consumer: Consumer, partitions: list[TopicPartition], *, lost: bool) -> None:
         keys = _keys(partitions)
         consumer.incremental_unassign(partitions)
-        self.owned -= set(keys)
+        self._fenced -= set(keys)
+        self._drop([key for key in keys if key in self.owned], lost=lost)
         self._wake()
+        log.info("%s %s", "lost" if lost else "released", _listed(keys))
+
+    def _drop(self, keys: Sequence[PartitionKey], *, lost: bool) -> None:
+        self.owned -= set(keys)
         for key in keys:
             self._last_commit.pop(key, None)
-            self._positions.pop(key, None)
-        self._handler.released(keys, lost=lost)
-        log.info("%s %s", "lost" if lost else "released", _listed(keys))
+            self._reading.pop(key, None)
+        if keys:
+            self._handler.released(keys, lost=lost)
 
     def _wake(self) -> None:
         """Ask the leaders of the partitions that stay for an offset.
@@ -306,18 +285,39 @@ class PartitionGroup(threading.Thread):
         librdkafka pauses every partition during a rebalance callback; its broker threads then sleep for up to a second although they were
         resumed, and any request wakes them.
         """
-        if self.owned:
-            with contextlib.suppress(KafkaException):
-                self.log_ends(sorted(self.owned))
+        self._offsets(sorted(self.owned), OFFSET_END, _WAKE_TIMEOUT_S)
 
-    def _committed(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
-        for it in partitions or ():
-            if error is not None or it.error is not None:
-                self._metrics.add(COMMITS_REFUSED)
-                self._warn(f"commit of {it.topic}[{it.partition}] refused: {error or it.error}")
-                self._last_commit.pop(PartitionKey(it.topic, it.partition), None)
+    def _offsets(self, keys: Sequence[PartitionKey], which: int, timeout_s: float) -> dict[PartitionKey, int]:
+        """Ask for the first or the end offset of partitions, each named once: of two questions about one the answers get mixed up."""
+        until = time.monotonic() + timeout_s
+        answers: list[TopicPartition] = []
+        while keys and not answers:
+            try:
+                left_s = max(_RETRY_S, until - time.monotonic())
+                answers = self._consumer.offsets_for_times([TopicPartition(*key, which) for key in keys], timeout=left_s)
+            except KafkaException:
+                # A partition whose leader is about to change has none to answer for a moment, and spoils it for the others.
+                if time.monotonic() + _RETRY_S > until:
+                    break
+                time.sleep(_RETRY_S)
+        return {PartitionKey(it.topic, it.partition): it.offset for it in answers if it.error is None and it.offset >= 0}
+
+    def _fetched_first(self, key: PartitionKey) -> int:
+        """Return the first offset as the last fetch told it, without asking; less than 0 where there was none."""
+        with contextlib.suppress(KafkaException):
+            return self._consumer.get_watermark_offsets(TopicPartition(*key), cached=True)[0]
+        return -1
+
+    def _committed(self, error: KafkaError | None, partitions: list[TopicPartition]) -> bool:
+        refused = [it for it in partitions or () if error is not None or it.error is not None]
+        for it in refused:
+            self._metrics.add(COMMITS_REFUSED)
+            self._warn(f"commit of {it.topic}[{it.partition}] refused: {error or it.error}")
+            self._last_commit.pop(PartitionKey(it.topic, it.partition), None)
+        return not refused
 
     def _error(self, error: KafkaError) -> None:
+        self.refusal(error)
         # The error a fenced member gets has the code _FATAL, yet says that it is not fatal.
         if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001 - the constant's name begins so
             self._fatal = error
@@ -329,15 +329,6 @@ class PartitionGroup(threading.Thread):
         if now - self._warned.get(text, -_BROKER_TIMEOUT_S) >= _BROKER_TIMEOUT_S:
             self._warned = {said: at for said, at in self._warned.items() if now - at < _BROKER_TIMEOUT_S} | {text: now}
             log.warning(text)
-
-
-def _headers(message: Message) -> tuple[tuple[str, bytes | str | None], ...]:
-    headers = message.headers() or ()
-    return tuple(headers.items()) if isinstance(headers, Mapping) else tuple(headers)
-
-
-def _note(metadata: object) -> str:
-    return metadata.decode("utf-8", "replace") if isinstance(metadata, bytes) else str(metadata or "")
 
 
 def _keys(partitions: Iterable[TopicPartition]) -> list[PartitionKey]:

@@ -36,7 +36,6 @@ def producer_properties(settings: Settings) -> dict[str, Any]:
     The partitioner is Java's, so that whatever writes a trace's records, they are in one partition.
     """
     return {
-        "bootstrap.servers": settings.bootstrap_servers,
         "client.id": "betrace-worker",
         "enable.idempotence": True,
         "acks": "all",
@@ -44,7 +43,7 @@ def producer_properties(settings: Settings) -> dict[str, Any]:
         "linger.ms": 5,
         "delivery.timeout.ms": round(settings.delivery_timeout_s * 1000),
         "compression.type": "lz4",
-        **settings.client_properties,
+        **settings.connection_properties(),
     }
 
 

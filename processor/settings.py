@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from processor.closing import SECOND_NS, ClosingPolicy
 from processor.engines import DEFAULT_ENGINE, EngineName
 from topics import names
+from topics.connection import ConnectionSettings
 from topics.settings import TopicName
 
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
@@ -33,10 +34,10 @@ class InputFormat(StrEnum):
     JSON = "json"
 
 
-class Settings(BaseSettings):
+class Settings(ConnectionSettings):
     """What `betrace worker` needs to know."""
 
-    model_config = SettingsConfigDict(env_prefix="BETRACE_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="BETRACE_")
 
     rules: Annotated[Path, Field(description="A rule file, or a directory whose .yaml and .yml files are read, subdirectories too.")] = (
         Path("rules")
@@ -44,14 +45,6 @@ class Settings(BaseSettings):
     engine: Annotated[
         EngineName, Field(description="What judges: luajit, or reference, the slow definition of what rules mean, to compare with.")
     ] = DEFAULT_ENGINE
-    bootstrap_servers: Annotated[str, Field(min_length=1, description="Kafka brokers, host:port, separated by commas.")] = "127.0.0.1:9092"
-    client_properties: Annotated[
-        dict[str, str],
-        Field(
-            description="Further librdkafka properties as a JSON object, for consumer and producer: security.protocol and the like.",
-            repr=False,
-        ),
-    ] = {}
     group_id: Annotated[
         str, Field(min_length=1, max_length=255, description="Consumer group; the workers of one group share the partitions.")
     ] = "betrace"

@@ -19,6 +19,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it exports 
     TopicMetadata,
 )
 
+from topics.connection import Refusal
 from topics.names import CREATED, Topic
 
 if TYPE_CHECKING:
@@ -108,25 +109,38 @@ def apply(settings: TopicSettings, topics: Iterable[Topic] = CREATED) -> list[To
     return [created.get(it.name, it) for it in found]
 
 
-def _client(settings: TopicSettings) -> AdminClient:
+class _Client(AdminClient):
+    """A client that can say why it is refused."""
+
+    def __init__(self, properties: dict[str, str]) -> None:
+        self.refusal = Refusal()
+        with_callback: dict[str, Any] = {**properties, "error_cb": self.refusal}
+        super().__init__(with_callback)
+
+    def words(self, error: KafkaException) -> str:
+        # A call that waits for the broker does not hear why it is refused; a poll does.
+        self.poll(0)
+        return self.refusal.explain(_words(error))
+
+
+def _client(settings: TopicSettings) -> _Client:
     own = {
-        "bootstrap.servers": settings.bootstrap_servers,
         "client.id": "betrace-topics",
         "socket.timeout.ms": str(settings.timeout_ms),
         # What it logs comes back as an error as well.
         "log_level": "0",
     }
     try:
-        return AdminClient({**own, **settings.client_properties})
+        return _Client({**own, **settings.connection_properties()})
     except KafkaException as error:
         raise BrokerError(f"the Kafka client refuses its properties: {_words(error)}") from error
 
 
-def _states(client: AdminClient, settings: TopicSettings, topics: Iterable[Topic]) -> list[TopicState]:
+def _states(client: _Client, settings: TopicSettings, topics: Iterable[Topic]) -> list[TopicState]:
     try:
         there = client.list_topics(timeout=settings.timeout_ms / 1000).topics
     except KafkaException as error:
-        raise BrokerError(f"no broker answers at {settings.bootstrap_servers}: {_words(error)}") from error
+        raise BrokerError(f"no broker answers at {settings.bootstrap_servers}: {client.words(error)}") from error
     rows = [(topic, settings.topic_name(topic)) for topic in topics]
     actual = _configs(client, settings, [name for _topic, name in rows if name in there])
     return [_state(settings, topic, name, there.get(name), actual.get(name, {})) for topic, name in rows]
@@ -168,7 +182,7 @@ def _is_said(entry: ConfigEntry) -> bool:
     return entry.value is not None
 
 
-def _create(client: AdminClient, settings: TopicSettings, missing: Sequence[TopicState]) -> dict[str, TopicState]:
+def _create(client: _Client, settings: TopicSettings, missing: Sequence[TopicState]) -> dict[str, TopicState]:
     if not missing:
         return {}
     wanted = [
@@ -185,7 +199,7 @@ def _create(client: AdminClient, settings: TopicSettings, missing: Sequence[Topi
     return {it.name: _created(client, settings, it, asked[it.name]) for it in missing}
 
 
-def _created(client: AdminClient, settings: TopicSettings, it: TopicState, future: Future[None]) -> TopicState:
+def _created(client: _Client, settings: TopicSettings, it: TopicState, future: Future[None]) -> TopicState:
     try:
         future.result()
     except KafkaException as error:

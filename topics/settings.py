@@ -1,28 +1,24 @@
-"""Settings of the topics tool: where the broker is, what topics are called, how they are made."""
+"""Settings of the topics tool: what topics are called, how they are made."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from topics import names
+from topics.connection import ConnectionSettings
 from topics.names import Role, Topic
 
 TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 
 
-class TopicSettings(BaseSettings):
+class TopicSettings(ConnectionSettings):
     """What `betrace topics` needs to know; each field is read from the environment as `BETRACE_TOPICS_…`."""
 
-    model_config = SettingsConfigDict(env_prefix="BETRACE_TOPICS_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="BETRACE_TOPICS_")
 
-    bootstrap_servers: Annotated[str, Field(min_length=1, description="Kafka brokers, host:port, separated by commas.")] = "127.0.0.1:9092"
-    client_properties: Annotated[
-        dict[str, str],
-        Field(description="Further librdkafka properties as a JSON object: security.protocol, sasl.username and the like.", repr=False),
-    ] = {}
     partition_count: Annotated[int, Field(ge=1, le=10_000, description="Partitions of a topic that is created.")] = 12
     replication_factor: Annotated[
         int, Field(ge=-1, le=100, description="Replicas of a topic that is created; -1: the broker's default.")

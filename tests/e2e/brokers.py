@@ -9,10 +9,13 @@ import socket
 import subprocess
 import time
 import uuid
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
 
 from cli.embedded_broker import embedded_broker, free_port
 
@@ -36,11 +39,11 @@ _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
 _PROPERTIES = """process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=CLIENT://127.0.0.1:{port},INTERNAL://127.0.0.1:{internal},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=CLIENT://127.0.0.1:{advertised},INTERNAL://127.0.0.1:{internal}
 controller.listener.names=CONTROLLER
-inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=INTERNAL
+listener.security.protocol.map=CLIENT:{protocol},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={data}
 offsets.topic.num.partitions=4
 offsets.topic.replication.factor=1
@@ -56,6 +59,9 @@ auto.create.topics.enable=false
 """
 
 
+Started = TypeVar("Started")
+
+
 class NoKafka(Exception):  # noqa: N818 - it says what is so
     """Apache Kafka cannot be had here; the text says what was tried."""
 
@@ -67,6 +73,40 @@ class Broker:
     servers: str
     how: str
     is_kafka: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OwnKafka:
+    """Apache Kafka of one test, which may stop, freeze or kill its process."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+
+    @property
+    def servers(self) -> str:
+        """Its address."""
+        return f"127.0.0.1:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """How clients reach Apache Kafka: the protocol, the port it names to them (its own when 0), and what its storage is formatted with."""
+
+    protocol: str = "PLAINTEXT"
+    advertised_port: int = 0
+    properties: str = ""
+    format_arguments: tuple[str, ...] = ()
+
+
+@contextmanager
+def skipping_without_kafka(start: Callable[[], AbstractContextManager[Started]]) -> Iterator[Started]:
+    """Start a broker for a test, which is skipped, with the reason, where it cannot be had."""
+    with ExitStack() as stack:
+        try:
+            found = stack.enter_context(start())
+        except NoKafka as reason:
+            pytest.skip(str(reason))
+        yield found
 
 
 @contextmanager
@@ -82,9 +122,9 @@ def apache_kafka(folder: Path) -> Iterator[Broker]:
     given = os.environ.get(GIVEN)
     if given:
         yield Broker(given, f"Apache Kafka at ${GIVEN}", is_kafka=True)
-    elif shutil.which("java") and (_is_cached() or shutil.which("mvn")):
-        with _with_java(folder) as servers:
-            yield Broker(servers, f"Apache Kafka {VERSION} (Java, {CACHE})", is_kafka=True)
+    elif _has_java():
+        with own_kafka(folder) as own:
+            yield Broker(own.servers, f"Apache Kafka {VERSION} (Java, {CACHE})", is_kafka=True)
     elif shutil.which("docker") and _runs(["docker", "info"]):
         with _in_container() as servers:
             yield Broker(servers, f"Apache Kafka {VERSION} (container)", is_kafka=True)
@@ -93,24 +133,39 @@ def apache_kafka(folder: Path) -> Iterator[Broker]:
 
 
 @contextmanager
-def _with_java(folder: Path) -> Iterator[str]:
+def own_kafka(folder: Path, listener: Listener | None = None) -> Iterator[OwnKafka]:
+    """Apache Kafka from Maven's archive, for this test alone."""
+    if not _has_java():
+        raise NoKafka("Apache Kafka of a test's own needs Java and Maven")
     _fetch()
-    port, controller = free_port(), free_port()
+    wanted = listener or Listener()
+    port = free_port()
     properties = folder / "server.properties"
-    properties.write_text(_PROPERTIES.format(port=port, controller=controller, data=folder / "data"))
+    text = _PROPERTIES.format(
+        port=port,
+        advertised=wanted.advertised_port or port,
+        internal=free_port(),
+        controller=free_port(),
+        protocol=wanted.protocol,
+        data=folder / "data",
+    )
+    properties.write_text(text + wanted.properties)
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     java = ["java", "-cp", f"{CACHE}/libs/*"]
+    storage = [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties), *wanted.format_arguments]
     with (folder / "kafka.log").open("wb") as log:
-        subprocess.run(
-            [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)], check=True, stdout=log, stderr=log
-        )
+        subprocess.run(storage, check=True, stdout=log, stderr=log)
         process = subprocess.Popen([*java, "-Xmx512m", "kafka.Kafka", str(properties)], stdout=log, stderr=log, start_new_session=True)
     try:
         _wait_until_up(port, process, folder / "kafka.log")
-        yield f"127.0.0.1:{port}"
+        yield OwnKafka(port, process)
     finally:
         process.kill()
         process.wait()
+
+
+def _has_java() -> bool:
+    return shutil.which("java") is not None and (_is_cached() or shutil.which("mvn") is not None)
 
 
 def _is_cached() -> bool:

@@ -1,0 +1,219 @@
+"""A consumer that does what it is told, a handler that notes its calls, and the group between them."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, cast
+
+import pytest
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaError, KafkaException, TopicPartition
+
+from processor import kafka_group
+from processor.group_handler import Checkpointed
+from processor.kafka_group import PartitionGroup
+from processor.metrics import Tally
+from processor.record import PartitionKey, Record
+from processor.settings import Settings
+
+KEY = PartitionKey("otlp_spans", 0)
+PARTITION = TopicPartition("otlp_spans", 0)
+
+
+class Message:
+    """A message as confluent_kafka gives it; `asked` counts who looked at its headers."""
+
+    def __init__(
+        self,
+        offset: int,
+        error: KafkaError | None = None,
+        headers: Sequence[tuple[str, bytes]] | Mapping[str, str] = (),
+        content: bytes | None = b"value",
+        partition: int = 0,
+        timestamp: tuple[int, int] | None = None,
+    ) -> None:
+        self._offset, self._error, self._headers, self._content = offset, error, headers, content
+        self._partition = partition
+        self._timestamp = timestamp or (1, 1_000 + offset)
+        self.asked = 0
+
+    def partition(self) -> int:
+        return self._partition
+
+    def offset(self) -> int:
+        return self._offset
+
+    def error(self) -> KafkaError | None:
+        return self._error
+
+    def timestamp(self) -> tuple[int, int]:
+        return self._timestamp
+
+    def key(self) -> bytes:
+        return b"key"
+
+    def value(self) -> bytes | None:
+        return self._content
+
+    def headers(self) -> Sequence[tuple[str, bytes]] | Mapping[str, str]:
+        self.asked += 1
+        return self._headers
+
+
+Callback = Callable[..., None]
+
+
+class FakeConsumer:
+    """A group of one: assigned at the first poll, revoked at close. `calls` is shared with the handler, so that their order shows."""
+
+    def __init__(self, properties: Mapping[str, Any], calls: list[object]) -> None:
+        self.properties = properties
+        self.calls = calls
+        self.polls: queue.SimpleQueue[list[Message] | Callable[[], None]] = queue.SimpleQueue()
+        self.commits: list[tuple[int, bool]] = []
+        self.stored = -1001
+        self.fetched_first = -1001
+        self.refuses_commits = False
+        self.leaderless = 0
+        self.is_begun = False
+        self.assigned: set[int] = set()
+
+    def subscribe(self, _topics: list[str], *, on_assign: Callback, on_revoke: Callback, on_lost: Callback) -> None:
+        self.on_assign, self.on_revoke, self.on_lost = on_assign, on_revoke, on_lost
+
+    def consume(self, _count: int, _timeout_s: float) -> list[Message]:
+        if not self.is_begun:
+            self.is_begun = True
+            self.on_assign(self, [PARTITION])
+            return []
+        try:
+            found = self.polls.get(timeout=0.01)
+        except queue.Empty:
+            return []
+        if callable(found):
+            found()
+            return []
+        return found
+
+    def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        assert timeout > 0
+        return [TopicPartition(it.topic, it.partition, self.stored) for it in partitions]
+
+    def incremental_assign(self, partitions: list[TopicPartition]) -> None:
+        for it in partitions:
+            assert it.partition not in self.assigned
+            self.assigned.add(it.partition)
+            self.calls.append(("start", it.offset))
+
+    def incremental_unassign(self, partitions: list[TopicPartition]) -> None:
+        self.assigned -= {it.partition for it in partitions}
+
+    def offsets_for_times(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        assert timeout > 0
+        assert len({it.partition for it in partitions}) == len(partitions)
+        if self.leaderless:
+            self.leaderless -= 1
+            raise KafkaException(KafkaError(KafkaError.NOT_LEADER_FOR_PARTITION))
+        return [TopicPartition(it.topic, it.partition, {OFFSET_END: 10, OFFSET_BEGINNING: 3}[it.offset]) for it in partitions]
+
+    def get_watermark_offsets(self, _partition: TopicPartition, *, cached: bool) -> tuple[int, int]:
+        assert cached
+        return self.fetched_first, 10
+
+    def commit(self, *, offsets: list[TopicPartition], asynchronous: bool) -> list[TopicPartition]:
+        if self.refuses_commits:
+            raise KafkaException(KafkaError(KafkaError.ILLEGAL_GENERATION))
+        for it in offsets:
+            self.calls.append(("commit", it.offset))
+            self.commits.append((it.offset, asynchronous))
+        return offsets
+
+    def close(self) -> None:
+        if self.assigned:
+            self.on_revoke(self, [PARTITION])
+
+
+class Notebook:
+    """A handler that notes its calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[object] = []
+        self.records: list[Record] = []
+        self.checkpoints: list[float] = []
+        self.position = 0
+        self.breaks = False
+        self.breaks_on_hand_over = False
+        self.is_urgent = False
+        self.retake: list[PartitionKey] = []
+        self.start: int | None = None
+
+    def assigned(self, committed: Mapping[PartitionKey, int | None]) -> Mapping[PartitionKey, int]:
+        self.calls.append(("assigned", dict(committed)))
+        offsets = {key: offset if self.start is None else self.start for key, offset in committed.items()}
+        return {key: offset for key, offset in offsets.items() if offset is not None}
+
+    def chunk(self, key: PartitionKey, records: Sequence[Record], position: int) -> None:
+        if self.breaks:
+            raise RuntimeError("half a chunk")
+        self.calls.append(("chunk", key, [record.offset for record in records], position))
+        self.records += records
+        self.position = position
+
+    def checkpoint(self, keys: Iterable[PartitionKey], *, handing_over: bool = False) -> Checkpointed:
+        self.checkpoints.append(time.monotonic())
+        if handing_over:
+            self.calls.append(("hand over", list(keys)))
+            if self.breaks_on_hand_over:
+                raise RuntimeError("the journal does not answer")
+        retake, self.retake = self.retake, []
+        return Checkpointed({key: self.position for key in keys if key not in retake}, retake)
+
+    def released(self, keys: Iterable[PartitionKey], *, lost: bool) -> None:
+        self.calls.append(("released", list(keys), lost))
+
+    def drain(self) -> None:
+        self.calls.append(("drain",))
+
+    def names(self) -> list[str]:
+        """The calls by name, without commits, which come when it is time."""
+        return [name for call in self.calls if (name := cast("tuple[str, ...]", call)[0]) != "commit"]
+
+
+class Running:
+    """A group that runs on the fake consumer."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **settings: object) -> None:
+        self.consumers: list[FakeConsumer] = []
+        monkeypatch.setattr(kafka_group, "Consumer", self._consumer)
+        self.handler, self.tally = Notebook(), Tally()
+        self.ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+        self.stored = -1001
+        self.group = PartitionGroup(Settings.model_validate({"checkpoint_interval_s": 0.05, **settings}), self.tally, self.ended.put)
+
+    def _consumer(self, properties: Mapping[str, Any], **_options: object) -> FakeConsumer:
+        made = FakeConsumer(properties, self.handler.calls)
+        made.stored = self.stored
+        self.consumers.append(made)
+        return made
+
+    @property
+    def consumer(self) -> FakeConsumer:
+        return self.consumers[0]
+
+    def start(self) -> Running:
+        self.group.drive(self.handler)
+        self.until(lambda: bool(self.consumers) and self.group.has_joined)
+        return self
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        end = time.monotonic() + 10
+        while not holds():
+            assert time.monotonic() < end
+            time.sleep(0.005)
+
+    def stop(self) -> BaseException | None:
+        self.group.stop()
+        reason = self.ended.get(timeout=10)
+        self.group.join(10)
+        return reason
