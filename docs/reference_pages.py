@@ -7,11 +7,11 @@ in the table.
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -29,8 +29,8 @@ from compiler.diagnostics import Code, Severity
 from processor.metrics import METRICS
 from processor.settings import Settings
 from topics.names import topic_page
+from topics.schemas import SCHEMAS, schema_file, schema_text
 from topics.settings import TopicSettings
-from topics.violation import violation_schema
 
 REFERENCE: Final = Path(__file__).resolve().parent / "reference"
 NOTE: Final = "<!-- Written by `make reference` from the code: change it there. -->"
@@ -139,11 +139,6 @@ def _route(method: str, path: str, operation: Mapping[str, object]) -> str:
     return "\n\n".join(parts)
 
 
-def schema_file() -> str:
-    """Return the JSON Schema of a violation record."""
-    return json.dumps(violation_schema(), indent=2, ensure_ascii=False)
-
-
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """Return a Markdown table; a bar inside a cell is escaped."""
     lines = [head, ("---",) * len(head), *rows]
@@ -157,7 +152,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "metrics.md": metrics_page,
     "settings.md": settings_page,
     "topics.md": topic_page,
-    "violation.schema.json": schema_file,
+    **{schema_file(name): partial(schema_text, name) for name in SCHEMAS},
 }
 
 
