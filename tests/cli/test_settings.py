@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,6 @@ import click
 import pytest
 
 from api.settings import ApiSettings
-from cli.embedded_broker import embedded_broker
 from cli.settings_options import load_settings
 from processor.settings import Settings
 from tests.cli.run import NEEDS_CHECK, run, written
@@ -98,19 +96,3 @@ def test_a_worker_refuses_rules_with_errors(tmp_path: Path, capfd: pytest.Captur
     assert run("worker", "--rules", bad).exit_code == 2
     assert run("worker", "--rules", tmp_path / "none").exit_code == 2
     del capfd
-
-
-def test_topics_are_made_once_and_then_as_wanted(tmp_path: Path) -> None:
-    with embedded_broker(tmp_path / "broker.log") as servers:
-        first = run("topics", "apply", "--bootstrap-servers", servers, "--partition-count", "2", "-o", "json")
-        assert first.exit_code == 0, first.output
-        assert {found["name"]: found["state"] for found in json.loads(first.stdout)}["otlp_spans"] == "created"
-        second = run("topics", "apply", "--bootstrap-servers", servers, "--partition-count", "2")
-        assert second.exit_code == 0
-        assert "created" not in second.output
-
-
-def test_no_broker_ends_with_status_2() -> None:
-    result = run("topics", "apply", "--bootstrap-servers", "127.0.0.1:1", "--timeout-ms", "300")
-    assert result.exit_code == 2
-    assert "no broker answers at 127.0.0.1:1" in result.stderr
