@@ -37,7 +37,7 @@ class TopicSettings(BaseSettings):
             description="How long records are kept where that is not as in the table of topics, as a JSON object of days by role: "
             '{"spans": 3, "violations": 30}. Roles: spans, sharded-spans, violations, rule-stats, dead-letters.'
         ),
-    ] = {}
+    ] = Field(default_factory=dict)
     spans_topic: Annotated[TopicName, Field(description="The topic the Collectors write.")] = names.SPANS.name
     sharded_spans_topic: Annotated[TopicName, Field(description="The topic that betrace shard writes.")] = names.SHARDED_SPANS.name
     rules_topic: Annotated[TopicName, Field(description="The topic of rules and rule sets.")] = names.RULES.name
