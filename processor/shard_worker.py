@@ -50,7 +50,7 @@ def run_sharder(settings: ShardSettings) -> int:
 
 
 class KafkaShardPublisher(KafkaPublisher):
-    """Sends sharded records beside dead letters: idempotent, in order of each trace, to the partition that Java's producer would choose.
+    """Sends sharded records beside dead letters: idempotent, to the partition that Java's producer would choose.
 
     How large a record may be is the broker's to say; one it refuses as too large is a dead letter.
     """
@@ -59,14 +59,14 @@ class KafkaShardPublisher(KafkaPublisher):
         limits = {"message_max_bytes": str(RECORD_SIZE_MAX), "queue_buffering_max_kbytes": str(settings.queued_kbytes_max)}
         super().__init__(settings.as_worker(**limits), metrics)
         self._topic = settings.sharded_spans_topic
-        self._too_large: list[Record] = []
+        self._too_large: list[tuple[ShardedRecord, Record]] = []
 
     def sharded(self, record: ShardedRecord, origin: Record) -> None:
         """Send a record keyed by its trace; `origin` is buried where the broker finds it too large."""
 
         def delivered(error: KafkaError | None, message: Message | None) -> None:
             if error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-                self._too_large.append(origin)
+                self._too_large.append((record, origin))
             else:
                 self._delivered(error, message)
 
@@ -78,10 +78,18 @@ class KafkaShardPublisher(KafkaPublisher):
     def flush(self) -> None:
         """Wait until everything sent is acknowledged, dead letters of what was too large too; raise DeliveryError where it is not."""
         super().flush()
-        buried, self._too_large = self._too_large, []
-        for record in buried:
-            self._metrics.add(m.ITEMS_REFUSED, 1, RefusalReason.TOO_LARGE)
-            self._metrics.add(m.RECORDS_REFUSED, 1, RefusalReason.TOO_LARGE)
-            self.dead_letter(letter_of(record, Counter({RefusalReason.TOO_LARGE: 1})))
-        if buried:
+        if self._too_large:
+            # The broker refuses a whole batch for its size: each record is tried alone before it is taken for too large.
+            refused, self._too_large = self._too_large, []
+            for record, origin in refused:
+                self.sharded(record, origin)
+                super().flush()
+                if self._too_large:
+                    self._too_large.clear()
+                    self._bury(origin)
             super().flush()
+
+    def _bury(self, origin: Record) -> None:
+        self._metrics.add(m.ITEMS_REFUSED, 1, RefusalReason.TOO_LARGE)
+        self._metrics.add(m.RECORDS_REFUSED, 1, RefusalReason.TOO_LARGE)
+        self.dead_letter(letter_of(origin, Counter({RefusalReason.TOO_LARGE: 1})))
