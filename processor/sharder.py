@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from processor import metrics as m
 from processor.group_handler import Checkpointed
@@ -30,8 +29,7 @@ _FORMAT_HEADERS = frozenset({"encoding", "content-type"})
 _PROTOBUF: Header = ("content-type", b"application/x-protobuf")
 
 
-@dataclass(frozen=True, slots=True)
-class ShardedRecord:
+class ShardedRecord(NamedTuple):
     """A record of one trace: its id in 32 lower-case hex digits for a key, a protobuf request for a value."""
 
     key: bytes
@@ -39,12 +37,14 @@ class ShardedRecord:
     headers: list[Header]
 
 
-@dataclass(frozen=True, slots=True)
-class Sharded:
+class Sharded(NamedTuple):
     """What became of a record: its traces, in the order in which they first come, and what was refused, counted by reason."""
 
-    records: Sequence[ShardedRecord] = ()
-    refused: Counter[RefusalReason] = field(default_factory=Counter)
+    records: Sequence[ShardedRecord]
+    refused: Counter[RefusalReason]
+
+
+_NONE_REFUSED: Counter[RefusalReason] = Counter()
 
 
 def shard(record: Record) -> Sharded:
@@ -55,7 +55,7 @@ def shard(record: Record) -> Sharded:
     lost, and say where the record came from.
     """
     if len(record.value) > RECORD_SIZE_MAX:
-        return Sharded(refused=Counter({RefusalReason.TOO_LARGE: 1}))
+        return Sharded((), Counter({RefusalReason.TOO_LARGE: 1}))
     headers = _headers(record)
     if record.format == "json":
         decoded = decode_json(record.value)
@@ -63,7 +63,7 @@ def shard(record: Record) -> Sharded:
         return Sharded([ShardedRecord(key, value, headers) for key, value in values.items()], decoded.refused)
     trace_id = only_trace(record.value)
     if trace_id is not None:
-        return Sharded([ShardedRecord(trace_id.hex().encode(), record.value, headers)])
+        return Sharded([ShardedRecord(trace_id.hex().encode(), record.value, headers)], _NONE_REFUSED)
     found = split_by_trace(record.value)
     return Sharded([ShardedRecord(key.hex().encode(), value, headers) for key, value in found.parts.items()], found.refused)
 
@@ -127,8 +127,20 @@ class Sharder:
 
     def chunk(self, key: PartitionKey, records: Sequence[Record], position: int) -> None:
         """Send the traces of some records."""
+        written = split = empty = 0
         for record in records:
-            self._shard(record)
+            found = shard(record)
+            for sharded in found.records:
+                self._publisher.sharded(sharded, record)
+            written += len(found.records)
+            split += len(found.records) > 1
+            if found.refused:
+                self._bury(record, found.refused)
+            elif not found.records:
+                empty += 1
+        counts = ((m.RECORDS_READ, len(records)), (m.RECORDS_SHARDED, written), (m.RECORDS_SPLIT, split), (m.RECORDS_WITHOUT_SPANS, empty))
+        for metric, count in counts:
+            self._metrics.add(metric, count)
         self._positions[key] = position
 
     def checkpoint(self, keys: Iterable[PartitionKey], *, handing_over: bool = False) -> Checkpointed:
@@ -150,22 +162,11 @@ class Sharder:
     def drain(self) -> None:
         """Nothing is open here."""
 
-    def _shard(self, record: Record) -> None:
-        found = shard(record)
-        for sharded in found.records:
-            self._publisher.sharded(sharded, record)
-        self._metrics.add(m.RECORDS_READ)
-        if found.records:
-            self._metrics.add(m.RECORDS_SHARDED, len(found.records))
-        elif not found.refused:
-            self._metrics.add(m.RECORDS_WITHOUT_SPANS)
-        if len(found.records) > 1:
-            self._metrics.add(m.RECORDS_SPLIT)
-        if found.refused:
-            for reason, count in sorted(found.refused.items()):
-                self._metrics.add(m.ITEMS_REFUSED, count, reason)
-                self._metrics.add(m.RECORDS_REFUSED, 1, reason)
-            self._publisher.dead_letter(letter_of(record, found.refused))
+    def _bury(self, record: Record, refused: Counter[RefusalReason]) -> None:
+        for reason, count in sorted(refused.items()):
+            self._metrics.add(m.ITEMS_REFUSED, count, reason)
+            self._metrics.add(m.RECORDS_REFUSED, 1, reason)
+        self._publisher.dead_letter(letter_of(record, refused))
 
     def _count_owned(self) -> None:
         self._metrics.set(m.PARTITIONS_OWNED, len(self._positions))
