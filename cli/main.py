@@ -13,6 +13,7 @@ _COMMANDS = {
     "check": ("cli.check_command", "check"),
     "demo": ("cli.demo_command", "demo"),
     "rules": ("cli.rules_command", "rules"),
+    "shard": ("cli.shard_command", "shard"),
     "topics": ("cli.topics_command", "topics"),
     "worker": ("cli.worker_command", "worker"),
 }

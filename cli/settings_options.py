@@ -36,7 +36,8 @@ def settings_options(model: type[BaseSettings]) -> Callable[[Command], Command]:
 def _option(model: type[BaseSettings], name: str, field: FieldInfo) -> Callable[[Command], Command]:
     prefix = model.model_config.get("env_prefix", "")
     flag = name.removeprefix("is_").replace("_", "-")
-    shown = "" if field.default is None else f"  [default: {_shown(field.default)}]"
+    default = field.get_default(call_default_factory=True, validated_data={})
+    shown = "" if default is None else f"  [default: {_shown(default)}]"
     text = f"{field.description} ({prefix}{name.upper()}){shown}"
     if field.annotation is bool:
         return click.option(f"--{flag}/--no-{flag}", name, default=None, help=text)

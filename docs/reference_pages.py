@@ -7,11 +7,11 @@ in the table.
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ import click
 from fastapi import FastAPI
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings
 
 from api.app import Parts, create_app
 from api.metrics import ApiMetrics
@@ -28,9 +29,10 @@ from cli.main import betrace
 from compiler.diagnostics import Code, Severity
 from processor.metrics import METRICS
 from processor.settings import Settings
+from processor.shard_settings import ShardSettings
 from topics.names import topic_page
+from topics.schemas import SCHEMAS, schema_file, schema_text
 from topics.settings import TopicSettings
-from topics.violation import violation_schema
 
 REFERENCE: Final = Path(__file__).resolve().parent / "reference"
 NOTE: Final = "<!-- Written by `make reference` from the code: change it there. -->"
@@ -61,7 +63,13 @@ def _promise(code: Code) -> str:
 def settings_page() -> str:
     """Return every setting: its variable, default and meaning."""
     parts = ["# Settings", "Each is read from the environment variable; a command's own flag goes before it."]
-    for title, settings in (("betrace worker", Settings), ("betrace topics", TopicSettings), ("betrace api", ApiSettings)):
+    commands: tuple[tuple[str, type[BaseSettings]], ...] = (
+        ("betrace worker", Settings),
+        ("betrace topics", TopicSettings),
+        ("betrace shard", ShardSettings),
+        ("betrace api", ApiSettings),
+    )
+    for title, settings in commands:
         prefix = str(settings.model_config.get("env_prefix", ""))
         rows = [_setting(prefix, name, field) for name, field in settings.model_fields.items()]
         parts += [f"## `{title}`", table(("variable", "default", "meaning"), rows)]
@@ -84,7 +92,7 @@ def metrics_page() -> str:
         (
             "# Metrics",
             "Served at `/metrics` in the Prometheus text format.",
-            "## `betrace worker`",
+            "## `betrace worker` and `betrace shard`",
             table(("name", "kind", "unit", "labels", "meaning"), rows),
             "## `betrace api`",
             table(("name", "kind", "meaning"), served),
@@ -139,11 +147,6 @@ def _route(method: str, path: str, operation: Mapping[str, object]) -> str:
     return "\n\n".join(parts)
 
 
-def schema_file() -> str:
-    """Return the JSON Schema of a violation record."""
-    return json.dumps(violation_schema(), indent=2, ensure_ascii=False)
-
-
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """Return a Markdown table; a bar inside a cell is escaped."""
     lines = [head, ("---",) * len(head), *rows]
@@ -157,7 +160,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "metrics.md": metrics_page,
     "settings.md": settings_page,
     "topics.md": topic_page,
-    "violation.schema.json": schema_file,
+    **{schema_file(name): partial(schema_text, name) for name in SCHEMAS},
 }
 
 

@@ -32,10 +32,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Looks at the parts of a worker; changes nothing."""
+    """Looks at the parts of a worker, or of a sharder, which has no rules; changes nothing."""
 
     settings: Settings
-    rule_set: RuleSet
+    rule_set: RuleSet | None
     group: PartitionGroup
     metrics: PrometheusMetrics
 
@@ -52,13 +52,14 @@ class Health:
     def ready(self) -> Page:
         """200 once the group has given this worker its share, be it none; 503 with the reasons until then."""
         reasons = self.reasons()
-        body = {
+        body: dict[str, object] = {
             "ready": not reasons,
             "reasons": reasons,
             "notices": self.notices(),
             "partitions": [f"{key.topic}[{key.partition}]" for key in sorted(self.group.owned.copy())],
-            "rules": {"fingerprint": self.rule_set.fingerprint, "enabled": len(self.rule_set.enabled)},
         }
+        if self.rule_set is not None:
+            body["rules"] = {"fingerprint": self.rule_set.fingerprint, "enabled": len(self.rule_set.enabled)}
         return _json(_UNAVAILABLE if reasons else _OK, body)
 
     def exposed(self) -> Page:

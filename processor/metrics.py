@@ -55,6 +55,9 @@ RECORDS_REFUSED = _counter(
 )
 DEAD_LETTERS_TOO_LARGE = _counter("dead_letters_too_large", "records", "", "Refused records too large for the dead-letter topic: not kept.")
 ITEMS_REFUSED = _counter("items_refused", "items", "reason", "Spans or whole records refused; what else the record holds is judged.")
+RECORDS_SHARDED = _counter("records_sharded", "records", "", "Records of one trace each that betrace shard wrote.")
+RECORDS_SPLIT = _counter("records_split", "records", "", "Input records of betrace shard that held several traces.")
+RECORDS_WITHOUT_SPANS = _counter("records_without_spans", "records", "", "Input records of betrace shard with nothing to write of them.")
 TIMESTAMPS_CLAMPED = _counter(
     "timestamps_clamped",
     "records",

@@ -10,9 +10,9 @@ from processor.metrics import Silent
 from processor.open_trace import Arrival
 from processor.partition import Partition
 from processor.partition_time import PartitionTime
+from processor.refused_records import letter_of
 from processor.resume import Commit, Resume
 from processor.trace_engine import TakenRecord
-from topics.dead_letter import DeadLetter
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from processor.partition_time import Clock
     from processor.record import PartitionKey, Record
     from processor.trace_engine import Touch
+    from topics.dead_letter import DeadLetter
     from topics.refusal import RefusalReason
     from topics.violation import CloseReason
 
@@ -157,7 +158,7 @@ class PartitionReader:
             for reason, count in sorted(refused.items()):
                 self._metrics.add(m.ITEMS_REFUSED, count, reason)
                 self._metrics.add(m.RECORDS_REFUSED, 1, reason)
-            self._bury(_dead_letter(record, refused))
+            self._bury(letter_of(record, refused))
 
 
 def _is_keyed_by_trace(record: Record, touches: Sequence[Touch]) -> bool:
@@ -167,17 +168,3 @@ def _is_keyed_by_trace(record: Record, touches: Sequence[Touch]) -> bool:
         return False
     key = record.key.decode("ascii")
     return all(touch.trace_id == key for touch in touches)
-
-
-def _dead_letter(record: Record, refused: Counter[RefusalReason]) -> DeadLetter:
-    reason = min(refused, key=lambda word: (-refused[word], word))
-    return DeadLetter(
-        reason=reason,
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        key=record.key,
-        value=record.value,
-        headers=tuple(record.headers),
-        detail=", ".join(f"{word}: {count}" for word, count in sorted(refused.items())),
-    )

@@ -1,19 +1,23 @@
-"""Makes the topics of the table and says where a broker's topics differ from it. Creates, and changes nothing that exists.
+"""Makes the topics of the table, says where a broker's topics differ from it, and changes them where it is asked to.
 
 The one file of this room that knows the Kafka client.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it exports these without saying so to type checkers
     AdminClient,
+    AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
+    NewPartitions,
     NewTopic,
     ResourceType,
     TopicMetadata,
@@ -23,21 +27,13 @@ from topics.connection import Refusal
 from topics.names import CREATED, Topic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from concurrent.futures import Future
 
     from topics.settings import TopicSettings
 
+_POLL_S = 0.05
 _Answer = TypeVar("_Answer")
-
-_ADVICE = {
-    "partitions": "BeTrace never changes this: more partitions move traces to other workers in the middle",
-    "replication": "change it with your broker's own tools",
-    "message.timestamp.type": "partition time then rests on the clocks of the producers",
-    "cleanup.policy": "records may vanish before they are read",
-    "retention.ms": "yours stands",
-    "max.message.bytes": "records larger than this are refused by the broker",
-}
 
 
 class BrokerError(Exception):
@@ -45,50 +41,47 @@ class BrokerError(Exception):
 
 
 class State(StrEnum):
-    """How a topic stands: to be created, created just now, there as wanted, there and different, or refused by the broker."""
+    """How a topic stands: to be created, created just now, there as wanted, changed just now, there and different, or refused."""
 
     MISSING = "missing"
     CREATED = "created"
     AS_WANTED = "as_wanted"
+    ALTERED = "altered"
     DIFFERENT = "different"
     REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """A property of an existing topic that is not as the table has it, and what that means."""
-
-    property: str
-    wanted: str
-    actual: str
-    advice: str
-
-
-@dataclass(frozen=True, slots=True)
 class TopicState:
-    """What is so of one topic; `wanted` are the properties it has, or would have, when BeTrace creates it."""
+    """What is so of one topic; `wanted` are the properties it has, or would have, when BeTrace creates it.
+
+    `changes` is what differs still, `altered` what was changed just now, `untold` what the broker does not tell, so that it may differ.
+    """
 
     topic: Topic
     name: str
     state: State
     wanted: tuple[tuple[str, str], ...]
-    differences: tuple[Difference, ...] = ()
+    changes: tuple[Change, ...] = ()
+    altered: tuple[Change, ...] = ()
+    untold: tuple[str, ...] = ()
     error: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON-ready data, for `--output json`."""
-        differences = [{"property": it.property, "wanted": it.wanted, "actual": it.actual, "advice": it.advice} for it in self.differences]
         return {
             "role": self.topic.role.value,
             "name": self.name,
             "state": self.state.value,
             "wanted": dict(self.wanted),
-            "differences": differences,
+            "changes": [it.as_json() for it in self.changes],
+            "altered": [it.as_json() for it in self.altered],
+            "untold": list(self.untold),
             "error": self.error,
         }
 
 
-def plan(settings: TopicSettings, topics: Iterable[Topic] = CREATED) -> list[TopicState]:
+def check(settings: TopicSettings, topics: Iterable[Topic] = TOPICS) -> list[TopicState]:
     """Return how each topic stands, in the order given, and change nothing.
 
     Raises BrokerError where no broker answers within `timeout_ms`.
@@ -96,17 +89,24 @@ def plan(settings: TopicSettings, topics: Iterable[Topic] = CREATED) -> list[Top
     return _states(_client(settings), settings, topics)
 
 
-def apply(settings: TopicSettings, topics: Iterable[Topic] = CREATED) -> list[TopicState]:
-    """Create the topics that are missing, leave all others as they are, and return how each stands.
+def apply(
+    settings: TopicSettings, topics: Iterable[Topic] = TOPICS, *, alters: bool = False, accepted: Collection[Acceptance] = ()
+) -> list[TopicState]:
+    """Create the topics that are missing, alter others if asked to, and return how each stands.
 
-    Doing it again does nothing. A topic that somebody else creates meanwhile counts as existing. A creation the broker refuses is in the
-    result (`refused`, with the broker's words); raises BrokerError where no broker answers within `timeout_ms`.
+    `alters`: what differs and is safe to change is changed, and of the destructive changes those that are `accepted`. Doing it again does
+    nothing. A topic that somebody else creates meanwhile counts as existing. What the broker refuses is in the result (`refused`, with
+    the broker's words); raises BrokerError where no broker answers within `timeout_ms`.
     """
     client = _client(settings)
-    found = _states(client, settings, topics)
-    missing = [it for it in found if it.state is State.MISSING]
-    created = _create(client, settings, missing)
-    return [created.get(it.name, it) for it in found]
+    states = {it.name: it for it in _states(client, settings, topics)}
+    states |= _create(client, settings, [it for it in states.values() if it.state is State.MISSING])
+    if alters:
+        # What stands beside other topics goes first: should its growth be refused, those have not grown either.
+        for found in sorted(states.values(), key=lambda it: not it.topic.same_partitions_as):
+            states[found.name] = _altered(client, settings, found, accepted)
+    _wait_until_shown(client, settings, list(states.values()))
+    return list(states.values())
 
 
 class _Client(AdminClient):
@@ -143,25 +143,24 @@ def _states(client: _Client, settings: TopicSettings, topics: Iterable[Topic]) -
         raise BrokerError(f"no broker answers at {settings.bootstrap_servers}: {client.words(error)}") from error
     rows = [(topic, settings.topic_name(topic)) for topic in topics]
     actual = _configs(client, settings, [name for _topic, name in rows if name in there])
-    return [_state(settings, topic, name, there.get(name), actual.get(name, {})) for topic, name in rows]
+    return [_state(topic, name, _wanted(settings, topic, counts), there.get(name), actual.get(name, {})) for topic, name in rows]
 
 
-def _state(settings: TopicSettings, topic: Topic, name: str, metadata: TopicMetadata | None, config: dict[str, str]) -> TopicState:
-    wanted = _wanted(settings, topic)
+def _state(topic: Topic, name: str, wanted: dict[str, str], metadata: TopicMetadata | None, config: dict[str, str]) -> TopicState:
+    words = tuple(wanted.items())
     if metadata is None:
-        return TopicState(topic, name, State.MISSING, tuple(wanted.items()))
-    actual = {"partitions": str(len(metadata.partitions)), "replication": _replication(metadata), **config}
-    differences = tuple(
-        Difference(word, text, actual[word], _ADVICE[word]) for word, text in wanted.items() if word in actual and actual[word] != text
-    )
-    return TopicState(topic, name, State.DIFFERENT if differences else State.AS_WANTED, tuple(wanted.items()), differences)
+        return TopicState(topic, name, State.MISSING, words)
+    actual = {PARTITIONS: str(len(metadata.partitions)), REPLICATION: _replication(metadata), **config}
+    differing = changes(topic, wanted, actual)
+    state = State.DIFFERENT if differing else State.AS_WANTED
+    return TopicState(topic, name, state, words, changes=differing, untold=untold(wanted, actual))
 
 
-def _wanted(settings: TopicSettings, topic: Topic) -> dict[str, str]:
-    wanted = {"partitions": str(settings.wanted_partition_count(topic))}
+def _wanted(settings: TopicSettings, topic: Topic, counts: Mapping[Role, int]) -> dict[str, str]:
+    wanted = {PARTITIONS: str(settings.wanted_partition_count(topic, counts))}
     if settings.replication_factor != -1:
-        wanted["replication"] = str(settings.replication_factor)
-    return wanted | topic.config()
+        wanted[REPLICATION] = str(settings.replication_factor)
+    return wanted | settings.wanted_config(topic)
 
 
 def _replication(metadata: TopicMetadata) -> str:
@@ -178,7 +177,6 @@ def _configs(client: AdminClient, settings: TopicSettings, names: Sequence[str])
 
 
 def _is_said(entry: ConfigEntry) -> bool:
-    # A broker may leave out what it does not know of (the embedded one does); that is no difference.
     return entry.value is not None
 
 
@@ -188,9 +186,9 @@ def _create(client: _Client, settings: TopicSettings, missing: Sequence[TopicSta
     wanted = [
         NewTopic(
             it.name,
-            num_partitions=settings.wanted_partition_count(it.topic),
+            num_partitions=int(dict(it.wanted)[PARTITIONS]),
             replication_factor=settings.replication_factor,
-            config=it.topic.config(),
+            config=settings.wanted_config(it.topic),
         )
         for it in missing
     ]
@@ -205,8 +203,69 @@ def _created(client: _Client, settings: TopicSettings, it: TopicState, future: F
     except KafkaException as error:
         if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
             return _states(client, settings, [it.topic])[0]
-        return TopicState(it.topic, it.name, State.REFUSED, it.wanted, error=_words(error))
-    return TopicState(it.topic, it.name, State.CREATED, it.wanted)
+        return replace(it, state=State.REFUSED, error=_words(error))
+    return replace(it, state=State.CREATED)
+
+
+def _altered(client: AdminClient, settings: TopicSettings, it: TopicState, accepted: Collection[Acceptance]) -> TopicState:
+    """Make the changes that may be made, those of the configuration in one request, and say how the topic stands then."""
+    wanted = [change for change in it.changes if _may_be_made(it.name, change, accepted)]
+    config = [change for change in wanted if change.property != PARTITIONS]
+    grown = [change for change in wanted if change.property == PARTITIONS]
+    seconds = settings.timeout_ms / 1000
+    made: list[Change] = []
+    error = ""
+    for part, ask in ((config, _alter_config), (grown, _add_partitions)):
+        if part:
+            refused = _refusal(ask(client, it.name, part, seconds))
+            made += [] if refused else part
+            error = error or refused
+    remaining = tuple(change for change in it.changes if change not in made)
+    if not made and not error:
+        return it
+    state = State.REFUSED if error else State.DIFFERENT if remaining else State.ALTERED
+    return replace(it, state=state, changes=remaining, altered=tuple(made), error=error)
+
+
+def _wait_until_shown(client: AdminClient, settings: TopicSettings, states: Sequence[TopicState]) -> None:
+    """Return once the broker shows what it has said that it did, or time is up: whoever looks next should not see the old state."""
+    made = [it for it in states if it.state is State.CREATED or it.altered]
+    until = time.monotonic() + settings.timeout_ms / 1000
+    while made and time.monotonic() < until:
+        shown = _states(client, settings, [it.topic for it in made])
+        made = [it for it, found in zip(made, shown, strict=True) if not _is_shown(it, found)]
+        if made:
+            time.sleep(_POLL_S)
+
+
+def _is_shown(made: TopicState, found: TopicState) -> bool:
+    still = {change.property for change in found.changes}
+    return found.state is not State.MISSING and still.isdisjoint(change.property for change in made.altered)
+
+
+def _may_be_made(name: str, change: Change, accepted: Collection[Acceptance]) -> bool:
+    is_accepted = Acceptance(name, change.property) in accepted
+    return change.safety is Safety.SAFE or (change.safety is Safety.DESTRUCTIVE and is_accepted)
+
+
+def _alter_config(client: AdminClient, name: str, config: Sequence[Change], seconds: float) -> Future[Any]:
+    entries = [ConfigEntry(it.property, it.wanted, incremental_operation=AlterConfigOpType.SET) for it in config]
+    resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
+    return client.incremental_alter_configs([resource], request_timeout=seconds)[resource]
+
+
+def _add_partitions(client: AdminClient, name: str, grown: Sequence[Change], seconds: float) -> Future[Any]:
+    wanted = NewPartitions(name, int(grown[0].wanted))
+    return client.create_partitions([wanted], operation_timeout=seconds, request_timeout=seconds)[name]
+
+
+def _refusal(future: Future[Any]) -> str:
+    """Return the broker's words; empty where it did what was asked."""
+    try:
+        future.result()
+    except KafkaException as error:
+        return _words(error)
+    return ""
 
 
 def _answer(future: Future[_Answer], asked: str) -> _Answer:

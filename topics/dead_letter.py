@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from topics.refusal import RefusalReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,6 +20,7 @@ _PARTITION = _PREFIX + "partition"
 _OFFSET = _PREFIX + "offset"
 _NAMES = frozenset({_REASON, _DETAIL, _TOPIC, _PARTITION, _OFFSET})
 DETAIL_BYTES_MAX = 1024
+SCHEMA_ID = "urn:betrace:schema:dead-letter-headers"
 
 Headers: TypeAlias = "tuple[tuple[str, bytes | str | None], ...]"
 
@@ -77,3 +80,25 @@ def _text(value: bytes | str | None) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else value.decode("utf-8", "replace")
+
+
+def dead_letter_headers_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of a dead letter's headers, taken as an object of texts; the original's stand among them."""
+    number = {"type": "string", "pattern": "^[0-9]+$"}
+    reasons = "; ".join(f"{reason}: {reason.meaning}" for reason in RefusalReason)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": SCHEMA_ID,
+        "title": "BeTrace dead-letter headers",
+        "description": "Of several headers with one name the last counts: a record may have died before.",
+        "type": "object",
+        "properties": {
+            _REASON: {"type": "string", "pattern": "^[a-z_]+$", "description": f"Why: a word, more of which may come. {reasons}"},
+            _TOPIC: {"type": "string", "minLength": 1, "description": "The topic the record was read from."},
+            _PARTITION: {**number, "description": "Its partition."},
+            _OFFSET: {**number, "description": "Its offset."},
+            _DETAIL: {"type": "string", "maxLength": DETAIL_BYTES_MAX, "description": "For a person."},
+        },
+        "required": [_REASON, _TOPIC, _PARTITION, _OFFSET],
+        "additionalProperties": {"type": ["string", "null"]},
+    }

@@ -159,6 +159,6 @@ def valid(entries: Iterable[tuple[int, bytes]]) -> Iterator[Placed]:
 
 
 def journal_schema() -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of an entry."""
-    schema = _ENTRY.json_schema(mode="serialization")
+    """Return the JSON Schema (2020-12) of an entry, as it is read: members that say nothing are left out when it is written."""
+    schema = _ENTRY.json_schema(mode="validation")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID, "title": "BeTrace journal entry", **schema}

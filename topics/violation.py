@@ -1,8 +1,7 @@
 """The violation record: what a worker says of a trace that broke a rule (topic `betrace.violations`).
 
-The models are the schema: docs/reference/violation.schema.json is generated from them
-(`python -m topics.violation` prints it). Readers ignore fields they do not know, so
-that fields can be added; a field is never removed and never changes its meaning.
+The models are the schema: docs/reference/violation.schema.json is generated from them. Readers ignore fields they do not know, so that
+fields can be added; a field is never removed and never changes its meaning.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import hashlib
 import json
 import math
 import re
-import sys
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -269,7 +267,3 @@ def violation_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of the record."""
     schema = Violation.model_json_schema(mode="serialization")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID, **schema}
-
-
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(violation_schema(), indent=2, ensure_ascii=False) + "\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +9,9 @@ import click
 import pytest
 
 from api.settings import ApiSettings
-from cli.embedded_broker import embedded_broker
 from cli.settings_options import load_settings
 from processor.settings import Settings
+from processor.shard_settings import ShardSettings
 from tests.cli.run import NEEDS_CHECK, run, written
 from topics.settings import TopicSettings
 
@@ -47,7 +46,13 @@ def test_a_bad_file_names_what_is_wrong(tmp_path: Path, content: str, word: str)
 
 
 @pytest.mark.parametrize(
-    "command", [("worker", "--http-port", "99999"), ("api", "--host", "192.0.2.1"), ("topics", "apply", "--partition-count", "0")]
+    "command",
+    [
+        ("worker", "--http-port", "99999"),
+        ("shard", "--http-port", "-1"),
+        ("api", "--host", "192.0.2.1"),
+        ("topics", "apply", "--partition-count", "0"),
+    ],
 )
 def test_a_bad_value_ends_with_status_2_and_its_name(command: tuple[str, ...]) -> None:
     result = run(*command)
@@ -79,7 +84,7 @@ def test_limits_that_contradict_each_other_are_refused() -> None:
 
 
 def test_a_settings_file_that_is_absent_ends_with_status_2(tmp_path: Path) -> None:
-    for command in (("worker",), ("api",), ("topics", "apply")):
+    for command in (("worker",), ("api",), ("shard",), ("topics", "apply")):
         assert run(*command, "--settings", tmp_path / "none.toml").exit_code == 2
 
 
@@ -88,6 +93,8 @@ def test_every_setting_is_a_flag_with_its_variable_in_the_help() -> None:
         (("worker",), "BETRACE_", Settings),
         (("api",), "BETRACE_API_", ApiSettings),
         (("topics", "apply"), "BETRACE_TOPICS_", TopicSettings),
+        (("topics", "check"), "BETRACE_TOPICS_", TopicSettings),
+        (("shard",), "BETRACE_SHARD_", ShardSettings),
     ):
         text = "".join(run(*command, "--help").output.split())
         assert [name for name in model.model_fields if f"({prefix}{name.upper()})" not in text] == []
@@ -98,19 +105,3 @@ def test_a_worker_refuses_rules_with_errors(tmp_path: Path, capfd: pytest.Captur
     assert run("worker", "--rules", bad).exit_code == 2
     assert run("worker", "--rules", tmp_path / "none").exit_code == 2
     del capfd
-
-
-def test_topics_are_made_once_and_then_as_wanted(tmp_path: Path) -> None:
-    with embedded_broker(tmp_path / "broker.log") as servers:
-        first = run("topics", "apply", "--bootstrap-servers", servers, "--partition-count", "2", "-o", "json")
-        assert first.exit_code == 0, first.output
-        assert {found["name"]: found["state"] for found in json.loads(first.stdout)}["otlp_spans"] == "created"
-        second = run("topics", "apply", "--bootstrap-servers", servers, "--partition-count", "2")
-        assert second.exit_code == 0
-        assert "created" not in second.output
-
-
-def test_no_broker_ends_with_status_2() -> None:
-    result = run("topics", "apply", "--bootstrap-servers", "127.0.0.1:1", "--timeout-ms", "300")
-    assert result.exit_code == 2
-    assert "no broker answers at 127.0.0.1:1" in result.stderr

@@ -86,6 +86,18 @@ class Stage:
         return f"otlp_spans-{self.name}"
 
     @property
+    def sharded_spans_topic(self) -> str:
+        return f"betrace.spans-{self.name}"
+
+    @property
+    def rules_topic(self) -> str:
+        return f"betrace.rules-{self.name}"
+
+    @property
+    def rule_stats_topic(self) -> str:
+        return f"betrace.rule-stats-{self.name}"
+
+    @property
     def violations_topic(self) -> str:
         return f"betrace.violations-{self.name}"
 
@@ -175,7 +187,10 @@ def make_topics(stage: Stage) -> None:
         partition_count=PARTITIONS,
         replication_factor=1,
         spans_topic=stage.spans_topic,
+        sharded_spans_topic=stage.sharded_spans_topic,
+        rules_topic=stage.rules_topic,
         violations_topic=stage.violations_topic,
+        rule_stats_topic=stage.rule_stats_topic,
         dead_letters_topic=stage.dead_letters_topic,
     )
     states = apply(settings)
