@@ -1,16 +1,23 @@
-"""The one place that orders a checkpoint: first what was said is durable, then the offsets that would let it be forgotten go out."""
+"""The one place that orders a checkpoint: journal, then what was said, then the store, then the offsets that let input be forgotten."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from processor import metrics as m
+from processor.store import Label, StoreUnavailableError, Written
+from topics.dead_letter import DeadLetter
+from topics.journal import Fence, encode, read_entry
 
-    from processor.partition_reader import PartitionReader
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from processor.journal import Ack, Journal
+    from processor.metrics import Metrics
+    from processor.owned import Owned
+    from processor.partition_owner import Said
     from processor.record import PartitionKey
-    from processor.resume import Commit
-    from topics.dead_letter import DeadLetter
+    from processor.store import Delta, Store
     from topics.violation import Violation
 
 
@@ -27,8 +34,91 @@ class Publisher(Protocol):
         """Return when everything sent is durable; raise where it cannot be, in bounded time."""
 
 
-def checkpoint(readers: Iterable[PartitionReader], publisher: Publisher) -> dict[PartitionKey, Commit]:
-    """Make what was said durable; return what may be committed now."""
-    commits = {reader.key: reader.commit() for reader in readers}
+def write_down(owned: Sequence[Owned], journal: Journal, publisher: Publisher, metrics: Metrics) -> tuple[list[Owned], list[Ack]]:
+    """Append what was decided to the journal, then say what was said; return the partitions that somebody else owns, and the answers.
+
+    What the last record of an earlier owner may have left unsaid is said first: nobody would say it behind the next record. What is raised
+    here leaves open what became of the records; the worker must end.
+    """
+    again = [said for one in owned for said in one.owner.again]
+    if again:
+        for said in again:
+            _publish(said, publisher)
+        publisher.flush()
+        metrics.add(m.RECORDS_REPEATED, len(again))
+        for one in owned:
+            one.owner.again.clear()
+    news = [one for one in owned if one.owner.has_news]
+    values = [encode(one.owner.checkpoint_record()) for one in news]
+    acks = journal.append([(one.owner.key, value) for one, value in zip(news, values, strict=True)]) if news else []
+    fenced: list[Owned] = []
+    for one, value, ack in zip(news, values, acks, strict=True):
+        if _is_fenced(one, ack.offset, journal):
+            fenced.append(one)
+            continue
+        for said in one.owner.written_down(ack.offset, value):
+            _publish(said, publisher)
     publisher.flush()
-    return {key: commit for key, commit in commits.items() if commit is not None}
+    return fenced, acks
+
+
+def _publish(said: Said, publisher: Publisher) -> None:
+    if isinstance(said, DeadLetter):
+        publisher.dead_letter(said)
+    else:
+        publisher.violation(said)
+
+
+def _is_fenced(one: Owned, offset: int, journal: Journal) -> bool:
+    """Say whether another worker took the partition before our record came to stand at this offset."""
+    assert one.owner.tail is not None
+    expected = one.owner.tail.next_offset
+    if offset == expected:
+        return False
+    return any(_is_fence(value) for _, value in journal.read(one.owner.key, expected, offset))
+
+
+def _is_fence(value: bytes) -> bool:
+    try:
+        return isinstance(read_entry(value), Fence)
+    except ValueError:
+        return False
+
+
+def store_states(owned: Sequence[Owned], store: Store, metrics: Metrics) -> str | None:
+    """Let the store know how these partitions stand behind their last records; return why it could not.
+
+    A partition whose base is gone, or another one, is written whole at once. The worker goes on without a store.
+    """
+    deltas = {one.owner.key: _delta(one, whole=False) for one in owned}
+    by_key = {one.owner.key: one for one in owned}
+    try:
+        stale = _write(by_key, deltas, store, metrics)
+        if stale:
+            _write(by_key, {key: _delta(by_key[key], whole=True) for key in stale}, store, metrics)
+    except StoreUnavailableError as error:
+        metrics.add(m.STORE_WRITES, len(deltas), "unavailable")
+        return str(error) or "the store does not answer"
+    return None
+
+
+def _write(
+    by_key: Mapping[PartitionKey, Owned], deltas: Mapping[PartitionKey, Delta], store: Store, metrics: Metrics
+) -> list[PartitionKey]:
+    stale: list[PartitionKey] = []
+    for key, written in store.write(deltas).items():
+        metrics.add(m.STORE_WRITES, 1, str(written))
+        stored = by_key[key].stored
+        if written is Written.DONE and stored is not None:
+            stored.written(deltas[key])
+        elif written is Written.STALE:
+            stale.append(key)
+    return stale
+
+
+def _delta(one: Owned, *, whole: bool) -> Delta:
+    assert one.owner.tail is not None
+    previous = one.owner.tail.previous
+    assert previous is not None
+    assert one.stored is not None
+    return one.stored.delta(Label(previous.offset, previous.hash), one.owner.standing, whole=whole)

@@ -33,7 +33,7 @@ class ClosingPolicy:
 
     @property
     def cut_age_ns(self) -> int | None:
-        """The age at which a trace is forgotten although records still come."""
+        """The age at which a trace is forgotten although records still come: by a mark that names it (topics/journal.py)."""
         if self.max_age_ns is None or self.closed_retention_ns is None:
             return None
         return self.max_age_ns + self.closed_retention_ns
@@ -51,24 +51,23 @@ def finite_policy(span_count_max: int) -> ClosingPolicy:
 
 def due(trace: OpenTrace, policy: ClosingPolicy) -> tuple[int, CloseReason] | None:
     """Return when an open trace must close and why: the earliest limit, in the order of `CloseReason` where several fall together."""
-    limits: list[tuple[int, CloseReason]] = []
-    if trace.root_seen and policy.root_grace_ns is not None:
-        limits.append((trace.last_new_span_ns + policy.root_grace_ns, CloseReason.ROOT_ENDED))
-    if policy.idle_timeout_ns is not None:
-        limits.append((trace.last_record_ns + policy.idle_timeout_ns, CloseReason.IDLE))
-    if policy.max_age_ns is not None:
-        limits.append((trace.first_record_ns + policy.max_age_ns, CloseReason.MAX_AGE))
-    if trace.over_limit_ns is not None:
-        limits.append((trace.over_limit_ns, CloseReason.SPAN_LIMIT))
-    return min(limits, key=lambda limit: limit[0], default=None)
+    found: tuple[int, CloseReason] | None = None
+    for since_ns, limit_ns, reason in (
+        (trace.last_new_span_ns if trace.root_seen else None, policy.root_grace_ns, CloseReason.ROOT_ENDED),
+        (trace.last_record_ns, policy.idle_timeout_ns, CloseReason.IDLE),
+        (trace.first_record_ns, policy.max_age_ns, CloseReason.MAX_AGE),
+        (trace.over_limit_ns, 0, CloseReason.SPAN_LIMIT),
+    ):
+        if since_ns is not None and limit_ns is not None and (found is None or since_ns + limit_ns < found[0]):
+            found = (since_ns + limit_ns, reason)
+    return found
 
 
 def forgotten(trace: OpenTrace, policy: ClosingPolicy) -> int | None:
-    """Return when a closed trace is no longer remembered; None: never."""
+    """Return when a closed trace is no longer remembered because nothing of it can come any more; None: never."""
     if policy.closed_retention_ns is None:
         return None
-    by_silence = trace.last_record_ns + policy.closed_retention_ns + policy.timestamp_skew_max_ns
-    return by_silence if policy.cut_age_ns is None else min(by_silence, trace.first_record_ns + policy.cut_age_ns)
+    return trace.last_record_ns + policy.closed_retention_ns + policy.timestamp_skew_max_ns
 
 
 def begins_anew(policy: TakePolicy, last_record_ns: int, arrived_ns: int) -> bool:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from compiler.verdict import Verdict
 from processor import metrics as m
 from processor.closing import finite_policy
-from processor.handler import Handler, Surroundings
+from processor.handler import Handler
 from processor.inputs import RefusedInput
 from processor.kept_records import KeepingEngine, KeptRecords
 from processor.metrics import Tally
 from processor.record import PartitionKey
+from processor.rule_source import FixedRules, Program
+from processor.surroundings import CoreSettings, Surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,6 +31,7 @@ _CHUNK_RECORDS = 1_000
 _CHUNK_BYTES = 8 * 2**20
 # All inputs are one log here: a trace is assembled over all of them.
 _INPUT = PartitionKey("input", 0)
+_PROGRAM_ID = "0" * 16
 
 
 @dataclass(slots=True)
@@ -90,8 +93,9 @@ class FiniteRun:
         if self.keeps_records:
             self._kept = KeptRecords(self.span_count_max)
             engine = KeepingEngine(engine, self._kept)
-        around = Surroundings(_Nowhere(), self.tally, listen=self._hear)
-        self._handler = Handler(engine, finite_policy(self.span_count_max), around, is_keyed=False)
+        rules = FixedRules(Program(_PROGRAM_ID, engine.rule_set, lambda: engine))
+        around = Surroundings(_Nowhere(), rules, self.tally, listen=self._hear)
+        self._handler = Handler(CoreSettings(finite_policy(self.span_count_max), is_keyed=False), around)
         self._handler.assigned({_INPUT: None})
 
     def take(self, inputs: Iterable[Record | RefusedInput]) -> None:

@@ -1,156 +1,236 @@
-"""The flow's core: what happens to partitions, records and time, without Kafka and without a clock of its own.
+"""The flow's core: what happens to partitions, records and time, without Kafka, without Redis and without a clock of its own.
 
-The worker, finite inputs and simulations drive this same object. Its methods are called by one thread, one at a time.
+The worker, finite inputs and simulations drive this same object (processor/group_handler.py). Its methods are called by one thread, one at
+a time. Where one raises, the worker must end: nothing more may be written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
 from processor import metrics as m
-from processor.checkpoint import Publisher, checkpoint
-from processor.judging import Judging, SaidVerdict, Say
-from processor.partition_reader import PartitionReader
-from processor.record import PartitionKey, Record
-from processor.resume import Commit, read_note
-from topics.violation import CloseReason
+from processor.checkpoint import store_states, write_down
+from processor.closing import SECOND_NS
+from processor.group_handler import Bounds, Checkpointed
+from processor.owned import Owned, Taking, Whereabouts
+from processor.partition_owner import PartitionOwner
+from processor.programs import Programs
+from topics.journal import MARKS_MAX, Fence, encode
 
 if TYPE_CHECKING:
-    from processor.closing import ClosingPolicy
-    from processor.metrics import Metrics
-    from processor.partition_time import Clock
-    from processor.trace_engine import TraceEngine
+    from collections.abc import Iterable, Mapping, Sequence
 
-# Says where the log ends: the offset of the next record to be appended, of each partition it is asked for and can answer.
-LogEnds = Callable[[Sequence[PartitionKey]], Mapping[PartitionKey, int]]
+    from processor.journal import Ack, Journal
+    from processor.record import PartitionKey, Record
+    from processor.surroundings import CoreSettings, Surroundings
 
-_NS_PER_S = 1_000_000_000
-
-
-def _no_ends(_keys: Sequence[PartitionKey]) -> dict[PartitionKey, int]:
-    return {}
-
-
-def _nobody(_said: SaidVerdict) -> None:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """All that the core is given from outside.
-
-    `clock` None: there is no wall clock, partition time follows the records alone. `listen` hears every verdict that a record goes out
-    with.
-    """
-
-    publisher: Publisher
-    metrics: Metrics
-    clock: Clock | None = None
-    log_ends: LogEnds = _no_ends
-    listen: Say = _nobody
+_STUCK_NS = 30 * SECOND_NS
+# So much of the traces goes at once, and again at the next checkpoint if that was not enough.
+_EVICTED_SHARE = 0.1
 
 
 class Handler:
-    """Judges the partitions it is given; the engine is its own.
+    """Judges the partitions it is given."""
 
-    `is_keyed`: records of a trace all come in one partition, keyed by trace id; others are counted and their traces are judged as
-    incomplete.
-    """
+    def __init__(self, settings: CoreSettings, around: Surroundings) -> None:
+        self.owned: dict[PartitionKey, Owned] = {}
+        self.clock_offset_ns = 0
+        self.store_trouble: str | None = None
+        self._clock_checked_ns = 0
+        # Partitions whose input was made anew.
+        self._truncated: set[PartitionKey] = set()
+        self._settings = settings
+        self._around = around
+        self._programs = Programs(around.rules)
 
-    def __init__(self, engine: TraceEngine, policy: ClosingPolicy, surroundings: Surroundings, *, is_keyed: bool = True) -> None:
-        self.readers: dict[PartitionKey, PartitionReader] = {}
-        self._policy = policy
-        self._around = surroundings
-        self._is_keyed = is_keyed
-        self._judging = Judging(engine, self._say, surroundings.metrics)
+    # ---- partitions come and go -----------------------------------------------------------------------------------------------------
 
-    def assigned(self, committed: Mapping[PartitionKey, Commit | None]) -> dict[PartitionKey, int]:
-        """Own these partitions; `committed` is what the last checkpoint of each had committed. Return where to start.
-
-        A partition without a commit is left out of the answer: it starts where its log does.
-        """
-        starts = {key: commit.offset for key, commit in committed.items() if commit is not None}
-        for key, commit in committed.items():
+    def assigned(self, committed: Mapping[PartitionKey, int | None]) -> dict[PartitionKey, int]:
+        """Own these partitions; `committed` is what was last committed of each. Return where to start reading."""
+        for key in committed:
             self._release(key)
-            reader = self.readers[key] = self._reader(key)
-            if commit is not None:
-                reader.start(commit.offset, read_note(commit.note))
-        self._around.metrics.set(m.PARTITIONS_OWNED, len(self.readers))
-        return starts
-
-    def chunk(self, key: PartitionKey, records: Sequence[Record], position: int) -> None:
-        """Work on records of one partition, in offset order; `position` is the offset after them."""
-        self.readers[key].read(records, position)
-
-    def checkpoint(self, keys: Iterable[PartitionKey]) -> dict[PartitionKey, Commit]:
-        """Let time move where the whole log has been read, make what was said durable, return what may be committed."""
-        readers = [self.readers[key] for key in keys if key in self.readers]
-        self._mark_wall_clock(readers)
-        commits = checkpoint(readers, self._around.publisher)
-        self._gauge(readers)
-        return commits
+        if self._around.journal is None:
+            for key in committed:
+                self._own_for_now(key)
+        else:
+            self._take(committed, self._around.journal)
+        self._around.metrics.set(m.PARTITIONS_OWNED, len(self.owned))
+        return {key: self.owned[key].owner.position for key in committed}
 
     def released(self, keys: Iterable[PartitionKey], *, lost: bool) -> None:
         """Drop the state of these partitions. `lost`: another worker may own them already; nothing is written in either case."""
         del lost
         for key in keys:
             self._release(key)
-        self._around.metrics.set(m.PARTITIONS_OWNED, len(self.readers))
+        self._around.metrics.set(m.PARTITIONS_OWNED, len(self.owned))
 
-    def drain(self, reason: CloseReason = CloseReason.DRAINED) -> None:
-        """Close every open trace of every partition: the input has ended."""
-        for reader in self.readers.values():
-            reader.drain(reason)
+    def _own_for_now(self, key: PartitionKey) -> None:
+        owner = self._owner(key)
+        self.owned[key] = Owned(owner, None)
+        owner.begin(0, is_loss=False)
+
+    def _take(self, committed: Mapping[PartitionKey, int | None], journal: Journal) -> None:
+        keys = sorted(committed)
+        fence = encode(Fence(worker=self._settings.worker))
+        acks = journal.append([(key, fence) for key in keys])
+        self._check_clock(acks)
+        bounds = self._around.bounds(keys)
+        taking = Taking(journal, self._around.store, self._around.metrics)
+        for key, ack in zip(keys, acks, strict=True):
+            where = Whereabouts(ack.offset, committed[key], bounds.get(key), is_truncated=key in self._truncated)
+            self.owned[key] = taking.take(self._owner(key), where)
+        self._truncated -= committed.keys()
+
+    def _owner(self, key: PartitionKey) -> PartitionOwner:
+        taken = {one.owner.traces.number for one in self.owned.values()}
+        number = next(number for number in count() if number not in taken)
+        return PartitionOwner(key, number, self._settings, self._around, self._programs)
 
     def _release(self, key: PartitionKey) -> None:
-        reader = self.readers.pop(key, None)
-        if reader is not None:
-            reader.release()
+        one = self.owned.pop(key, None)
+        if one is not None:
+            one.owner.release()
 
-    def _mark_wall_clock(self, readers: Sequence[PartitionReader]) -> None:
-        """Mark the wall clock on partitions whose position is the end of the log.
+    # ---- work -----------------------------------------------------------------------------------------------------------------------
+
+    def chunk(self, key: PartitionKey, records: Sequence[Record], position: int) -> None:
+        """Work on records of one partition, in offset order; `position` is the offset after them."""
+        owner = self.owned[key].owner
+        owner.read(records, position, self._timestamp_limit())
+        if len(owner.marks) >= MARKS_MAX:
+            self.checkpoint([key])
+
+    def drain(self) -> None:
+        """Close every open trace of every partition: the input has ended."""
+        for one in self.owned.values():
+            one.owner.mark(0, drain=True)
+
+    def evict(self, key: PartitionKey, offset: int) -> None:
+        """Let the partition's next mark close what began before an offset, and keep only times of it."""
+        self.owned[key].owner.evict(offset)
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether something waits to be said, so that the next checkpoint had better come soon."""
+        return any(one.owner.said or one.owner.again or len(one.owner.marks) * 2 > MARKS_MAX for one in self.owned.values())
+
+    def _relieve(self) -> None:
+        """Evict the oldest traces of every partition where all of them together take too much memory."""
+        if self._programs.memory_bytes <= self._settings.memory_max_bytes:
+            return
+        for one in self.owned.values():
+            offset = one.owner.traces.offset_behind_oldest(_EVICTED_SHARE)
+            if offset is not None and not one.owner.is_replaying:
+                one.owner.evict(offset)
+                one.owner.mark(0)
+
+    @property
+    def replaying(self) -> list[PartitionKey]:
+        """The partitions that are still read again; from any thread."""
+        return sorted(key for key, one in self.owned.copy().items() if one.owner.is_replaying)
+
+    # ---- checkpoints ----------------------------------------------------------------------------------------------------------------
+
+    def checkpoint(self, keys: Iterable[PartitionKey], *, handing_over: bool = False) -> Checkpointed:
+        """Let time move where the whole log has been read, then make durable what was decided and said, in the one order there is."""
+        owned = [self.owned[key] for key in keys if key in self.owned]
+        if not handing_over:
+            self._relieve()
+            self._mark_quiet(owned)
+        fenced: list[Owned] = []
+        if self._around.journal is None:
+            self._around.publisher.flush()
+        else:
+            fenced, acks = write_down(owned, self._around.journal, self._around.publisher, self._around.metrics)
+            self._check_clock(acks)
+            self._around.metrics.add(m.JOURNAL_RECORDS, len(acks))
+        self._around.metrics.add(m.PARTITIONS_FENCED, len(fenced))
+        retake = {one.owner.key for one in fenced} | self._truncated
+        for key in retake:
+            self._release(key)
+        mine = [one for one in owned if one.owner.key not in retake]
+        self._store(mine, handing_over=handing_over)
+        self._programs.keep_only_used(one.owner for one in self.owned.values())
+        self._gauge(mine)
+        commits = {one.owner.key: one.owner.low_watermark for one in mine if not one.owner.is_replaying}
+        return Checkpointed(commits, sorted(retake))
+
+    def _store(self, owned: Sequence[Owned], *, handing_over: bool) -> None:
+        store, now_ns = self._around.store, self._now_ns()
+        if store is None:
+            return
+        interval_ns = self._settings.store_interval_ns
+        due = [one for one in owned if one.is_behind and (handing_over or now_ns is None or now_ns - one.stored_at_ns >= interval_ns)]
+        if due:
+            self.store_trouble = store_states(due, store, self._around.metrics)
+            for one in due:
+                one.stored_at_ns = now_ns or 0
+
+    # ---- time -----------------------------------------------------------------------------------------------------------------------
+
+    def _now_ns(self) -> int | None:
+        return None if self._around.clock is None else self._around.clock()
+
+    @property
+    def is_clock_off(self) -> bool:
+        """Whether this machine's clock is further from the broker's than records may be stamped ahead: it decides nothing then."""
+        return abs(self.clock_offset_ns) > self._settings.policy.timestamp_skew_max_ns
+
+    def _check_clock(self, acks: Iterable[Ack]) -> None:
+        now_ns = self._now_ns()
+        told = [ack.appended_ns for ack in acks if ack.appended_ns is not None]
+        if now_ns is not None and told:
+            self.clock_offset_ns = now_ns - max(told)
+            self._clock_checked_ns = now_ns
+            self._around.metrics.set(m.CLOCK_OFFSET, self.clock_offset_ns / SECOND_NS)
+
+    def _timestamp_limit(self) -> int | None:
+        now_ns = self._now_ns()
+        return None if now_ns is None or self.is_clock_off else now_ns + self._settings.policy.timestamp_skew_max_ns
+
+    def _mark_quiet(self, owned: Sequence[Owned]) -> None:
+        """Mark the wall clock where the whole log has been read and something falls due, or other rules came into force.
 
         The clock is read before the ends are asked for: all that was appended until then has been read. A partition that was busy since
         the last checkpoint needs no clock, its records tell the time; besides, the ends a broker tells may lag behind what it delivers.
         """
-        quiet = [reader for reader in readers if reader.is_quiet and reader.position is not None]
-        for reader in readers:
-            reader.is_quiet = True
-        if self._around.clock is None or not quiet:
+        wall_ns = self._now_ns()
+        quiet = [one for one in owned if one.owner.is_quiet]
+        for one in owned:
+            one.owner.is_quiet = True
+            if one.owner.has_new_rules:
+                one.owner.mark(0)
+        if wall_ns is None or not quiet:
             return
-        wall_ns = self._around.clock()
-        ends = self._around.log_ends([reader.key for reader in quiet])
-        for reader in quiet:
-            end = ends.get(reader.key)
-            if end is not None and reader.position is not None:
-                self._around.metrics.set(m.LAG_RECORDS, max(0, end - reader.position), reader.key.topic, str(reader.key.partition))
-                reader.mark(wall_ns if reader.position >= end else 0)
+        bounds = self._around.bounds([one.owner.key for one in quiet])
+        for one in quiet:
+            owner = one.owner
+            there = bounds.get(owner.key)
+            if there is None:
+                continue
+            self._around.metrics.set(m.LAG_RECORDS, max(0, there.end - owner.position), owner.key.topic, str(owner.key.partition))
+            self._watch_end(one, there, wall_ns)
+            if owner.is_replaying:
+                continue
+            if owner.position >= there.end and not self.is_clock_off and owner.is_due(wall_ns, self._settings.idle_interval_ns):
+                owner.mark(wall_ns)
+            elif self.is_clock_off and abs(wall_ns - self._clock_checked_ns) >= self._settings.idle_interval_ns:
+                # A record that decides nothing: its answer tells whether the clock was set right.
+                owner.mark(0)
 
-    def _gauge(self, readers: Iterable[PartitionReader]) -> None:
-        for reader in readers:
-            labels = (reader.key.topic, str(reader.key.partition))
-            self._around.metrics.set(m.POSITION, reader.position or 0, *labels)
-            self._around.metrics.set(m.PARTITION_TIME, reader.time.now_ns / _NS_PER_S, *labels)
-        self._around.metrics.set(m.TRACES_REMEMBERED, sum(len(reader.traces.traces) for reader in self.readers.values()))
+    def _watch_end(self, one: Owned, bounds: Bounds, wall_ns: int) -> None:
+        """Note a partition whose log has ended for some time before the place where it was read to, or has to be: it was made anew."""
+        owner = one.owner
+        is_short = bounds.end <= owner.position if owner.is_replaying else bounds.end < owner.position
+        if not is_short or owner.position != one.moved_to:
+            one.moved_to, one.moved_at_ns = owner.position, wall_ns
+        elif wall_ns - one.moved_at_ns > _STUCK_NS:
+            self._truncated.add(owner.key)
 
-    def _reader(self, key: PartitionKey) -> PartitionReader:
-        around = self._around
-        taken = {reader.number for reader in self.readers.values()}
-        return PartitionReader(
-            key,
-            next(number for number in count() if number not in taken),
-            self._policy,
-            self._judging,
-            around.metrics,
-            around.publisher.dead_letter,
-            clock=around.clock,
-            is_keyed=self._is_keyed,
-        )
-
-    def _say(self, said: SaidVerdict) -> None:
-        if said.record is not None:
-            self._around.publisher.violation(said.record)
-        self._around.listen(said)
+    def _gauge(self, owned: Iterable[Owned]) -> None:
+        for one in owned:
+            labels = (one.owner.key.topic, str(one.owner.key.partition))
+            self._around.metrics.set(m.POSITION, one.owner.position, *labels)
+            self._around.metrics.set(m.PARTITION_TIME, one.owner.time.now_ns / SECOND_NS, *labels)
+        self._around.metrics.set(m.TRACES_REMEMBERED, sum(len(one.owner.traces.traces) for one in self.owned.values()))

@@ -7,15 +7,19 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from processor.metrics import RECORDS_UNKEYED
+from processor import metrics as m
+from processor.closing import SECOND_NS
 from processor.metrics_page import CONTENT_TYPE, PrometheusMetrics
+from processor.readiness import Facts, NotReady, not_ready, notices
 from processor.settings import GroupProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from compiler import RuleSet
+    from processor.handler import Handler
     from processor.kafka_group import PartitionGroup
+    from processor.record import PartitionKey
     from processor.settings import Settings
 
 _OK, _UNAVAILABLE = 200, 503
@@ -32,12 +36,13 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Looks at the parts of a worker, or of a sharder, which has no rules; changes nothing."""
+    """Looks at the parts of a worker, or of a sharder, which has neither rules nor a core that judges; changes nothing."""
 
     settings: Settings
     rule_set: RuleSet | None
     group: PartitionGroup
     metrics: PrometheusMetrics
+    core: Handler | None = None
 
     def pages(self) -> Mapping[str, Callable[[], Page]]:
         """Return the pages by path."""
@@ -51,12 +56,13 @@ class Health:
 
     def ready(self) -> Page:
         """200 once the group has given this worker its share, be it none; 503 with the reasons until then."""
-        reasons = self.reasons()
+        facts = self.facts()
+        reasons, notes = not_ready(facts), notices(facts)
         body: dict[str, object] = {
             "ready": not reasons,
-            "reasons": reasons,
-            "notices": self.notices(),
-            "partitions": [f"{key.topic}[{key.partition}]" for key in sorted(self.group.owned.copy())],
+            "reasons": [{"reason": reason, "text": text} for reason, text in reasons.items()],
+            "notices": [{"notice": notice, "text": text} for notice, text in notes.items()],
+            "partitions": [_named(key) for key in sorted(self.group.owned.copy())],
         }
         if self.rule_set is not None:
             body["rules"] = {"fingerprint": self.rule_set.fingerprint, "enabled": len(self.rule_set.enabled)}
@@ -64,28 +70,43 @@ class Health:
 
     def exposed(self) -> Page:
         """All metrics in Prometheus' text format."""
+        reasons = not_ready(self.facts())
+        for reason in NotReady:
+            self.metrics.set(m.NOT_READY, reason in reasons, reason)
         return Page(_OK, CONTENT_TYPE, self.metrics.page())
 
-    def reasons(self) -> list[str]:
-        """Return why the worker is not ready."""
-        if self.group.has_joined:
-            return []
-        waited_s = time.monotonic() - self.group.started
-        if waited_s < self.settings.assignment_timeout_s:
-            return ["waiting for the group to assign partitions"]
-        given = self.settings
-        reason = f"no assignment for {waited_s:.0f} s: is {given.bootstrap_servers} reachable, does topic {given.spans_topic} exist?"
-        if given.group_protocol is GroupProtocol.CONSUMER:
-            reason += " group_protocol=consumer needs Kafka 4; other brokers stay silent: use classic there"
-        return [self.group.refusal.explain(reason)]
+    def facts(self) -> Facts:
+        """Return how the parts stand now."""
+        is_clock_off = self.core is not None and self.core.is_clock_off
+        return Facts(
+            waited_s=None if self.group.has_joined else time.monotonic() - self.group.started,
+            assignment_timeout_s=self.settings.assignment_timeout_s,
+            assignment_hint=self._assignment_hint(),
+            spans_topic=self.settings.spans_topic,
+            replaying=[] if self.core is None else [_named(key) for key in self.core.replaying],
+            stuck=self._stuck(),
+            unkeyed_count=self.metrics.total(m.RECORDS_UNKEYED),
+            store_trouble=None if self.core is None else self.core.store_trouble,
+            clock_offset_s=self.core.clock_offset_ns / SECOND_NS if self.core is not None and is_clock_off else None,
+            losses=self.metrics.by_label(m.PARTITIONS_STATE_LOST),
+            evicted_count=self.metrics.total(m.TRACES_EVICTED),
+        )
 
-    def notices(self) -> list[str]:
-        """Return what does not stop the worker but spoils its verdicts."""
-        unkeyed = self.metrics.total(RECORDS_UNKEYED)
-        if not unkeyed:
-            return []
-        notice = f"{unkeyed} records of {self.settings.spans_topic} are not keyed by trace id: their traces are judged as incomplete. "
-        return [notice + "Set partition_traces_by_id in the Collector's Kafka exporter"]
+    def _assignment_hint(self) -> str:
+        given = self.settings
+        hint = f"is {given.bootstrap_servers} reachable, does topic {given.spans_topic} exist?"
+        if given.group_protocol is GroupProtocol.CONSUMER:
+            hint += " group_protocol=consumer needs Kafka 4; other brokers stay silent: use classic there"
+        return self.group.refusal.explain(hint)
+
+    def _stuck(self) -> dict[str, float]:
+        now = time.monotonic()
+        still = {_named(key): now - it.moved for key, it in self.group.reading().items() if not it.is_caught_up}
+        return {name: seconds for name, seconds in still.items() if seconds >= self.settings.progress_timeout_s}
+
+
+def _named(key: PartitionKey) -> str:
+    return f"{key.topic}[{key.partition}]"
 
 
 def _json(status: int, body: Mapping[str, object]) -> Page:

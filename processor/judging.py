@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from compiler.verdict import Judgement, Verdict
 from processor import metrics as m
 from processor.closing import completeness
-from processor.metrics import Silent
+from processor.keyring import NO_KEYS
 from processor.open_trace import Said
 from processor.records import RecordMaker, body_digest
 from processor.trace_engine import CODES, VERDICTS, Asked
@@ -18,12 +18,14 @@ from topics.violation import Change
 
 if TYPE_CHECKING:
     from compiler.rule_set import Rule
+    from processor.keyring import Keyring
     from processor.metrics import Metrics
     from processor.open_trace import OpenTrace
     from processor.trace_engine import TraceEngine, TraceFacts
     from topics.violation import Violation
 
 _VIOLATED = CODES[Verdict.VIOLATED]
+_INCONCLUSIVE = bytes([CODES[Verdict.INCONCLUSIVE]])
 _WITH_EVIDENCE = frozenset({_VIOLATED, CODES[Verdict.EXCUSED]})
 # An engine may hold on to what it found of the traces it was asked about together.
 _ASKED_COUNT_MAX = 256
@@ -42,9 +44,11 @@ class SaidVerdict:
 
 
 Say = Callable[[SaidVerdict], None]
+# Takes note that the number of traces with a verdict of a rule has changed: the rule, the verdict, by how many.
+Count = Callable[["Rule", Verdict, int], None]
 
 
-def _nobody(_said: SaidVerdict) -> None:
+def _nowhere(_rule: Rule, _verdict: Verdict, _amount: int) -> None:
     pass
 
 
@@ -57,13 +61,27 @@ class _Judged(NamedTuple):
 
 
 class Judging:
-    """Judges traces by one rule set and says what is new.
+    """Judges the traces of one partition by one program and says what is new.
 
     `says_all`: every verdict is said, with its evidence, be there a record or not; else only those that a record goes out with.
     """
 
-    def __init__(self, engine: TraceEngine, say: Say, metrics: Metrics, *, exceptions_expire: bool = True, says_all: bool = False) -> None:
+    def __init__(
+        self,
+        engine: TraceEngine,
+        say: Say,
+        metrics: Metrics,
+        *,
+        program_id: str = "",
+        count: Count = _nowhere,
+        keyring: Keyring = NO_KEYS,
+        exceptions_expire: bool = True,
+        says_all: bool = False,
+    ) -> None:
         self.engine = engine
+        self.program_id = program_id
+        self._count = count
+        self._keyring = keyring
         self._rules = engine.rule_set.enabled
         self._say = say
         self._metrics = metrics
@@ -71,22 +89,9 @@ class Judging:
         self._says_all = says_all
         self._some_expire = any(exception.expires_ns is not None for rule in self._rules for exception in rule.exceptions)
 
-    def muted(self) -> Judging:
-        """Return the same judge with nobody to hear it: what it says is remembered of the traces and goes nowhere."""
-        return Judging(self.engine, _nobody, Silent(), exceptions_expire=self._exceptions_expire)
-
-    def repeat(self, traces: Sequence[OpenTrace], now_ns: int) -> None:
-        """Say once more what was last said of some traces, as the revisions that they were."""
-        for judged in self._judged([trace for trace in traces if trace.said]):
-            facts = self.engine.facts(judged.trace.handle)
-            for index, last in sorted(judged.trace.said.items()):
-                change = Change.WITHDRAWN if not last.stands else Change.RAISED if last.revision == 1 else Change.UPDATED
-                maker = self._maker(judged, index, facts, now_ns)
-                self._tell(maker, maker.make(last.revision, change))
-
     def early(self, traces: Sequence[OpenTrace], now_ns: int) -> None:
         """Say the violations that are decided although their traces are open."""
-        for judged in self._judged(traces):
+        for judged in self._judged([trace for trace in traces if not trace.state_lost]):
             said = judged.trace.said
             self._say_new(judged, [index for index, code in enumerate(judged.codes) if code == _VIOLATED and index not in said], now_ns)
 
@@ -100,6 +105,7 @@ class Judging:
         for codes, count in counts.items():
             for rule, code in zip(self._rules, codes, strict=True):
                 self._metrics.add(m.VERDICTS, count, rule.id, VERDICTS[code])
+                self._count(rule, VERDICTS[code], count)
 
     def revise(self, traces: Sequence[OpenTrace], now_ns: int) -> None:
         """Judge closed traces again and say what late spans have changed."""
@@ -114,7 +120,13 @@ class Judging:
         for first in range(0, len(traces), _ASKED_COUNT_MAX):
             some = traces[first : first + _ASKED_COUNT_MAX]
             asked = [Asked(trace.handle, completeness(trace), self._opened_ns(trace)) for trace in some]
-            yield from map(_Judged, some, asked, self.engine.judge(asked))
+            codes = self.engine.judge(asked)
+            yield from (_Judged(trace, one, self._undecided(trace, of)) for trace, one, of in zip(some, asked, codes, strict=True))
+
+    @staticmethod
+    def _undecided(trace: OpenTrace, codes: bytes) -> bytes:
+        """Return the codes, all inconclusive where spans may be missing that nobody can read any more."""
+        return _INCONCLUSIVE * len(codes) if trace.state_lost else codes
 
     def _opened_ns(self, trace: OpenTrace) -> int | None:
         if not self._exceptions_expire:
@@ -136,6 +148,8 @@ class Judging:
         for rule, was, code in zip(self._rules, before, after, strict=True):
             if was != code:
                 self._metrics.add(m.VERDICTS_MOVED, 1, rule.id, VERDICTS[was], VERDICTS[code])
+                self._count(rule, VERDICTS[was], -1)
+                self._count(rule, VERDICTS[code], 1)
 
     def _say_new(self, judged: _Judged, indices: Sequence[int], now_ns: int) -> None:
         if not indices:
@@ -152,7 +166,7 @@ class Judging:
     def _maker(self, judged: _Judged, index: int, facts: TraceFacts, now_ns: int) -> RecordMaker:
         rule, code = self._rules[index], judged.codes[index]
         judgement = self.engine.explain(judged.asked, index) if code in _WITH_EVIDENCE else Judgement(rule.id, VERDICTS[code])
-        return RecordMaker(self.engine.rule_set.fingerprint, rule, judgement, facts, judged.trace, now_ns)
+        return RecordMaker(self.engine.rule_set.fingerprint, rule, judgement, facts, judged.trace, now_ns, self._keyring)
 
     def _tell(self, maker: RecordMaker, record: Violation | None) -> None:
         self._say(SaidVerdict(maker.rule, maker.judgement, maker.facts, maker.trace, maker.decided_ns, record))

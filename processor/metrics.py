@@ -81,14 +81,29 @@ TRACES_REVISED = _counter("traces_revised", "traces", "", "Closed traces judged 
 TRACES_CUT = _counter(
     "traces_cut", "traces", "", "Traces forgotten by age while records still came; the next record of that id begins a new trace."
 )
+TRACES_EVICTED = _counter(
+    "traces_evicted", "traces", "", "Traces of which, for want of memory, only times are remembered; open ones were closed."
+)
+TRACES_STATE_LOST = _counter(
+    "traces_state_lost", "traces", "", "Traces that may have begun in input or state that is gone: all verdicts inconclusive, nothing said."
+)
 VERDICTS = _counter("verdicts", "verdicts", "rule verdict", "Verdicts said when traces closed.")
 VERDICTS_MOVED = _counter("verdicts_moved", "verdicts", "rule before verdict", "Verdicts that late spans changed.")
 VIOLATIONS = _counter("violations", "records", "rule change", "Violation records written.")
-REPLAYS_CUT_SHORT = _counter(
-    "replays_cut_short",
+RECORDS_REPEATED = _counter(
+    "records_repeated", "records", "", "Violations and dead letters written once more after a recovery, equal in every byte."
+)
+JOURNAL_RECORDS = _counter("journal_records", "records", "", "Checkpoint records appended to the journal.")
+PARTITIONS_FENCED = _counter(
+    "partitions_fenced",
     "partitions",
     "",
-    "Partitions whose log ended before the position of the last commit: the topic was truncated or made anew.",
+    "Partitions given up because another worker had taken them: nothing of the last interval was said.",
+)
+STORE_WRITES = _counter("store_writes", "writes", "outcome", "Writes of a partition's trace states: done, stale, newer, unavailable.")
+STATES_RECOVERED = _counter("states_recovered", "partitions", "source", "Partitions taken: from the store, from the input, or fresh.")
+PARTITIONS_STATE_LOST = _counter(
+    "partitions_state_lost", "partitions", "reason", "Partitions whose state could not be brought back whole, and why."
 )
 COMMITS_REFUSED = _counter("commits_refused", "commits", "", "Offset commits the broker refused; the records are read again.")
 TRACES_REMEMBERED = _gauge(
@@ -103,6 +118,8 @@ LAG_RECORDS = _gauge(
     "topic partition",
     "Records of the partition not yet read, as of the last mark of a quiet partition or checkpoint.",
 )
+CLOCK_OFFSET = _gauge("clock_offset_seconds", "seconds", "", "This machine's clock less the broker's time of the last journal append.")
+NOT_READY = _gauge("not_ready", "reasons", "reason", "1 for each reason for which the worker is not ready, as of this look.")
 RULES_IN_FORCE = _gauge("rules_in_force", "rules", "fingerprint", "Rules that judge, of the rule set with this fingerprint.")
 
 
@@ -142,8 +159,26 @@ class Tally:
         return {key[1]: amount for key, amount in sorted(self.counts.items()) if key[0] == metric.name}
 
 
+class Mutable:
+    """Passes on what is counted, unless it is muted: for records that were counted before a restart."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.is_muted = False
+        self._metrics = metrics
+
+    def add(self, metric: Metric, amount: int = 1, *labels: str) -> None:
+        """Let a counter grow."""
+        if not self.is_muted:
+            self._metrics.add(metric, amount, *labels)
+
+    def set(self, metric: Metric, value: float, *labels: str) -> None:
+        """Set a gauge."""
+        if not self.is_muted:
+            self._metrics.set(metric, value, *labels)
+
+
 class Silent:
-    """Counts nothing: for records that were counted before a restart."""
+    """Counts nothing: for runs that nobody asks about."""
 
     def add(self, metric: Metric, amount: int = 1, *labels: str) -> None:
         """Count nothing."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, Counter, Gauge, generate_latest
 
-from processor.metrics import METRICS, Kind
+from processor.metrics import METRICS, Kind, Tally
 
 if TYPE_CHECKING:
     from processor.metrics import Metric
@@ -23,13 +23,13 @@ class PrometheusMetrics:
             it.name: Counter(it.name, it.sentence, it.labels, registry=self._registry) for it in METRICS if it.kind is Kind.COUNTER
         }
         self._gauges = {it.name: Gauge(it.name, it.sentence, it.labels, registry=self._registry) for it in METRICS if it.kind is Kind.GAUGE}
-        self._totals: dict[str, int] = {}
+        self._tally = Tally()
 
     def add(self, metric: Metric, amount: int = 1, *labels: str) -> None:
         """Let a counter grow."""
         counter = self._counters[metric.name]
         (counter.labels(*labels) if labels else counter).inc(amount)
-        self._totals[metric.name] = self._totals.get(metric.name, 0) + amount
+        self._tally.add(metric, amount, *labels)
 
     def set(self, metric: Metric, value: float, *labels: str) -> None:
         """Set a gauge."""
@@ -38,7 +38,11 @@ class PrometheusMetrics:
 
     def total(self, metric: Metric) -> int:
         """Return a counter's sum over its labels."""
-        return self._totals.get(metric.name, 0)
+        return self._tally.count(metric)
+
+    def by_label(self, metric: Metric) -> dict[str, int]:
+        """Return a counter with one label as a table, sorted by the label."""
+        return self._tally.by_label(metric)
 
     def page(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

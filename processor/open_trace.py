@@ -6,8 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from processor.judging import Judging
     from processor.trace_engine import Touch
     from topics.violation import CloseReason
+
+# The handle of a trace that no engine keeps.
+NO_HANDLE = -1
 
 
 class Origin(NamedTuple):
@@ -45,12 +49,14 @@ class Said:
 class OpenTrace:
     """One trace: its times and what was said of it. `close_reason` is None while it is open.
 
-    `handle` names it to the engine. `over_limit_ns` is when the first span beyond the limit arrived. `verdicts` are those of its last close
-    or revision, a byte per enabled rule (processor.trace_engine.VERDICTS), and `said` is what went out, by the index of the rule.
-    `queued_ns` belongs to the partition's queue of due times.
+    `judging` judges it, and `handle` names it to that one's engine; NO_HANDLE where only its times are remembered. `state_lost`: it may
+    have begun before what this worker could read, so nothing is decided of it. `over_limit_ns` is when the first span beyond the limit
+    arrived. `verdicts` are those of its last close or revision, a byte per enabled rule (processor.trace_engine.VERDICTS), and `said` is
+    what went out, by the index of the rule. `queued_ns` belongs to the partition's queue of due times.
     """
 
     trace_id: str
+    judging: Judging
     handle: int
     origin: Origin
     number: int
@@ -61,6 +67,7 @@ class OpenTrace:
     last_offset: int
     root_seen: bool = False
     scattered: bool = False
+    state_lost: bool = False
     over_limit_ns: int | None = None
     close_reason: CloseReason | None = None
     verdicts: bytes = b""
@@ -80,11 +87,12 @@ class OpenTrace:
                 self.last_offset = max(self.last_offset, arrival.offset)
 
 
-def open_trace(touch: Touch, arrival: Arrival, number: int) -> OpenTrace:
+def open_trace(touch: Touch, arrival: Arrival, judging: Judging, number: int) -> OpenTrace:
     """Return a trace that begins with this record; `number` orders the traces of a partition by their first record."""
     at_ns = arrival.arrived_ns
     return OpenTrace(
         touch.trace_id,
+        judging,
         touch.handle,
         Origin(arrival.topic, arrival.partition, arrival.offset),
         number,

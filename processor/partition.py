@@ -1,84 +1,138 @@
-"""The traces of one partition: touches come in, marks close, revise and forget."""
+"""The traces of one partition: touches come in; marks close, revise, cut and forget."""
 
 from __future__ import annotations
 
 import heapq
+import math
 from typing import TYPE_CHECKING
 
 from processor import metrics as m
-from processor.closing import due, forgotten
-from processor.open_trace import open_trace
+from processor.closing import ClosingPolicy, begins_anew, due, forgotten
+from processor.ledger import Ledger
+from processor.open_trace import NO_HANDLE, open_trace
+from processor.routing import Router, take
+from topics.journal import CUT_MAX, Mark
 from topics.violation import CloseReason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from processor.closing import ClosingPolicy
     from processor.judging import Judging
     from processor.metrics import Metrics
     from processor.open_trace import Arrival, OpenTrace
-    from processor.trace_engine import Taken, TakenRecord, Touch
+    from processor.routing import Brought
+    from processor.trace_engine import TakenRecord, Touch
 
 
 class Partition:
     """Open and remembered traces, in order of their first records.
 
     Deterministic: what is said depends on the spans, their arrivals and the marks alone. `number` tells the partition from others that its
-    engine serves. `judging` says verdicts; a muted one in a replay of what was said before.
+    engines serve. `judging` judges the traces that begin now. Traces that begin up to `lost_until_ns` may have begun earlier. `changed`, if
+    it is a set, is given the id of every trace of which anything changed.
     """
 
-    def __init__(self, number: int, policy: ClosingPolicy, judging: Judging, metrics: Metrics) -> None:
+    def __init__(self, number: int, policy: ClosingPolicy, judging: Judging, metrics: Metrics, ledger: Ledger | None = None) -> None:
         self.policy = policy
         self.judging = judging
         self.metrics = metrics
+        self.ledger = ledger or Ledger()
+        self.lost_until_ns = -1
+        self.changed: set[str] | None = None
         self.traces: dict[str, OpenTrace] = {}
-        self._number = number
-        self._take_policy = policy.take_policy
+        self.number = number
         self._touched: dict[int, OpenTrace] = {}
         self._queue: list[tuple[int, int, str]] = []
+        self._ages: list[tuple[int, int, str]] = []
+        # Handles of an engine that stand for nothing the flow remembers.
+        self._superfluous: list[tuple[Judging, int]] = []
+        # How many traces are judged by another program than the one in force.
+        self._foreign_count = 0
         self._opened_count = 0
+        self._spans_read = 0
 
     @property
     def first_offset(self) -> int | None:
         """The first record of the oldest remembered trace; None where nothing is remembered."""
         return next((trace.origin.offset for trace in self.traces.values()), None)
 
+    def offset_behind_oldest(self, share: float) -> int | None:
+        """Return the offset before which this share of the traces that engines keep began; None where they keep none."""
+        kept = [trace.origin.offset for trace in self.traces.values() if trace.handle != NO_HANDLE]
+        return kept[math.ceil(share * len(kept)) - 1] + 1 if kept else None
+
     @property
     def next_due_ns(self) -> int | None:
-        """A time at or before which no mark can close or forget anything; None where nothing will ever fall due."""
-        return self._queue[0][0] if self._queue else None
+        """A time at or before which no mark can close, cut or forget anything; None where nothing will ever fall due."""
+        while self._ages and not self._is_there(*self._ages[0][1:]):
+            heapq.heappop(self._ages)
+        return min((queue[0][0] for queue in (self._queue, self._ages) if queue), default=None)
 
-    def take(self, records: Sequence[TakenRecord]) -> Taken:
-        """Give records to the engine; each one's touches are to arrive next, in their order."""
-        return self.judging.engine.take(self._number, records, self._take_policy)
+    # ---- records --------------------------------------------------------------------------------------------------------------------
 
-    def arrive(self, arrival: Arrival, touches: Iterable[Touch]) -> None:
-        """Take in what one record brought; nothing is said before the next mark, but of a trace that this one's id displaces."""
+    def take(self, records: Sequence[TakenRecord], keys: Sequence[bytes | None] = ()) -> Brought:
+        """Give records to the engines of their traces; what each one brought is to arrive next, in their order.
+
+        `keys` are the records' keys, needed where traces of several programs are remembered.
+        """
+        if self._foreign_count:
+            return Router(self.number, self.traces, self.judging, self.policy.take_policy).take(records, keys)
+        return take(self.number, records, self.judging, self.policy.take_policy)
+
+    def arrive(self, arrival: Arrival, judging: Judging, touches: Iterable[Touch]) -> None:
+        """Take in what one record brought to traces of one program.
+
+        Nothing is said before the next mark, but of a trace that this one's id displaces.
+        """
         for touch in touches:
-            trace = self._trace(touch, arrival)
-            self._count(touch)
+            trace = self._trace(touch, arrival, judging)
+            self._spans_read += touch.span_count
+            if touch.new_count != touch.span_count:
+                self._count_not_new(touch)
             # A trace that turns out to be scattered is judged by another column, be the spans known or not.
             if touch.new_count or (arrival.scattered and not trace.scattered):
                 self._touched[trace.number] = trace
             trace.touched(touch, arrival)
-            self._enqueue(trace)
+            # A record lets a trace live longer, for which its place in the queue need not change, unless it brings a shorter limit.
+            if touch.root_seen or touch.over_limit_count:
+                self._enqueue(trace)
+            if self.changed is not None:
+                self.changed.add(touch.trace_id)
 
-    def _trace(self, touch: Touch, arrival: Arrival) -> OpenTrace:
-        if not touch.opened:
-            return self.traces[touch.trace_id]
-        displaced = self.traces.get(touch.trace_id)
-        if displaced is not None:
-            self._settle(displaced, arrival.arrived_ns)
-            self._forget(displaced, arrival.arrived_ns)
+    def settle(self) -> None:
+        """All that a `take` brought has arrived: count it, and let engines forget what came of traces that nobody judges any more."""
+        if self._spans_read:
+            self.metrics.add(m.SPANS_READ, self._spans_read)
+            self._spans_read = 0
+        for judging, handle in self._superfluous:
+            judging.engine.drop(handle)
+        self._superfluous.clear()
+
+    def _trace(self, touch: Touch, arrival: Arrival, judging: Judging) -> OpenTrace:
+        known = self.traces.get(touch.trace_id)
+        if known is None:
+            return self._open(touch, arrival, judging)
+        if known.handle == NO_HANDLE and not begins_anew(self.policy.take_policy, known.last_record_ns, arrival.arrived_ns):
+            if touch.opened:
+                self._superfluous.append((judging, touch.handle))
+            return known
+        if touch.opened:
+            self._displace(known, arrival.arrived_ns)
+            return self._open(touch, arrival, judging)
+        return known
+
+    def _open(self, touch: Touch, arrival: Arrival, judging: Judging) -> OpenTrace:
         self._opened_count += 1
-        trace = self.traces[touch.trace_id] = open_trace(touch, arrival, self._opened_count)
+        trace = open_trace(touch, arrival, judging, self._opened_count)
+        self.remember(trace)
+        if trace.first_record_ns <= self.lost_until_ns:
+            trace.state_lost = True
+            self.ledger.traces_state_lost += 1
+            self.metrics.add(m.TRACES_STATE_LOST)
         self.metrics.add(m.TRACES_OPENED)
         return trace
 
-    def _count(self, touch: Touch) -> None:
-        self.metrics.add(m.SPANS_READ, touch.span_count)
-        if touch.new_count == touch.span_count:
-            return
+    def _count_not_new(self, touch: Touch) -> None:
         for metric, count in (
             (m.SPANS_REDELIVERED, touch.redelivered_count),
             (m.SPANS_DIFFERING, touch.differing_count),
@@ -87,41 +141,123 @@ class Partition:
             if count:
                 self.metrics.add(metric, count)
 
-    def mark(self, now_ns: int) -> None:
-        """Say what is decided at this moment: late spans' revisions, then traces that fell due, then early verdicts."""
-        touched, self._touched = self._touched, {}
-        self._revise([trace for trace in touched.values() if trace.close_reason is not None], now_ns)
-        self._fall_due(now_ns)
-        if self.policy.early_verdicts:
-            self.judging.early([trace for trace in touched.values() if trace.close_reason is None], now_ns)
+    # ---- traces that come and go ----------------------------------------------------------------------------------------------------
 
-    def drain(self, reason: CloseReason, now_ns: int) -> None:
-        """Close every trace that is still open, in order of their first records: the input has ended, or a test says so."""
-        self.mark(now_ns)
-        still_open = [trace for trace in self.traces.values() if trace.close_reason is None]
-        for trace in still_open:
-            self._end(trace, reason)
-            self._enqueue(trace)
-        self.judging.close(still_open, now_ns)
+    def remember(self, trace: OpenTrace) -> None:
+        """Add a trace behind all others: one that begins, or one of a snapshot, in order of their first records."""
+        self._opened_count = max(self._opened_count, trace.number)
+        self.traces[trace.trace_id] = trace
+        self._foreign_count += trace.judging is not self.judging
+        age_ns = self.policy.cut_age_ns
+        if age_ns is not None:
+            heapq.heappush(self._ages, (trace.first_record_ns + age_ns, trace.number, trace.trace_id))
+        self._enqueue(trace)
+
+    def judge_by(self, judging: Judging) -> None:
+        """Let the traces that begin from now on be judged by this one."""
+        self.judging = judging
+        self._foreign_count = sum(trace.judging is not judging for trace in self.traces.values())
+
+    def limit_by(self, policy: ClosingPolicy) -> None:
+        """Put other limits in force, for the traces that are there too."""
+        self.policy = policy
+        self._queue.clear()
+        self._ages.clear()
+        for trace in self.traces.values():
+            trace.queued_ns = None
+            self.remember(trace)
+            self._note(trace)
+        self.judge_by(self.judging)
 
     def release(self) -> None:
         """Drop all traces; nothing more is said of them."""
         for trace in self.traces.values():
-            self.judging.engine.drop(trace.handle)
+            self._drop(trace)
         self.traces.clear()
         self._touched.clear()
         self._queue.clear()
+        self._ages.clear()
 
-    def recall(self, now_ns: int, slack_ns: int) -> None:
-        """Drop the traces that were forgotten by then; `slack_ns` is how late records may have been stamped."""
-        for trace in list(self.traces.values()):
-            at_ns = forgotten(trace, self.policy)
-            if at_ns is not None and at_ns + slack_ns < now_ns:
-                self._forget(trace, now_ns)
+    def _forget(self, trace: OpenTrace) -> None:
+        self._touched.pop(trace.number, None)
+        del self.traces[trace.trace_id]
+        self._foreign_count -= trace.judging is not self.judging
+        self._drop(trace)
+        self._note(trace)
 
-    def repeat(self, now_ns: int) -> None:
-        """Say once more what was last said of every trace that is remembered."""
-        self.judging.repeat(list(self.traces.values()), now_ns)
+    @staticmethod
+    def _drop(trace: OpenTrace) -> None:
+        if trace.handle != NO_HANDLE:
+            trace.judging.engine.drop(trace.handle)
+            trace.handle = NO_HANDLE
+
+    def _displace(self, trace: OpenTrace, now_ns: int) -> None:
+        """Say what the trace still has to say, then forget it."""
+        if trace.close_reason is None:
+            limit = due(trace, self.policy)
+            self._end(trace, CloseReason.MAX_AGE if limit is None else limit[1])
+            trace.judging.close([trace], now_ns)
+        elif trace.handle != NO_HANDLE and self._touched.pop(trace.number, None) is not None:
+            self._revise([trace], now_ns)
+        self._forget(trace)
+
+    # ---- marks ----------------------------------------------------------------------------------------------------------------------
+
+    def obey(self, mark: Mark) -> None:
+        """Say and do what is decided by a mark: late spans' revisions, closings, early verdicts, cuts, in this order."""
+        now_ns = mark.time_ns
+        touched, self._touched = self._touched, {}
+        self._revise([trace for trace in touched.values() if trace.close_reason is not None and trace.handle != NO_HANDLE], now_ns)
+        if mark.evict_before is not None:
+            self._evict(mark.evict_before, now_ns)
+        self._fall_due(now_ns)
+        if mark.drain:
+            self._close_all(CloseReason.DRAINED, now_ns)
+        if self.policy.early_verdicts:
+            for judging, some in _by_program(trace for trace in touched.values() if trace.close_reason is None):
+                judging.early(some, now_ns)
+        for trace_id in mark.cut:
+            if trace_id in self.traces:
+                self.metrics.add(m.TRACES_CUT)
+                self._forget(self.traces[trace_id])
+
+    def end(self, reason: CloseReason, now_ns: int) -> None:
+        """Close every trace that is still open, for any reason: a test says so."""
+        self.obey(Mark(position=0, time_ns=now_ns))
+        self._close_all(reason, now_ns)
+
+    def _close_all(self, reason: CloseReason, now_ns: int) -> None:
+        self._close([trace for trace in self.traces.values() if trace.close_reason is None], reason, now_ns)
+
+    def overdue(self, now_ns: int) -> list[str]:
+        """Return the traces to be cut at this time, oldest first, as many as a mark can name; each is named once."""
+        found: list[str] = []
+        while self._ages and self._ages[0][0] <= now_ns and len(found) < CUT_MAX:
+            _, number, trace_id = heapq.heappop(self._ages)
+            if self._is_there(number, trace_id) and not _is_past(forgotten(self.traces[trace_id], self.policy), now_ns):
+                found.append(trace_id)
+        return found
+
+    def _is_there(self, number: int, trace_id: str) -> bool:
+        trace = self.traces.get(trace_id)
+        return trace is not None and trace.number == number
+
+    def _close(self, traces: Sequence[OpenTrace], reason: CloseReason, now_ns: int) -> None:
+        for trace in traces:
+            self._end(trace, reason)
+            self._enqueue(trace)
+        self._say_closed(traces, now_ns)
+
+    def _evict(self, offset: int, now_ns: int) -> None:
+        """Close open traces that began before an offset; of these and of closed ones only times and what was said are remembered."""
+        older = [trace for trace in self.traces.values() if trace.origin.offset < offset and trace.handle != NO_HANDLE]
+        still_open = [trace for trace in older if trace.close_reason is None]
+        self.ledger.traces_evicted += len(older)
+        self.metrics.add(m.TRACES_EVICTED, len(older))
+        self._close(still_open, CloseReason.EVICTED, now_ns)
+        for trace in older:
+            self._drop(trace)
+            self._note(trace)
 
     def _fall_due(self, now_ns: int) -> None:
         """Close and forget what falls due; verdicts are asked for together, before the first trace is forgotten."""
@@ -129,8 +265,7 @@ class Partition:
         gone: list[OpenTrace] = []
         while self._queue and self._queue[0][0] <= now_ns:
             queued_ns, number, trace_id = heapq.heappop(self._queue)
-            trace = self.traces.get(trace_id)
-            if trace is None or trace.number != number or trace.queued_ns != queued_ns:
+            if not self._is_there(number, trace_id) or (trace := self.traces[trace_id]).queued_ns != queued_ns:
                 continue
             trace.queued_ns = None
             if trace.close_reason is None:
@@ -138,40 +273,29 @@ class Partition:
                 if limit is not None and limit[0] <= now_ns:
                     self._end(trace, limit[1])
                     closed.append(trace)
-            elif (at_ns := forgotten(trace, self.policy)) is not None and at_ns <= now_ns:
+            elif _is_past(forgotten(trace, self.policy), now_ns):
                 gone.append(trace)
                 continue
             self._enqueue(trace)
-        self.judging.close(closed, now_ns)
+        self._say_closed(closed, now_ns)
         for trace in gone:
-            self._forget(trace, now_ns)
+            self._forget(trace)
 
-    def _settle(self, trace: OpenTrace, now_ns: int) -> None:
-        """Say what the trace still has to say before it is displaced."""
-        if trace.close_reason is None:
-            limit = due(trace, self.policy)
-            self._end(trace, CloseReason.MAX_AGE if limit is None else limit[1])
-            self.judging.close([trace], now_ns)
-        elif self._touched.pop(trace.number, None) is not None:
-            self._revise([trace], now_ns)
+    def _say_closed(self, traces: Sequence[OpenTrace], now_ns: int) -> None:
+        for judging, some in _by_program(traces):
+            judging.close(some, now_ns)
 
     def _end(self, trace: OpenTrace, reason: CloseReason) -> None:
         trace.close_reason = reason
         self._touched.pop(trace.number, None)
         self.metrics.add(m.TRACES_CLOSED, 1, reason)
+        self._note(trace)
 
     def _revise(self, traces: Sequence[OpenTrace], now_ns: int) -> None:
         if traces:
             self.metrics.add(m.TRACES_REVISED, len(traces))
-            self.judging.revise(traces, now_ns)
-
-    def _forget(self, trace: OpenTrace, now_ns: int) -> None:
-        retention_ns = self.policy.closed_retention_ns
-        if retention_ns is not None and now_ns <= trace.last_record_ns + retention_ns:
-            self.metrics.add(m.TRACES_CUT)
-        self._touched.pop(trace.number, None)
-        del self.traces[trace.trace_id]
-        self.judging.engine.drop(trace.handle)
+        for judging, some in _by_program(traces):
+            judging.revise(some, now_ns)
 
     def _enqueue(self, trace: OpenTrace) -> None:
         if trace.close_reason is None:
@@ -182,3 +306,19 @@ class Partition:
         if at_ns is not None and (trace.queued_ns is None or at_ns < trace.queued_ns):
             trace.queued_ns = at_ns
             heapq.heappush(self._queue, (at_ns, trace.number, trace.trace_id))
+
+    def _note(self, trace: OpenTrace) -> None:
+        if self.changed is not None:
+            self.changed.add(trace.trace_id)
+
+
+def _is_past(at_ns: int | None, now_ns: int) -> bool:
+    return at_ns is not None and at_ns <= now_ns
+
+
+def _by_program(traces: Iterable[OpenTrace]) -> Iterator[tuple[Judging, list[OpenTrace]]]:
+    """Yield the traces by who judges them, in order of the first of each."""
+    found: dict[Judging, list[OpenTrace]] = {}
+    for trace in traces:
+        found.setdefault(trace.judging, []).append(trace)
+    yield from found.items()

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from processor.metrics import TIMESTAMPS_CLAMPED
+from processor import metrics as m
 
 if TYPE_CHECKING:
     from processor.metrics import Metrics
@@ -26,41 +26,37 @@ def wall_clock_ns() -> int:
     return time.time_ns()
 
 
+class Arrivals(NamedTuple):
+    """When records arrived, and whether one of them was stamped beyond the limit."""
+
+    at_ns: list[int]
+    is_clamped: bool
+
+
 class PartitionTime:
-    """The time of one partition.
+    """The time of one partition; `now_ns` is that of the last mark."""
 
-    `now_ns` is the time of the last mark. `lag_max_ns` is the furthest any record's own timestamp lay behind it: nothing on topics with
-    LogAppendTime.
-    """
-
-    def __init__(self, clock: Clock | None, timestamp_skew_max_ns: int, metrics: Metrics) -> None:
-        self.now_ns = 0
-        self.lag_max_ns = 0
-        self._clock = clock
-        self._skew_max_ns = timestamp_skew_max_ns
+    def __init__(self, metrics: Metrics, now_ns: int = 0) -> None:
+        self.now_ns = now_ns
         self._metrics = metrics
         self._greatest_ns = 0
 
-    def arrivals(self, timestamps_ns: Sequence[int | None]) -> list[int]:
-        """Return when the records of one chunk arrived, in partition time.
+    def arrivals(self, timestamps_ns: Sequence[int | None], limit_ns: int | None) -> Arrivals:
+        """Return when the records of one chunk arrived: at their timestamps, but not beyond the limit (counted).
 
-        That is a record's timestamp, but not before the last mark, where the partition's time already was, and not more than the
-        permitted skew ahead of the wall clock (counted). A record without a timestamp arrives at the last mark.
+        A record without a timestamp arrives at the last mark.
         """
-        limit_ns = _TIME_NS_MAX if self._clock is None else self._clock() + self._skew_max_ns
-        return [self._arrival(timestamp_ns, limit_ns) for timestamp_ns in timestamps_ns]
+        limit_ns = _TIME_NS_MAX if limit_ns is None else limit_ns
+        at_ns = [self.now_ns if stamp_ns is None or stamp_ns < 0 else stamp_ns for stamp_ns in timestamps_ns]
+        greatest_ns = max(at_ns, default=0)
+        clamped = 0
+        if greatest_ns > limit_ns:
+            clamped = sum(stamp_ns > limit_ns for stamp_ns in at_ns)
+            at_ns = [min(stamp_ns, limit_ns) for stamp_ns in at_ns]
+            self._metrics.add(m.TIMESTAMPS_CLAMPED, clamped)
+        self._greatest_ns = max(self._greatest_ns, min(greatest_ns, limit_ns))
+        return Arrivals(at_ns, clamped > 0)
 
-    def _arrival(self, timestamp_ns: int | None, limit_ns: int) -> int:
-        if timestamp_ns is None or timestamp_ns < 0:
-            return self.now_ns
-        if timestamp_ns > limit_ns:
-            self._metrics.add(TIMESTAMPS_CLAMPED)
-            timestamp_ns = limit_ns
-        self._greatest_ns = max(self._greatest_ns, timestamp_ns)
-        self.lag_max_ns = max(self.lag_max_ns, self.now_ns - timestamp_ns)
-        return max(timestamp_ns, self.now_ns)
-
-    def mark(self, wall_ns: int = 0) -> int:
-        """Move to the greatest timestamp read, or to the wall clock where the caller has read the whole log; return the time."""
-        self.now_ns = max(self.now_ns, self._greatest_ns, wall_ns)
-        return self.now_ns
+    def next_ns(self, wall_ns: int = 0) -> int:
+        """Return the time of the next mark: the greatest timestamp read, or the wall clock where the caller has read the whole log."""
+        return max(self.now_ns, self._greatest_ns, wall_ns)

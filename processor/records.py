@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from compiler.trace import has_times
 from compiler.verdict import Closing
 from processor.closing import completeness
+from processor.keyring import NO_KEYS
 from topics.rfc3339 import format_ns
 from topics.violation import (
     SERVICE_COUNT_MAX,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from compiler.rule_set import Rule, RuleText
     from compiler.trace import AttributeValue, Span
     from compiler.verdict import Comparison, Judgement
+    from processor.keyring import Keyring
     from processor.open_trace import OpenTrace
     from processor.trace_engine import TraceFacts
     from topics.span import AttributeValue as SpanAttributeValue
@@ -54,11 +56,12 @@ class RecordMaker:
     facts: TraceFacts
     trace: OpenTrace
     decided_ns: int
+    keyring: Keyring
 
     def make(self, revision: int, change: Change) -> Violation:
         """Return the record; equal inputs give equal bytes."""
         origin, rule = self.trace.origin, self.rule
-        return Violation(
+        record = Violation(
             id=violation_id(rule.id, rule.version, self.trace.trace_id, origin.partition, origin.offset),
             revision=revision,
             change=change,
@@ -68,13 +71,14 @@ class RecordMaker:
             clauses=cast("tuple[Literal['always', 'never'], ...]", self.judgement.clauses),
             rule=_rule(rule, self.fingerprint),
             trace=_trace(self.trace, self.facts),
-            offenders=tuple(_offender(span, rule.text, self.facts) for span in self.judgement.offenders),
+            offenders=tuple(_offender(span, rule.text, self.facts, self.keyring) for span in self.judgement.offenders),
             offender_count=self.judgement.offender_count,
             comparisons=tuple(_comparison(comparison) for comparison in self.judgement.comparisons),
             input=InputRange(
                 topic=origin.topic, partition=origin.partition, first_offset=origin.offset, last_offset=self.trace.last_offset
             ),
         )
+        return self.keyring.violation(record)
 
 
 def body_digest(record: Violation) -> bytes:
@@ -110,7 +114,7 @@ def _trace(trace: OpenTrace, facts: TraceFacts) -> JudgedTrace:
     )
 
 
-def _offender(span: Span, text: RuleText, facts: TraceFacts) -> Offender:
+def _offender(span: Span, text: RuleText, facts: TraceFacts, keyring: Keyring) -> Offender:
     timed = has_times(span)
     return Offender(
         span_id=span.span_id,
@@ -118,7 +122,7 @@ def _offender(span: Span, text: RuleText, facts: TraceFacts) -> Offender:
         name=span.name,
         start_offset_ns=span.start_ns - facts.first_start_ns if timed and facts.first_start_ns is not None else None,
         duration_ns=span.end_ns - span.start_ns if timed else None,
-        attributes=evidence(span, text),
+        attributes=evidence(span, text, keyring),
     )
 
 
@@ -132,20 +136,22 @@ def service_name(span: Span) -> str:
     return name if isinstance(name, str) else ""
 
 
-def evidence(span: Span, text: RuleText) -> dict[str, JsonValue]:
+def evidence(span: Span, text: RuleText, keyring: Keyring = NO_KEYS) -> dict[str, JsonValue]:
     """Return the attributes of an offender that its rule lets out: those declared as evidence, redacted as the rule says.
 
     A name is looked up as in a rule: on the span, then on its resource; `span.` and `resource.` name one of them. `redact: mask` shows
-    `***`, `drop` leaves the attribute out, and so does `hash`, which needs a key: without one, hashes of short values can be guessed.
+    `***`, `drop` leaves the attribute out, `hash` shows a keyed hash, and without a key leaves it out.
     """
     redact = {_key(name): how for name, how in text.redact}
     shown: dict[str, JsonValue] = {}
     for name in text.evidence:
         value, how = attribute(span, name), redact.get(_key(name))
-        if value is not None and how is None:
-            shown[name] = bounded(json_value(cast("SpanAttributeValue", value)))
-        elif value is not None and how == "mask":
-            shown[name] = MASK
+        if value is None or how == "drop":
+            continue
+        plain = bounded(json_value(cast("SpanAttributeValue", value)))
+        redacted: JsonValue = plain if how is None else MASK if how == "mask" else keyring.hashed(plain)
+        if redacted is not None:
+            shown[name] = redacted
     return shown
 
 

@@ -132,6 +132,12 @@ class RedisStore:
             self._remove_staged(write for write in writes if written[write.partition] is not Written.DONE)
             return written
 
+    def disown(self, key: PartitionKey) -> None:
+        """Take the label off a state: what is left is no state, and the next whole one removes it. Raises StoreUnavailableError."""
+        meta = self._keys(key).meta
+        with self._explained(self._timeout_s) as deadline:
+            self._answers([_Call(meta, (b"HDEL", meta, b"label"))], deadline)
+
     def close(self) -> None:
         """Close the connections."""
         self._servers.renew()

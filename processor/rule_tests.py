@@ -22,6 +22,7 @@ from processor.open_trace import Arrival
 from processor.partition import Partition
 from processor.reference_traces import ReferenceTraceEngine
 from processor.trace_engine import TakenRecord
+from topics.journal import Mark
 from topics.otlp import encode_protobuf
 from topics.violation import CloseReason
 
@@ -93,7 +94,7 @@ class _Play:
 
     def plain(self) -> str:
         self._arrive(INSTANT_NS, self.spans)
-        self.partition.drain(CloseReason(self.test.close), INSTANT_NS)
+        self.partition.end(CloseReason(self.test.close), INSTANT_NS)
         return self.word
 
     def timed(self) -> str | Mapping[int, str]:
@@ -105,23 +106,27 @@ class _Play:
         for moment in sorted(arrivals):
             self._fall_due_before(INSTANT_NS + moment)
             self._arrive(INSTANT_NS + moment, arrivals[moment])
-            self.partition.mark(INSTANT_NS + moment)
+            self._mark(INSTANT_NS + moment)
             words[moment] = self.word
         if moments:
             return {moment: words[moment] for moment in moments}
-        self.partition.drain(CloseReason(self.test.close), INSTANT_NS + max(arrivals))
+        self.partition.end(CloseReason(self.test.close), INSTANT_NS + max(arrivals))
         return self.word
 
     def _fall_due_before(self, moment_ns: int) -> None:
         while (due_ns := self.partition.next_due_ns) is not None and due_ns < moment_ns:
-            self.partition.mark(due_ns)
+            self._mark(due_ns)
 
     def _arrive(self, moment_ns: int, spans: Iterable[Span]) -> None:
         for span in spans:
-            taken = self.partition.take([TakenRecord(encode_protobuf([span]), "protobuf", moment_ns)])
-            assert not taken.refused, f"{span} is no span that could come"
-            self.partition.arrive(Arrival("test", 0, self._offset, moment_ns), taken.touches)
+            brought = self.partition.take([TakenRecord(encode_protobuf([span]), "protobuf", moment_ns)])
+            assert not brought.refused, f"{span} is no span that could come"
+            for judging, touches in brought.touches.get(0, ()):
+                self.partition.arrive(Arrival("test", 0, self._offset, moment_ns), judging, touches)
             self._offset += 1
+
+    def _mark(self, at_ns: int) -> None:
+        self.partition.obey(Mark(position=self._offset, time_ns=at_ns, cut=tuple(self.partition.overdue(at_ns))))
 
     def _hear(self, said: SaidVerdict) -> None:
         self.judgement = said.judgement

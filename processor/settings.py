@@ -6,14 +6,18 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from processor.closing import SECOND_NS, ClosingPolicy
 from processor.engines import DEFAULT_ENGINE, EngineName
+from processor.keyring import Keyring
+from processor.redis_address import parse_address
+from processor.surroundings import CoreSettings
 from topics import names
 from topics.connection import ConnectionSettings
 from topics.settings import TopicName
+from topics.signatures import KEY_BYTES_MIN
 
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
@@ -61,6 +65,9 @@ class Settings(ConnectionSettings):
     spans_topic: Annotated[TopicName, Field(description="The topic the Collectors write.")] = names.SPANS.name
     violations_topic: Annotated[TopicName, Field(description="The topic of violation records.")] = names.VIOLATIONS.name
     dead_letters_topic: Annotated[TopicName, Field(description="The topic of records that could not be used.")] = names.DEAD_LETTERS.name
+    rule_stats_topic: Annotated[
+        TopicName, Field(description="The journal: what workers decided and counted. It needs as many partitions as the spans topic.")
+    ] = names.RULE_STATS.name
     source: Annotated[
         str, Field(min_length=1, description="CloudEvents source of the violation records; the same on every worker of a group.")
     ] = "betrace"
@@ -115,6 +122,37 @@ class Settings(ConnectionSettings):
     checkpoint_interval_s: Annotated[Positive, Field(description="How often what was said is made durable and offsets are committed.")] = (
         1.0
     )
+    memory_max_mib: Annotated[
+        int,
+        Field(ge=16, le=1_048_576, description="Traces that take more are evicted, oldest first: closed as incomplete, no longer revised."),
+    ] = 1_024
+    signing_key_file: Annotated[
+        Path | None,
+        Field(
+            description="File with the key that signs violations and journal records (HMAC-SHA-256); the same for all workers of a group."
+        ),
+    ] = None
+    redaction_key_file: Annotated[
+        Path | None,
+        Field(description="File with the key for values that rules redact by hash; without it these are left out. Equal for all workers."),
+    ] = None
+    store_url: Annotated[
+        SecretStr | None,
+        Field(
+            description="Redis 7 or Valkey that keeps a copy of trace states: redis://, rediss://, unix://, redis+sentinel://, "
+            "redis+cluster://. Without it a new owner reads the input again."
+        ),
+    ] = None
+    store_app: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$", description="What the keys in the store begin with; another for each deployment.")
+    ] = "betrace"
+    store_interval_s: Annotated[Positive, Field(description="How often changed trace states go to the store.")] = 5.0
+    store_timeout_s: Annotated[Positive, Field(description="A store that has not answered within this time is left out, and said so.")] = (
+        1.0
+    )
+    idle_interval_s: Annotated[
+        Positive, Field(description="How often a partition where nothing happens says in the journal that it is judged.")
+    ] = 60.0
     delivery_timeout_s: Annotated[
         Positive, Field(description="A record not delivered within this time stops the worker; it starts again at the last commit.")
     ] = 30.0
@@ -134,11 +172,41 @@ class Settings(ConnectionSettings):
         "info"
     )
 
+    @field_validator("signing_key_file", "redaction_key_file")
+    @classmethod
+    def _holds_a_key(cls, file: Path | None) -> Path | None:
+        try:
+            size = KEY_BYTES_MIN if file is None else len(_key(file) or b"")
+        except OSError as error:
+            raise ValueError(f"cannot read {file}: {error.strerror}") from None
+        if size < KEY_BYTES_MIN:
+            raise ValueError(f"{file} holds {size} bytes; a key has at least {KEY_BYTES_MIN}")
+        return file
+
+    @field_validator("store_url")
+    @classmethod
+    def _is_a_redis(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            parse_address(url.get_secret_value())
+        return url
+
     @model_validator(mode="after")
     def _limits_fit(self) -> Self:
         if max(self.root_grace_s, self.idle_timeout_s) > self.closed_retention_s:
             raise ValueError("closed_retention_s must be at least idle_timeout_s and root_grace_s: a record after it begins a new trace")
         return self
+
+    def core(self, worker: str) -> CoreSettings:
+        """Return how the core works; `worker` names this one in its fences."""
+        return CoreSettings(
+            policy=self.closing_policy(),
+            is_keyed=self.is_input_keyed,
+            store_interval_ns=nanoseconds(self.store_interval_s),
+            idle_interval_ns=nanoseconds(self.idle_interval_s),
+            memory_max_bytes=self.memory_max_mib * 2**20,
+            worker=worker,
+            keyring=Keyring(_key(self.signing_key_file), _key(self.redaction_key_file)),
+        )
 
     def closing_policy(self) -> ClosingPolicy:
         """Return the limits of a trace's life."""
@@ -151,6 +219,11 @@ class Settings(ConnectionSettings):
             span_count_max=self.span_count_max,
             early_verdicts=self.is_early,
         )
+
+
+def _key(file: Path | None) -> bytes | None:
+    """Return a file's bytes without the line break that editors put at the end."""
+    return None if file is None else file.read_bytes().rstrip(b"\r\n")
 
 
 def nanoseconds(seconds: float) -> int:

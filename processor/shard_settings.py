@@ -5,26 +5,19 @@ from __future__ import annotations
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from processor.settings import GroupProtocol, InputFormat, Positive, Settings
 from topics import names
+from topics.connection import ConnectionSettings
 from topics.settings import TopicName
 
 
-class ShardSettings(BaseSettings):
+class ShardSettings(ConnectionSettings):
     """What `betrace shard` needs to know."""
 
-    model_config = SettingsConfigDict(env_prefix="BETRACE_SHARD_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="BETRACE_SHARD_")
 
-    bootstrap_servers: Annotated[str, Field(min_length=1, description="Kafka brokers, host:port, separated by commas.")] = "127.0.0.1:9092"
-    client_properties: Annotated[
-        dict[str, str],
-        Field(
-            description="Further librdkafka properties as a JSON object, for consumer and producer: security.protocol and the like.",
-            repr=False,
-        ),
-    ] = {}
     group_id: Annotated[
         str, Field(min_length=1, max_length=255, description="Consumer group; the sharders of one group share the partitions.")
     ] = "betrace-shard"

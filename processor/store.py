@@ -70,3 +70,6 @@ class Store(Protocol):
 
         A change is written only onto its base, compared by offset and hash, a whole state onto anything; neither over a later label.
         """
+
+    def disown(self, key: PartitionKey) -> None:
+        """Let the state of a partition count no more: its label is of a journal that is gone, and may be later than any to come."""

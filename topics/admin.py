@@ -24,7 +24,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it exports 
 )
 
 from topics.connection import Refusal
-from topics.names import CREATED, Topic
+from topics.drift import PARTITIONS, REPLICATION, Acceptance, Change, Safety, changes, untold
+from topics.names import TOPICS, Role, Topic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -141,6 +142,7 @@ def _states(client: _Client, settings: TopicSettings, topics: Iterable[Topic]) -
         there = client.list_topics(timeout=settings.timeout_ms / 1000).topics
     except KafkaException as error:
         raise BrokerError(f"no broker answers at {settings.bootstrap_servers}: {client.words(error)}") from error
+    counts = {it.role: len(there[name].partitions) for it in TOPICS if (name := settings.topic_name(it)) in there}
     rows = [(topic, settings.topic_name(topic)) for topic in topics]
     actual = _configs(client, settings, [name for _topic, name in rows if name in there])
     return [_state(topic, name, _wanted(settings, topic, counts), there.get(name), actual.get(name, {})) for topic, name in rows]
@@ -227,7 +229,7 @@ def _altered(client: AdminClient, settings: TopicSettings, it: TopicState, accep
     return replace(it, state=state, changes=remaining, altered=tuple(made), error=error)
 
 
-def _wait_until_shown(client: AdminClient, settings: TopicSettings, states: Sequence[TopicState]) -> None:
+def _wait_until_shown(client: _Client, settings: TopicSettings, states: Sequence[TopicState]) -> None:
     """Return once the broker shows what it has said that it did, or time is up: whoever looks next should not see the old state."""
     made = [it for it in states if it.state is State.CREATED or it.altered]
     until = time.monotonic() + settings.timeout_ms / 1000

@@ -141,12 +141,12 @@ def record_hash(value: bytes) -> str:
     return hashlib.sha256(value).hexdigest()[:_HASH_DIGITS]
 
 
-def valid(entries: Iterable[tuple[int, bytes]]) -> Iterator[Placed]:
-    """Yield the checkpoint records that count, of (offset, value) in the order of the log from a fence on.
+def valid(entries: Iterable[tuple[int, bytes]], epoch: int = -1) -> Iterator[Placed]:
+    """Yield the checkpoint records that count, of (offset, value) in the order of the log.
 
-    A value that is no entry is void too: somebody else wrote on the topic.
+    `epoch`: the newest fence before the first of them, where that is known. A value that is no entry is void too: somebody else wrote on
+    the topic.
     """
-    epoch = -1
     for offset, value in entries:
         try:
             entry = read_entry(value)

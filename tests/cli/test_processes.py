@@ -18,6 +18,8 @@ import pytest
 from cli.embedded_broker import embedded_broker
 from tests.cli.processes import ROOT, started, still_there
 from tests.cli.run import COMPLIANT, NEEDS_CHECK, VIOLATING, document, span, written
+from topics.admin import apply
+from topics.settings import TopicSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,7 +141,17 @@ def test_a_cycle_of_fifty_thousand_spans_is_judged_in_bounded_time_and_memory(ru
     assert cpu_s < 30
 
 
+def test_a_worker_without_a_journal_ends_with_status_2_and_says_what_to_do(broker: str, rules: Path, tmp_path: Path) -> None:
+    environment = {"BETRACE_BOOTSTRAP_SERVERS": broker, "BETRACE_RULE_STATS_TOPIC": "nobody-made-it"}
+    with started(tmp_path, "worker", "--rules", rules, "--http-port", 0, environment=environment) as worker:
+        status, output = worker.ended()
+    assert status == 2
+    assert "there is no topic nobody-made-it" in output
+    assert "betrace topics apply" in output
+
+
 def test_a_worker_names_its_address_and_ends_with_status_0_when_stopped(broker: str, rules: Path, tmp_path: Path) -> None:
+    apply(TopicSettings(bootstrap_servers=broker, partition_count=1, replication_factor=1))
     with started(tmp_path, "worker", "--rules", rules, "--http-port", 0, environment={"BETRACE_BOOTSTRAP_SERVERS": broker}) as worker:
         words = worker.line("betrace worker: ").split()
         assert words[3:] == ["rules", words[4], "(1", "enabled)"]

@@ -25,6 +25,10 @@ class MemoryStore:
         """Write each change by itself."""
         return {key: self._write(key, delta) for key, delta in deltas.items()}
 
+    def disown(self, key: PartitionKey) -> None:
+        """Forget the state of a partition."""
+        self.snapshots.pop(key, None)
+
     def _write(self, key: PartitionKey, delta: Delta) -> Written:
         there = self.snapshots.get(key)
         if there is not None and there.label.offset > delta.label.offset:

@@ -114,6 +114,7 @@ class Stage:
             "spans_topic": self.spans_topic,
             "violations_topic": self.violations_topic,
             "dead_letters_topic": self.dead_letters_topic,
+            "rule_stats_topic": self.rule_stats_topic,
             "http_port": 0,
             **settings,
         }

@@ -6,9 +6,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from processor.closing import SECOND_NS, ClosingPolicy
-from processor.handler import Handler, Surroundings
+from processor.group_handler import Bounds
+from processor.handler import Handler
+from processor.keyring import NO_KEYS, Keyring
 from processor.metrics import Tally
+from processor.partition_owner import PartitionOwner
 from processor.record import PartitionKey, RecordFormat
+from processor.rule_source import Program
+from processor.surroundings import CoreSettings, Surroundings
+from tests.doubles.journal import MemoryJournal
 from tests.processor.played import NEEDS_CHECK, NO_BYPASS, START_NS, rules
 from tests.trace_engines import engine_for
 from topics.otlp import encode_protobuf
@@ -17,12 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from compiler import RuleSet
-    from processor.resume import Commit
+    from processor.store import Store
     from topics.dead_letter import DeadLetter
     from topics.span import Span
     from topics.violation import Violation
 
 KEY = PartitionKey("otlp_spans", 0)
+PROGRAM_ID = "00000000000000aa"
 
 
 @dataclass(frozen=True)
@@ -67,9 +74,32 @@ class Log:
     rule_set: RuleSet = field(default_factory=lambda: rules(NEEDS_CHECK, NO_BYPASS))
     policy: ClosingPolicy = field(default_factory=ClosingPolicy)
     records: list[LogRecord] = field(default_factory=list)
-    committed: Commit | None = None
+    committed: int | None = None
     outbox: Outbox = field(default_factory=Outbox)
+    journal: MemoryJournal = field(default_factory=MemoryJournal)
+    store: Store | None = None
+    keyring: Keyring = NO_KEYS
+    memory_max_bytes: int = 2**63
     wall_s: float = 0.0
+    first: int = 0
+    programs: dict[str, Program] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.put_in_force(PROGRAM_ID, self.rule_set)
+
+    def put_in_force(self, program_id: str, rule_set: RuleSet) -> None:
+        """Let a program judge the traces that begin from now on; the others can still be found."""
+        self.programs[program_id] = Program(program_id, rule_set, lambda: engine_for(rule_set))
+        self._program_id = program_id
+
+    @property
+    def current(self) -> Program:
+        """The program in force (processor.rule_source.RuleSource)."""
+        return self.programs[self._program_id]
+
+    def find(self, program_id: str) -> Program | None:
+        """A program that was in force once."""
+        return self.programs.get(program_id)
 
     def append(self, second: float | None, *spans: Span, key: bytes | None = b"") -> None:
         """Append a record with this timestamp, keyed by its first span's trace unless told otherwise."""
@@ -92,9 +122,24 @@ class Owner:
     def __init__(self, log: Log) -> None:
         self.log = log
         self.tally = Tally()
-        around = Surroundings(log.outbox, self.tally, lambda: log.at(log.wall_s), lambda keys: dict.fromkeys(keys, len(log.records)))
-        self.handler = Handler(engine_for(log.rule_set), log.policy, around)
-        self.position = self.handler.assigned({KEY: log.committed}).get(KEY, 0)
+        around = Surroundings(
+            log.outbox,
+            log,
+            self.tally,
+            journal=log.journal,
+            store=log.store,
+            clock=lambda: log.at(log.wall_s),
+            bounds=lambda keys: dict.fromkeys(keys, Bounds(log.first, len(log.records))),
+        )
+        self.handler = Handler(
+            CoreSettings(log.policy, store_interval_ns=0, keyring=log.keyring, memory_max_bytes=log.memory_max_bytes), around
+        )
+        self.position = self.handler.assigned({KEY: log.committed})[KEY]
+
+    @property
+    def owner(self) -> PartitionOwner:
+        """What the core keeps of the partition."""
+        return self.handler.owned[KEY].owner
 
     def read(self, count: int = 1_000_000, chunk: int = 1_000_000) -> None:
         """Read on, at most so many records, in chunks."""
@@ -106,7 +151,10 @@ class Owner:
 
     def checkpoint(self) -> None:
         """Checkpoint and commit."""
-        self.log.committed = self.handler.checkpoint([KEY]).get(KEY, self.log.committed)
+        outcome = self.handler.checkpoint([KEY])
+        self.log.committed = outcome.commits.get(KEY, self.log.committed)
+        if outcome.retake:
+            self.position = self.handler.assigned({KEY: self.log.committed})[KEY]
 
     def idle(self, second: float) -> None:
         """Let the wall clock come to this second with nothing new in the log."""

@@ -14,6 +14,7 @@ from processor.open_trace import Arrival
 from processor.partition import Partition
 from processor.trace_engine import TakenRecord
 from tests.trace_engines import engine_for
+from topics.journal import Mark
 from topics.otlp import encode_protobuf
 from topics.span import Attributes, Resource, Span
 from topics.violation import CloseReason, Violation
@@ -79,15 +80,18 @@ class Played:
 
     def arrive(self, second: float, *spans: Span, scattered: bool = False) -> None:
         """One record, without a mark."""
-        taken = self.partition.take([TakenRecord(encode_protobuf(spans), "protobuf", self.at(second))])
-        self.partition.arrive(Arrival("otlp_spans", 0, self.offset, self.at(second), scattered=scattered), taken.touches)
+        brought = self.partition.take([TakenRecord(encode_protobuf(spans), "protobuf", self.at(second))])
+        arrival = Arrival("otlp_spans", 0, self.offset, self.at(second), scattered=scattered)
+        for judging, touches in brought.touches.get(0, ()):
+            self.partition.arrive(arrival, judging, touches)
+        self.partition.settle()
         self.offset += 1
 
     def mark(self, second: float) -> None:
-        self.partition.mark(self.at(second))
+        self.partition.obey(Mark(position=self.offset, time_ns=self.at(second), cut=tuple(self.partition.overdue(self.at(second)))))
 
     def drain(self, second: float, reason: CloseReason = CloseReason.DRAINED) -> None:
-        self.partition.drain(reason, self.at(second))
+        self.partition.end(reason, self.at(second))
 
     def first_offset(self) -> int | None:
         return self.partition.first_offset

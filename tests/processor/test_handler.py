@@ -8,7 +8,6 @@ import pytest
 
 from processor import metrics as m
 from processor.record import PartitionKey
-from processor.resume import Commit, read_note
 from tests.processor.logs import KEY, Log, LogRecord, Owner, believed
 from tests.processor.played import rules, span, trace_id
 from topics.otlp import encode_protobuf
@@ -24,7 +23,7 @@ def test_partition_time_follows_the_records_while_the_log_is_not_read_to_its_end
     owner.read(1)
     owner.idle(100_000)
     assert log.outbox.sent == []
-    assert owner.handler.readers[KEY].time.now_ns == log.at(0)
+    assert owner.owner.time.now_ns == log.at(0)
 
 
 def test_the_wall_clock_closes_traces_once_the_whole_log_has_been_read() -> None:
@@ -56,8 +55,25 @@ def test_timestamps_far_ahead_of_the_wall_clock_are_moved_back_and_counted() -> 
     log.append(3_600, span("charge", 2, of=2))
     owner = log.own()
     owner.read()
-    assert owner.handler.readers[KEY].time.now_ns == log.at(60)
+    assert owner.owner.time.now_ns == log.at(60)
     assert owner.tally.count(m.TIMESTAMPS_CLAMPED) == 1
+
+
+def test_a_clock_that_is_far_off_closes_nothing_until_it_is_set_right_although_nothing_happens() -> None:
+    log = Log(wall_s=3_600)
+    log.journal.clock = lambda: log.at(0)
+    log.append(0, span("charge", 1))
+    owner = log.own()
+    owner.read()
+    owner.idle(3_700)
+    assert log.outbox.sent == []
+    log.journal.clock = lambda: log.at(log.wall_s)
+    are_off = []
+    for second in (3_710, 3_800, 3_801):
+        are_off.append(owner.handler.is_clock_off)
+        owner.idle(second)
+    assert are_off == [True, True, False]
+    assert [it.trace.close_reason for it in log.outbox.sent] == ["idle"]
 
 
 def test_partition_time_never_moves_back() -> None:
@@ -66,16 +82,7 @@ def test_partition_time_never_moves_back() -> None:
         log.append(second, span("charge", second, of=second))
     owner = log.own()
     owner.read(chunk=1)
-    assert owner.handler.readers[KEY].time.now_ns == log.at(100)
-
-
-def test_a_record_stamped_late_arrives_when_it_is_read_so_its_trace_is_not_closed_at_once() -> None:
-    log = Log(wall_s=1_000)
-    log.append(1_000, span("charge", 1, of=1))
-    log.append(10, span("charge", 2, of=2))
-    owner = log.own()
-    owner.read(chunk=1)
-    assert log.outbox.sent == []
+    assert owner.owner.time.now_ns == log.at(100)
 
 
 def test_records_without_timestamps_arrive_at_the_last_mark() -> None:
@@ -107,16 +114,16 @@ def test_the_committed_offset_is_the_first_record_of_the_oldest_remembered_trace
     owner.read(1)
     owner.checkpoint()
     assert log.committed is not None
-    assert log.committed.offset == 0
+    assert log.committed == 0
     owner.read()
     log.append(360, span("charge", 3, of=3))
     owner.read()
     owner.checkpoint()
-    assert log.committed.offset == 1
+    assert log.committed == 1
     log.append(500, span("charge", 4, of=4))
     owner.read()
     owner.checkpoint()
-    assert log.committed.offset == 2
+    assert log.committed == 2
 
 
 def test_with_nothing_remembered_the_position_is_committed() -> None:
@@ -127,7 +134,7 @@ def test_with_nothing_remembered_the_position_is_committed() -> None:
     owner.idle(30)
     owner.idle(1_000)
     assert log.committed is not None
-    assert log.committed.offset == 1
+    assert log.committed == 1
 
 
 def test_a_restarted_worker_repeats_what_it_still_remembers_with_the_same_ids() -> None:
@@ -159,7 +166,7 @@ def _with_a_trace_that_straddles_the_low_watermark() -> tuple[Log, Owner]:
     owner.read()
     owner.checkpoint()
     assert log.committed is not None
-    assert log.committed.offset == 1
+    assert log.committed == 1
     return log, owner
 
 
@@ -171,16 +178,6 @@ def test_a_restart_invents_no_violation_out_of_the_tail_of_a_trace_that_was_forg
     second.idle(800)
     assert believed(log.outbox.sent) == before
     assert {record.trace.id for record in log.outbox.sent} == {trace_id(2)}
-
-
-def test_a_commit_made_by_hand_starts_there_with_nothing_replayed() -> None:
-    log, _ = _with_a_trace_that_straddles_the_low_watermark()
-    log.committed = Commit(3, "")
-    log.outbox.sent.clear()
-    owner = log.own()
-    owner.read()
-    owner.idle(800)
-    assert {record.input.first_offset for record in log.outbox.sent} == {3}
 
 
 def test_a_replay_is_said_and_counted_only_once() -> None:
@@ -205,39 +202,29 @@ def test_a_worker_killed_during_a_replay_leaves_the_commit_as_it_was() -> None:
     assert log.committed == committed
 
 
-def test_a_log_that_is_shorter_than_the_commit_says_is_judged_all_the_same_and_counted() -> None:
-    log, _ = _with_a_trace_that_straddles_the_low_watermark()
-    del log.records[2:]
-    log.outbox.sent.clear()
-    owner = log.own()
-    owner.read()
-    owner.idle(801)
-    owner.idle(900)
-    assert owner.tally.count(m.REPLAYS_CUT_SHORT) == 1
-    assert owner.handler.readers[KEY].commit() is not None
-
-
 def test_a_released_partition_is_dropped_and_no_longer_checkpointed() -> None:
     log = Log()
     log.append(0, span("charge", 1))
     owner = log.own()
     owner.read()
     owner.handler.released([KEY], lost=True)
-    assert owner.handler.checkpoint([KEY]) == {}
+    assert owner.handler.checkpoint([KEY]).commits == {}
     assert log.outbox.sent == []
 
 
-def test_a_released_partition_that_comes_back_knows_nothing_of_what_it_had_read() -> None:
+def test_a_released_partition_that_comes_back_stands_as_the_journal_says() -> None:
     log = Log()
     log.append(0, span("charge", 1))
     owner = log.own()
     owner.read()
+    owner.handler.checkpoint([KEY], handing_over=True)
     owner.handler.released([KEY], lost=False)
-    owner.handler.assigned({KEY: Commit(1, "")})
     log.append(1, span("charge", 2))
+    owner.position = owner.handler.assigned({KEY: None})[KEY]
     owner.read()
     owner.handler.drain()
-    assert [(it.input.first_offset, it.trace.span_count) for it in log.outbox.sent] == [(1, 1)]
+    owner.checkpoint()
+    assert [(it.input.first_offset, it.trace.span_count) for it in log.outbox.sent] == [(0, 2)]
 
 
 def test_partitions_of_one_worker_never_share_a_trace_even_after_one_was_released() -> None:
@@ -250,7 +237,8 @@ def test_partitions_of_one_worker_never_share_a_trace_even_after_one_was_release
     owner.read()
     owner.handler.chunk(other, [replace(log.records[0], partition=1, value=encode_protobuf([span("charge", 2)]))], 1)
     owner.handler.drain()
-    assert [(it.input.partition, it.trace.span_count) for it in log.outbox.sent] == [(1, 1), (0, 1)]
+    owner.handler.checkpoint([KEY, other])
+    assert [(it.input.partition, it.trace.span_count) for it in log.outbox.sent] == [(0, 1), (1, 1)]
 
 
 def test_a_record_that_cannot_be_read_becomes_a_dead_letter_and_is_counted_by_reason() -> None:
@@ -259,6 +247,8 @@ def test_a_record_that_cannot_be_read_becomes_a_dead_letter_and_is_counted_by_re
     log.append(1, span("charge", 1))
     owner = log.own()
     owner.read()
+    assert log.outbox.letters == []
+    owner.checkpoint()
     (letter,) = log.outbox.letters
     assert (letter.topic, letter.partition, letter.offset, letter.key, letter.value) == ("otlp_spans", 0, 0, b"k", b"\xff\xff\xff")
     assert letter.headers == (("from", b"test"),)
@@ -303,11 +293,6 @@ def test_a_worker_that_starts_again_repeats_what_it_withdrew_of_a_scattered_trac
     owner.read()
     assert log.outbox.sent[-1].change == "withdrawn"
     assert believed(log.outbox.sent) == {}
-
-
-@pytest.mark.parametrize("note", ["", "anything", "betrace-1 1 2", "betrace-1 1 2 x", "betrace-1 1 2 ³", "betrace-1 -1 2 3", None])
-def test_a_note_that_is_not_ours_is_none(note: str | None) -> None:
-    assert read_note(note) is None
 
 
 def test_a_record_fits_its_topic_whatever_a_span_holds() -> None:

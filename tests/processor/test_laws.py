@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processor.finite import judge_finite
-from tests.processor.logs import KEY, Log, LogRecord, Owner, believed
+from tests.processor.logs import Log, LogRecord, Owner, believed
 from tests.processor.played import NEEDS_CHECK, NO_BYPASS, rules, span
 from tests.trace_engines import engine_for
 
@@ -128,7 +128,6 @@ def test_the_low_watermark_never_passes_a_trace_that_is_remembered(arrivals: lis
     owner = log.own()
     while owner.position < len(log.records):
         owner.read(chunk, chunk)
-        commit = owner.handler.readers[KEY].commit()
-        assert commit is not None
-        first = [trace.origin.offset for trace in owner.handler.readers[KEY].traces.traces.values()]
-        assert commit.offset == min([*first, owner.position])
+        owner.checkpoint()
+        first = [trace.origin.offset for trace in owner.owner.traces.traces.values()]
+        assert log.committed == min([*first, owner.position])

@@ -119,6 +119,17 @@ def test_nothing_is_written_over_a_later_state(store: Store) -> None:
     assert store.load(KEY) == Snapshot(SECOND, b"header", {OPEN: {trace(1): b"1"}})
 
 
+def test_a_disowned_state_is_none_and_an_earlier_one_takes_its_place_whole(store: Store) -> None:
+    store.disown(KEY)
+    store.write({KEY: whole(SECOND, {OPEN: {trace(1): b"1"}, 7: {trace(2): b"2"}}), OTHER: whole(SECOND, {})})
+    store.disown(KEY)
+    assert store.load(KEY) is None
+    assert held(store, OTHER).label == SECOND
+    assert store.write({KEY: change(SECOND, THIRD, {})}) == {KEY: STALE}
+    assert store.write({KEY: whole(FIRST, {OPEN: {trace(3): b"3"}})}) == {KEY: DONE}
+    assert store.load(KEY) == Snapshot(FIRST, b"header", {OPEN: {trace(3): b"3"}})
+
+
 def test_offsets_are_compared_as_numbers(store: Store) -> None:
     store.write({KEY: whole(Label(9, "a"), {})})
     assert store.write({KEY: whole(Label(10, "a"), {})}) == {KEY: DONE}

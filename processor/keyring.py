@@ -1,0 +1,42 @@
+"""What the worker's keys do to what it says: records are signed, values that a rule redacts by `hash` are hashed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from topics.signatures import hashed, signature_of
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from topics.journal import Checkpoint
+    from topics.violation import Violation
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """The keys of a worker; all workers of a group have the same, for what one says another says again."""
+
+    signing_key: bytes | None = field(default=None, repr=False)
+    redaction_key: bytes | None = field(default=None, repr=False)
+
+    def violation(self, record: Violation) -> Violation:
+        """Return the record, signed."""
+        if self.signing_key is None:
+            return record
+        return record.model_copy(update={"signature": signature_of(record.model_dump(mode="json"), self.signing_key)})
+
+    def checkpoint(self, record: Checkpoint) -> Checkpoint:
+        """Return the journal record, signed."""
+        if self.signing_key is None:
+            return record
+        body = {"kind": record.kind, **record.model_dump(mode="json", exclude_defaults=True)}
+        return record.model_copy(update={"signature": signature_of(body, self.signing_key)})
+
+    def hashed(self, value: JsonValue) -> str | None:
+        """Return what is shown of a value; None without a key: hashes of short values could be guessed."""
+        return None if self.redaction_key is None else hashed(value, self.redaction_key)
+
+
+NO_KEYS = Keyring()

@@ -1,0 +1,360 @@
+"""One partition while it is owned: chunks go to its traces, then a mark; what is decided and said waits for the next checkpoint."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from typing import TYPE_CHECKING
+
+from processor import metrics as m
+from processor.closing import ClosingPolicy
+from processor.judging import Judging
+from processor.keyed_input import bury_refused, is_keyed_by_trace
+from processor.ledger import Ledger
+from processor.metrics import Mutable
+from processor.open_trace import Arrival
+from processor.partition import Partition
+from processor.partition_time import PartitionTime
+from processor.trace_engine import TakenRecord
+from topics.dead_letter import DeadLetter
+from topics.journal import Checkpoint, Limits, Mark, Standing
+from topics.violation import Violation
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Mapping, Sequence
+
+    from processor.journal_tail import JournalTail
+    from processor.judging import SaidVerdict
+    from processor.programs import Programs
+    from processor.record import PartitionKey, Record
+    from processor.recovery import Replay, ReplayedMark
+    from processor.surroundings import CoreSettings, Surroundings
+    from topics.refusal import RefusalReason
+
+# What goes out once the journal has the record that it belongs to.
+Said = Violation | DeadLetter
+
+# Until the first mark tells what time it is.
+_LOST_SO_FAR_NS = 2**62
+
+
+class PartitionOwner:
+    """The state of a partition, and what of it is not yet written down.
+
+    `position`: the offset of the next record to read. `tail`: the end of its journal, None in a run that keeps none. `marks`, `said` and
+    `ledger` are what was decided, said (violations and dead letters) and counted since the last journal record; `again` is what the last
+    record of another owner may have left unsaid.
+    """
+
+    def __init__(self, key: PartitionKey, number: int, settings: CoreSettings, around: Surroundings, programs: Programs) -> None:
+        self.key = key
+        self.position = 0
+        self.is_quiet = False
+        self.tail: JournalTail | None = None
+        self.marks: list[Mark] = []
+        self.said: list[Said] = []
+        self.again: list[Said] = []
+        self.ledger = Ledger()
+        self.first_unwritten = 0
+        self._settings = settings
+        self._around = around
+        self._programs = programs
+        self._metrics = Mutable(around.metrics)
+        self._judgings: dict[str, Judging] = {}
+        self._replay: deque[ReplayedMark] = deque()
+        self._evict_before: int | None = None
+        self.time = PartitionTime(self._metrics)
+        self.traces = Partition(number, settings.policy, self._required(programs.current.id), self._metrics, self.ledger)
+
+    # ---- taking the partition -------------------------------------------------------------------------------------------------------
+
+    def begin(self, start: int, *, is_loss: bool) -> None:
+        """Begin with nothing: on a partition nobody owned before, or, with a loss, where state or input is gone."""
+        self.position = self.first_unwritten = start
+        if self.tail is not None:
+            self.tail.rebuild_offset = start
+        self._decide(
+            Mark(
+                position=start,
+                time_ns=self.time.now_ns,
+                program=self._programs.current.id,
+                limits=_limits(self._settings.policy),
+                lost_until_ns=_LOST_SO_FAR_NS if is_loss else None,
+            )
+        )
+
+    def stand(self, standing: Standing) -> None:
+        """Stand as a journal record says: its time, its program, its limits."""
+        self.position = self.first_unwritten = standing.position
+        self.time.now_ns = standing.time_ns
+        self.traces.judge_by(self._required(standing.program))
+        self.traces.limit_by(policy_of(standing.limits))
+        self.traces.lost_until_ns = standing.lost_until_ns
+
+    def replay(self, replay: Replay) -> None:
+        """Read again from the position on, obeying these marks, in silence but for what the last record said."""
+        self.position = self.first_unwritten = replay.start
+        self._replay = deque(replay.marks)
+        self._metrics.is_muted = True
+        self._go_on(())
+
+    def clear(self) -> None:
+        """Stand as at the very first."""
+        self.traces.release()
+        self.traces.lost_until_ns = -1
+        self.time.now_ns = 0
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether marks of the journal are still to be obeyed."""
+        return self._metrics.is_muted
+
+    def judging(self, program_id: str) -> Judging | None:
+        """Return who judges by a program here; None where nobody has the program any more."""
+        found = self._judgings.get(program_id)
+        if found is None:
+            engine = self._programs.engine(program_id)
+            if engine is None:
+                return None
+            found = self._judgings[program_id] = Judging(
+                engine, self._say, self._metrics, program_id=program_id, count=self.ledger.add, keyring=self._settings.keyring
+            )
+        return found
+
+    def keep_only_used(self) -> set[str]:
+        """Let go of whoever judges no trace here; return the programs that are needed."""
+        used = {trace.judging.program_id for trace in self.traces.traces.values()} | {self.traces.judging.program_id}
+        used |= {one.mark.program for one in self._replay if one.mark.program is not None}
+        for program_id in self._judgings.keys() - used:
+            del self._judgings[program_id]
+        return used
+
+    def _required(self, program_id: str) -> Judging:
+        found = self.judging(program_id)
+        assert found is not None, f"program {program_id} is gone"
+        return found
+
+    # ---- work -----------------------------------------------------------------------------------------------------------------------
+
+    def read(self, records: Sequence[Record], position: int, limit_ns: int | None) -> None:
+        """Work on a chunk, then mark; `position` is the offset after it, timestamps beyond `limit_ns` are moved back to it."""
+        self.is_quiet = False
+        # A client that was sent to an offset the log does not have begins anew; what was read is not read twice.
+        records = records[bisect_left(records, self.position, key=lambda record: record.offset) :]
+        if self.is_replaying:
+            records = self._go_on(records, position)
+            if self.is_replaying:
+                return
+        if not records and position <= self.position:
+            return
+        clamped = self._take(records, limit_ns)
+        self.position = max(self.position, position)
+        self.mark(0, clamp_ns=limit_ns if clamped else None)
+
+    def mark(self, wall_ns: int, *, clamp_ns: int | None = None, drain: bool = False) -> None:
+        """Let partition time move, and do what is decided now; `wall_ns` is 0 unless the whole log has been read."""
+        if self.is_replaying:
+            return
+        time_ns = self.time.next_ns(wall_ns)
+        program_id = self._programs.current.id
+        limits = None if self.traces.policy == self._settings.policy else _limits(self._settings.policy)
+        lost_until_ns = None
+        if self.traces.lost_until_ns == _LOST_SO_FAR_NS and time_ns:
+            lost_until_ns = time_ns + (self._settings.policy.closed_retention_ns or 0) + self._settings.policy.timestamp_skew_max_ns
+        self._decide(
+            Mark(
+                position=self.position,
+                time_ns=time_ns,
+                clamp_ns=clamp_ns,
+                drain=drain,
+                evict_before=self._evict_before,
+                cut=tuple(self.traces.overdue(time_ns)),
+                program=None if program_id == self.traces.judging.program_id else program_id,
+                limits=limits,
+                lost_until_ns=lost_until_ns,
+            )
+        )
+        self._evict_before = None
+
+    def is_due(self, wall_ns: int, idle_interval_ns: int) -> bool:
+        """Whether a mark of the wall clock would do anything, or say that the partition is still judged."""
+        due_ns = self.traces.next_due_ns
+        return (due_ns is not None and due_ns <= wall_ns) or wall_ns - self.time.now_ns >= idle_interval_ns
+
+    @property
+    def has_new_rules(self) -> bool:
+        """Whether other rules or limits are in force than those that new traces are judged by here."""
+        has_others = self._programs.current.id != self.traces.judging.program_id or self.traces.policy != self._settings.policy
+        return not self.is_replaying and has_others
+
+    def evict(self, offset: int) -> None:
+        """Let the next mark close what began before an offset, and keep only times of it."""
+        self._evict_before = max(offset, self._evict_before or 0)
+
+    def release(self) -> None:
+        """Drop all state: the partition is somebody else's."""
+        self.traces.release()
+
+    @property
+    def low_watermark(self) -> int:
+        """The first record of the oldest remembered trace, else the position."""
+        first = self.traces.first_offset
+        return self.position if first is None else first
+
+    @property
+    def standing(self) -> Standing:
+        """How the partition stands behind the last mark."""
+        return Standing(
+            position=self.position,
+            time_ns=self.time.now_ns,
+            program=self.traces.judging.program_id,
+            limits=_limits(self.traces.policy),
+            lost_until_ns=self.traces.lost_until_ns,
+        )
+
+    # ---- what is written down -------------------------------------------------------------------------------------------------------
+
+    @property
+    def has_news(self) -> bool:
+        """Whether a record has something to say."""
+        return not self.is_replaying and bool(self.marks or self.said or self.ledger)
+
+    def checkpoint_record(self) -> Checkpoint:
+        """Return the record of what was decided and counted since the last one."""
+        assert self.tail is not None
+        record = Checkpoint(
+            epoch=self.tail.epoch,
+            marks=tuple(self.marks),
+            counts=self.ledger.counts(),
+            standing=self.standing,
+            rebuild_offset=self.tail.rebuild_offset,
+            journal_from=self.tail.journal_from,
+            first_offset=self.first_unwritten,
+            last_offset=self.position - 1,
+            traces_evicted=self.ledger.traces_evicted,
+            traces_state_lost=self.ledger.traces_state_lost,
+            previous=self.tail.previous,
+        )
+        return self._settings.keyring.checkpoint(record)
+
+    def written_down(self, offset: int, value: bytes) -> list[Said]:
+        """Take note that the record stands in the journal and counts; return what may be said now."""
+        assert self.tail is not None
+        self.tail.appended(offset, value, self.standing.position, self.low_watermark)
+        said, self.said = self.said, []
+        self.marks.clear()
+        self.ledger.clear()
+        self.first_unwritten = self.position
+        return said
+
+    # ---- marks ----------------------------------------------------------------------------------------------------------------------
+
+    def _decide(self, mark: Mark) -> None:
+        self._obey(mark)
+        if self.tail is not None:
+            self.marks.append(mark)
+
+    def _obey(self, mark: Mark) -> None:
+        """Do what a mark says, be it made now or read in the journal: nothing else may decide anything."""
+        self.time.now_ns = mark.time_ns
+        self.traces.obey(mark)
+        if mark.program is not None:
+            self.traces.judge_by(self._required(mark.program))
+        if mark.limits is not None:
+            self.traces.limit_by(policy_of(mark.limits))
+        if mark.lost_until_ns is not None:
+            self.traces.lost_until_ns = mark.lost_until_ns
+
+    def _go_on(self, records: Sequence[Record], position: int = 0) -> Sequence[Record]:
+        """Read on in a replay, as far as these records and the marks go; return the records behind it."""
+        offsets = [record.offset for record in records]
+        done = 0
+        reached = max(self.position, position)
+        while self._replay:
+            mark, is_last_record = self._replay[0]
+            behind = bisect_left(offsets, mark.position, done)
+            self._take(records[done:behind], mark.clamp_ns)
+            done = behind
+            if reached < mark.position:
+                self.position = reached
+                return ()
+            if not is_last_record:
+                self._forget_said()
+            self.position = max(self.position, mark.position)
+            self._obey(mark)
+            self._replay.popleft()
+            if not is_last_record:
+                self._forget_said()
+        self._end_replay()
+        return records[done:]
+
+    def _forget_said(self) -> None:
+        self.said.clear()
+        self.ledger.clear()
+
+    def _end_replay(self) -> None:
+        """Stand where the last record stood: what it said is said again, what it counted is counted."""
+        self._metrics.is_muted = False
+        self.again, self.said = self.said, []
+        self.ledger.clear()
+        self.first_unwritten = self.position
+        if self.tail is not None:
+            self.tail.rebuild_offset = self.low_watermark
+
+    # ---- records --------------------------------------------------------------------------------------------------------------------
+
+    def _take(self, records: Sequence[Record], limit_ns: int | None) -> bool:
+        """Take in some records; say whether a timestamp was beyond the limit."""
+        if not records:
+            return False
+        arrivals = self.time.arrivals([record.timestamp_ns for record in records], limit_ns)
+        taken = [TakenRecord(record.value, record.format, at_ns) for record, at_ns in zip(records, arrivals.at_ns, strict=True)]
+        brought = self.traces.take(taken, [record.key for record in records])
+        unkeyed = 0
+        for index, (record, at_ns) in enumerate(zip(records, arrivals.at_ns, strict=True)):
+            groups = brought.touches.get(index, ())
+            scattered = self._settings.is_keyed and not all(is_keyed_by_trace(record, touches) for _, touches in groups)
+            unkeyed += scattered
+            arrival = Arrival(record.topic, record.partition, record.offset, at_ns, record.timestamp_ns is not None, scattered)
+            for judging, touches in groups:
+                self.traces.arrive(arrival, judging, touches)
+        self._count(records, brought.refused, unkeyed)
+        self.traces.settle()
+        return arrivals.is_clamped
+
+    def _count(self, records: Sequence[Record], refused: Mapping[int, Counter[RefusalReason]], unkeyed: int) -> None:
+        self._metrics.add(m.RECORDS_READ, len(records))
+        if unkeyed:
+            self._metrics.add(m.RECORDS_UNKEYED, unkeyed)
+        for index, reasons in refused.items():
+            bury_refused(records[index], reasons, self._metrics, self._bury)
+
+    def _bury(self, letter: DeadLetter) -> None:
+        if self.tail is None:
+            self._around.publisher.dead_letter(letter)
+        else:
+            self.said.append(letter)
+
+    def _say(self, said: SaidVerdict) -> None:
+        if said.record is not None and self.tail is not None:
+            self.said.append(said.record)
+        if not self.is_replaying:
+            self._around.listen(said)
+
+
+def _limits(policy: ClosingPolicy) -> Limits:
+    return Limits(
+        root_grace_ns=policy.root_grace_ns,
+        idle_timeout_ns=policy.idle_timeout_ns,
+        max_age_ns=policy.max_age_ns,
+        closed_retention_ns=policy.closed_retention_ns,
+        timestamp_skew_max_ns=policy.timestamp_skew_max_ns,
+        span_count_max=policy.span_count_max,
+        early_verdicts=policy.early_verdicts,
+    )
+
+
+def policy_of(limits: Limits) -> ClosingPolicy:
+    """Return the limits of a journal record as the flow has them."""
+    return ClosingPolicy(**limits.model_dump())

@@ -1,0 +1,84 @@
+"""Why a worker is not ready, and what spoils its work although it is: enumerated, each with a section in docs/how-to/runbook.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class NotReady(StrEnum):
+    """A worker that is not ready judges nothing, or not yet."""
+
+    WAITING_FOR_ASSIGNMENT = "waiting_for_assignment"
+    NO_ASSIGNMENT = "no_assignment"
+    REPLAYING = "replaying"
+    NO_PROGRESS = "no_progress"
+
+
+class Notice(StrEnum):
+    """Something an operator has to know of a worker that judges."""
+
+    UNKEYED_INPUT = "unkeyed_input"
+    STORE_UNAVAILABLE = "store_unavailable"
+    CLOCK_OFF = "clock_off"
+    STATE_LOST = "state_lost"
+    EVICTING = "evicting"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the parts of a worker say of themselves.
+
+    `waited_s`: how long it has waited for its first assignment, None once it had one; `assignment_hint`: what may be wrong. `replaying`:
+    the partitions still read again; `stuck`: those whose position has not moved although there is more to read, and for how many seconds.
+    """
+
+    waited_s: float | None
+    assignment_timeout_s: float
+    assignment_hint: str
+    spans_topic: str
+    replaying: Sequence[str] = ()
+    stuck: Mapping[str, float] = field(default_factory=dict)
+    unkeyed_count: int = 0
+    store_trouble: str | None = None
+    clock_offset_s: float | None = None
+    losses: Mapping[str, int] = field(default_factory=dict)
+    evicted_count: int = 0
+
+
+def not_ready(facts: Facts) -> dict[NotReady, str]:
+    """Return the reasons, each with a sentence; none: the worker is ready."""
+    found: dict[NotReady, str] = {}
+    if facts.waited_s is not None and facts.waited_s < facts.assignment_timeout_s:
+        found[NotReady.WAITING_FOR_ASSIGNMENT] = "waiting for the group to assign partitions"
+    elif facts.waited_s is not None:
+        found[NotReady.NO_ASSIGNMENT] = f"no assignment for {facts.waited_s:.0f} s: {facts.assignment_hint}"
+    if facts.replaying:
+        found[NotReady.REPLAYING] = f"reading again what an earlier owner had open: {', '.join(facts.replaying)}"
+    if facts.stuck:
+        listed = ", ".join(f"{name} for {seconds:.0f} s" for name, seconds in facts.stuck.items())
+        found[NotReady.NO_PROGRESS] = f"there is more to read and nothing is read: {listed}"
+    return found
+
+
+def notices(facts: Facts) -> dict[Notice, str]:
+    """Return what does not stop the worker but spoils its verdicts, or will."""
+    found: dict[Notice, str] = {}
+    if facts.unkeyed_count:
+        found[Notice.UNKEYED_INPUT] = (
+            f"{facts.unkeyed_count} records of {facts.spans_topic} are not keyed by trace id: their traces are judged as incomplete. "
+            "Set partition_traces_by_id in the Collector's Kafka exporter, or run betrace shard"
+        )
+    if facts.store_trouble is not None:
+        found[Notice.STORE_UNAVAILABLE] = f"trace states are not stored, a new owner would read the input again: {facts.store_trouble}"
+    if facts.clock_offset_s is not None:
+        found[Notice.CLOCK_OFF] = (
+            f"this machine's clock is {facts.clock_offset_s:+.1f} s off the broker's: traces close by the time of records alone"
+        )
+    if facts.losses:
+        listed = ", ".join(f"{reason}: {count}" for reason, count in sorted(facts.losses.items()))
+        found[Notice.STATE_LOST] = f"state of partitions was lost ({listed}): traces that may have begun before are inconclusive"
+    if facts.evicted_count:
+        found[Notice.EVICTING] = f"memory ran short: {facts.evicted_count} traces were closed early or can no longer be revised"
+    return found

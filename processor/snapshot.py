@@ -1,0 +1,222 @@
+"""A partition's state as the store keeps it: a header; of each remembered trace its times, what was said, and the engine's own state."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from processor.closing import forgotten
+from processor.open_trace import NO_HANDLE, OpenTrace, Origin, Said
+from processor.store import OPEN, Delta, Label
+from topics.journal import Standing
+from topics.violation import CloseReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from processor.judging import Judging
+    from processor.partition import Partition
+    from processor.record import PartitionKey
+    from processor.store import Snapshot
+
+_MINUTE_NS = 60 * 10**9
+_VERSION = 1
+_NONE = -1
+_REASONS = (None, *CloseReason)
+# version, close reason, root seen, scattered, state lost, kept by an engine; program; number, first and last record, opened, last new span,
+# over limit, first and last offset; how many verdicts and statements follow.
+_TRACE = struct.Struct("<BB????8s8qHH")
+_SAID = struct.Struct("<HI?32s")
+
+
+class Header(BaseModel):
+    """What a snapshot says of the whole partition; `layouts`: of each program what its engine's states look like."""
+
+    model_config = ConfigDict(frozen=True)
+
+    standing: Standing
+    layouts: dict[str, str]
+
+
+class StoredTraces:
+    """What the store holds of one partition, and what it does not know yet: changes become deltas, a lost base a whole state."""
+
+    def __init__(self, traces: Partition) -> None:
+        self.label: Label | None = None
+        self._traces = traces
+        # Where each trace's state lies.
+        self._places: dict[str, int] = {}
+        traces.changed = set()
+
+    def loaded(self, snapshot: Snapshot) -> None:
+        """Take note that the partition was loaded from this state."""
+        self.label = snapshot.label
+        self._places = {trace_id.hex(): bucket for bucket, states in snapshot.states.items() for trace_id in states}
+        self._changed.clear()
+
+    def delta(self, label: Label, standing: Standing, *, whole: bool = False) -> Delta:
+        """Return what must be written so that the store holds the partition as it stands behind a journal record."""
+        whole = whole or self.label is None
+        ids = list(self._traces.traces) if whole else sorted(self._changed)
+        there = [self._traces.traces[trace_id] for trace_id in ids if trace_id in self._traces.traces]
+        put: dict[int, dict[bytes, bytes]] = {}
+        for trace, state in zip(there, packed(there), strict=True):
+            put.setdefault(_bucket(trace, self._traces), {})[bytes.fromhex(trace.trace_id)] = state
+        passed = frozenset() if whole else frozenset(of for of in set(self._places.values()) if of != OPEN and _has_passed(of, standing))
+        gone: dict[int, set[bytes]] = {}
+        for trace_id in () if whole else ids:
+            was = self._places.get(trace_id, None)
+            now = self._traces.traces.get(trace_id)
+            if was is not None and was not in passed and (now is None or _bucket(now, self._traces) != was):
+                gone.setdefault(was, set()).add(bytes.fromhex(trace_id))
+        header = Header(standing=standing, layouts=_layouts(self._traces)).model_dump_json().encode()
+        base = None if whole else self.label
+        return Delta(base, label, header, put, {bucket: frozenset(some) for bucket, some in gone.items()}, passed)
+
+    def written(self, delta: Delta) -> None:
+        """Take note that the store holds this now."""
+        self.label = delta.label
+        if delta.base is None:
+            self._places.clear()
+        for trace_id in self._changed - self._traces.traces.keys():
+            self._places.pop(trace_id, None)
+        for bucket, states in delta.put.items():
+            self._places |= dict.fromkeys((trace_id.hex() for trace_id in states), bucket)
+        self._changed.clear()
+
+    @property
+    def _changed(self) -> set[str]:
+        assert self._traces.changed is not None
+        return self._traces.changed
+
+
+def header_of(snapshot: Snapshot) -> Header | None:
+    """Return a snapshot's header; None where it is not one of this version."""
+    try:
+        return Header.model_validate_json(snapshot.header)
+    except ValueError:
+        return None
+
+
+def packed(traces: Sequence[OpenTrace]) -> list[bytes]:
+    """Return the states of some traces."""
+    states: dict[int, bytes] = {}
+    by_judging: dict[Judging, list[OpenTrace]] = {}
+    for trace in traces:
+        if trace.handle != NO_HANDLE:
+            by_judging.setdefault(trace.judging, []).append(trace)
+    for judging, some in by_judging.items():
+        exported = judging.engine.export_many([trace.handle for trace in some])
+        states.update(zip((trace.number for trace in some), exported, strict=True))
+    return [_packed(trace, states.get(trace.number)) for trace in traces]
+
+
+def _packed(trace: OpenTrace, state: bytes | None) -> bytes:
+    said = sorted(trace.said.items())
+    head = _TRACE.pack(
+        _VERSION,
+        _REASONS.index(trace.close_reason),
+        trace.root_seen,
+        trace.scattered,
+        trace.state_lost,
+        state is not None,
+        bytes.fromhex(trace.judging.program_id),
+        trace.number,
+        trace.first_record_ns,
+        trace.last_record_ns,
+        _NONE if trace.opened_ns is None else trace.opened_ns,
+        trace.last_new_span_ns,
+        _NONE if trace.over_limit_ns is None else trace.over_limit_ns,
+        trace.origin.offset,
+        trace.last_offset,
+        len(trace.verdicts),
+        len(said),
+    )
+    statements = b"".join(_SAID.pack(index, it.revision, it.stands, it.digest) for index, it in said)
+    return head + trace.verdicts + statements + (state or b"")
+
+
+def restore(snapshot: Snapshot, traces: Partition, key: PartitionKey, judging_of: Callable[[str], Judging | None]) -> None:
+    """Let an empty partition remember the traces of a snapshot.
+
+    Raises ValueError where a state is damaged or of another program; the partition is to be released then.
+    """
+    found: list[OpenTrace] = []
+    states: dict[Judging, list[tuple[OpenTrace, bytes]]] = {}
+    for some in snapshot.states.values():
+        for trace_id, state in some.items():
+            trace, own = _unpacked(trace_id.hex(), state, key, judging_of)
+            found.append(trace)
+            if own is not None:
+                states.setdefault(trace.judging, []).append((trace, own))
+    for judging, pairs in states.items():
+        handles = judging.engine.load_many(traces.number, [state for _, state in pairs])
+        for (trace, _), handle in zip(pairs, handles, strict=True):
+            trace.handle = handle
+    for trace in sorted(found, key=lambda one: one.number):
+        traces.remember(trace)
+
+
+def _unpacked(
+    trace_id: str, state: bytes, key: PartitionKey, judging_of: Callable[[str], Judging | None]
+) -> tuple[OpenTrace, bytes | None]:
+    try:
+        version, reason, root, scattered, lost, kept, program, number, first, last, opened, new, over, origin, behind, codes, said = (
+            _TRACE.unpack_from(state)
+        )
+        at = _TRACE.size + codes
+        statements = {
+            index: Said(revision, digest, stands)
+            for index, revision, stands, digest in _SAID.iter_unpack(state[at : at + said * _SAID.size])
+        }
+    except struct.error as error:
+        raise ValueError(f"the state of trace {trace_id} is cut short") from error
+    judging = judging_of(program.hex())
+    if version != _VERSION or judging is None:
+        raise ValueError(f"the state of trace {trace_id} is of version {version}, program {program.hex()}")
+    trace = OpenTrace(
+        trace_id,
+        judging,
+        NO_HANDLE,
+        Origin(key.topic, key.partition, origin),
+        number,
+        first_record_ns=first,
+        opened_ns=None if opened == _NONE else opened,
+        last_record_ns=last,
+        last_new_span_ns=new,
+        last_offset=behind,
+        root_seen=root,
+        scattered=scattered,
+        state_lost=lost,
+        over_limit_ns=None if over == _NONE else over,
+        close_reason=_REASONS[reason],
+        verdicts=state[_TRACE.size : at],
+        said=statements,
+    )
+    return trace, state[at + said * _SAID.size :] if kept else None
+
+
+def _bucket(trace: OpenTrace, traces: Partition) -> int:
+    at_ns = forgotten(trace, traces.policy)
+    return OPEN if trace.close_reason is None or at_ns is None else at_ns // _MINUTE_NS
+
+
+def _has_passed(bucket: int, standing: Standing) -> bool:
+    return (bucket + 1) * _MINUTE_NS <= standing.time_ns
+
+
+def _layouts(traces: Partition) -> dict[str, str]:
+    judgings: Iterable[Judging] = {trace.judging for trace in traces.traces.values()}
+    return {judging.program_id: judging.engine.layout.hex() for judging in judgings}
+
+
+def fits(header: Header, judging_of: Callable[[str], Judging | None]) -> bool:
+    """Say whether the engines there are can read the states of a snapshot."""
+    layouts: Mapping[str, str] = header.layouts
+    for program_id, layout in layouts.items():
+        judging = judging_of(program_id)
+        if judging is None or judging.engine.layout.hex() != layout:
+            return False
+    return True

@@ -1,0 +1,89 @@
+"""What cannot be brought back is said, and nothing is guessed of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from processor import metrics as m
+from tests.doubles.store import MemoryStore
+from tests.processor.logs import KEY, Log, Owner
+from tests.processor.played import NEEDS_CHECK, rules, span
+
+pytestmark = pytest.mark.usefixtures("engine")
+
+
+def _inconclusive_and_silent(owner: Owner, log: Log, reason: str, lost: int = 1) -> None:
+    """A trace that begins now may have begun earlier; one that begins much later has not."""
+    assert owner.tally.by_label(m.PARTITIONS_STATE_LOST) == {reason: 1}
+    said = len(log.outbox.sent)
+    log.append(1_001, span("charge", 8, of=8))
+    log.append(1_500, span("charge", 9, of=9))
+    log.append(2_500, span("other", 10, of=10))
+    log.wall_s = 2_500
+    owner.read(chunk=1)
+    owner.checkpoint()
+    assert [it.trace.id[-1] for it in log.outbox.sent[said:]] == ["9"]
+    assert owner.tally.count(m.TRACES_STATE_LOST) == lost
+    assert owner.tally.count(m.VERDICTS, "needs-check", "inconclusive") == lost
+
+
+def _judged(store: MemoryStore | None = None) -> Log:
+    log = Log(store=store, wall_s=1_000)
+    log.append(900, span("charge", 1))
+    log.append(1_000, span("charge", 2, of=2))
+    owner = log.own()
+    owner.read()
+    owner.checkpoint()
+    return log
+
+
+@pytest.mark.parametrize("has_store", [False, True])
+def test_input_that_is_gone_before_it_was_judged_is_said(*, has_store: bool) -> None:
+    log = _judged(MemoryStore() if has_store else None)
+    if has_store:
+        log.append(1_000, span("other", 3, of=3))
+    log.first = 2 + has_store
+    _inconclusive_and_silent(log.own(), log, "input_gone")
+
+
+def test_a_journal_that_is_gone_is_said() -> None:
+    log = _judged()
+    log.journal.logs.clear()
+    _inconclusive_and_silent(log.own(), log, "no_journal", lost=3)
+
+
+def test_a_program_that_is_gone_is_said_and_its_state_is_not_gone_on_from() -> None:
+    store = MemoryStore()
+    log = _judged(store)
+    log.programs.clear()
+    log.put_in_force("00000000000000bb", rules(NEEDS_CHECK))
+    owner = log.own()
+    _inconclusive_and_silent(owner, log, "program_gone")
+    assert {state[:1] for some in store.snapshots[KEY].states.values() for state in some.values()} == {b"\x01"}
+    assert {trace_id[-1] for some in store.snapshots[KEY].states.values() for trace_id in some} == {10}
+
+
+def test_a_log_that_ends_before_the_rebuild_offset_was_made_anew() -> None:
+    log = Log(wall_s=1_000)
+    owner = log.own()
+    for second in (0, 500, 999, 1_000):
+        log.append(second, span("other", second + 1, of=second + 1))
+        owner.read()
+        owner.checkpoint()
+    del log.records[:]
+    successor = log.own()
+    assert successor.position == 0
+    _inconclusive_and_silent(successor, log, "input_truncated")
+
+
+@pytest.mark.parametrize("is_read", [False, True])
+def test_a_log_that_ends_before_where_it_was_read_to_is_taken_anew_after_a_while(*, is_read: bool) -> None:
+    log = _judged()
+    owner = log.own()
+    if is_read:
+        owner.read()
+    del log.records[:]
+    for second in (1_000, 1_001, 1_032, 1_033):
+        owner.idle(second)
+    assert owner.position == 0
+    _inconclusive_and_silent(owner, log, "input_truncated")

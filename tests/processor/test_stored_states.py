@@ -1,0 +1,130 @@
+"""What the store holds of a partition, and what happens when it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from processor import metrics as m
+from processor.record import PartitionKey
+from processor.store import Delta, Snapshot, StoreUnavailableError, Written
+from tests.doubles.store import MemoryStore
+from tests.processor.logs import KEY, Log
+from tests.processor.played import span
+
+pytestmark = pytest.mark.usefixtures("engine")
+
+
+class BreakingStore(MemoryStore):
+    is_down = False
+
+    def load(self, key: PartitionKey) -> Snapshot | None:
+        self._answer()
+        return super().load(key)
+
+    def write(self, deltas: Mapping[PartitionKey, Delta]) -> dict[PartitionKey, Written]:
+        self._answer()
+        return super().write(deltas)
+
+    def _answer(self) -> None:
+        if self.is_down:
+            raise StoreUnavailableError("connection refused")
+
+
+def _on_store(store: MemoryStore) -> Log:
+    return Log(store=store, wall_s=1000)
+
+
+@pytest.mark.parametrize("fault", ["none", "wiped", "older", "down", "damaged"])
+def test_whatever_happens_to_the_store_no_verdict_is_lost(fault: str) -> None:
+    store = BreakingStore()
+    log = _on_store(store)
+    owner = log.own()
+    log.append(0, span("charge", 1))
+    owner.read()
+    owner.checkpoint()
+    older = store.snapshots[KEY]
+    log.append(1, span("charge", 2, of=2), span("check", 3, of=2))
+    owner.read()
+    owner.checkpoint()
+    if fault == "wiped":
+        store.snapshots.clear()
+    elif fault == "older":
+        store.snapshots[KEY] = older
+    elif fault == "damaged":
+        states = {bucket: {key: state[:-1] for key, state in some.items()} for bucket, some in store.snapshots[KEY].states.items()}
+        store.snapshots[KEY] = store.snapshots[KEY]._replace(states=states)
+    store.is_down = fault == "down"
+    successor = log.own()
+    assert successor.tally.count(m.STATES_RECOVERED, "store") == (fault in {"none", "older"})
+    log.append(40, span("other", 4, of=3))
+    successor.read()
+    successor.checkpoint()
+    assert [(it.rule.id, it.trace.id[-1]) for it in log.outbox.sent] == [("needs-check", "1")]
+    assert successor.handler.store_trouble == ("connection refused" if fault == "down" else None)
+
+
+def test_a_store_that_was_wiped_under_a_living_worker_gets_the_whole_state() -> None:
+    store = MemoryStore()
+    log = _on_store(store)
+    owner = log.own()
+    log.append(0, span("charge", 1))
+    owner.read()
+    owner.checkpoint()
+    store.snapshots.clear()
+    log.append(1, span("charge", 2, of=2))
+    owner.read()
+    owner.checkpoint()
+    assert owner.tally.by_label(m.STORE_WRITES) == {"done": 2, "stale": 1}
+    assert sum(map(len, store.snapshots[KEY].states.values())) == 2
+
+
+def test_after_a_hand_over_in_good_order_nothing_is_read_again() -> None:
+    log = _on_store(MemoryStore())
+    log.append(0, span("charge", 1))
+    owner = log.own()
+    owner.read()
+    owner.handler.checkpoint([KEY], handing_over=True)
+    owner.handler.released([KEY], lost=False)
+    assert log.own().position == 1
+
+
+@pytest.mark.parametrize("is_anew", [True, False])
+def test_a_state_of_a_journal_that_is_gone_does_not_keep_the_store_from_the_new_one(*, is_anew: bool) -> None:
+    store = MemoryStore()
+    log = _on_store(store)
+    owner = log.own()
+    for number in range(1, 8):
+        log.append(number, span("charge", number, of=number))
+        owner.read()
+        owner.checkpoint()
+    log.journal.logs.clear()
+    if not is_anew:
+        # A journal made anew has records already, but is not as long as the old one was.
+        log.own().checkpoint()
+    owner = log.own()
+    log.append(10, span("charge", 9, of=9))
+    owner.read()
+    owner.checkpoint()
+    assert owner.tally.by_label(m.STORE_WRITES) == {"done": 1}
+    assert store.snapshots[KEY].label.offset == len(log.journal.logs[KEY]) - 1
+
+
+def test_closed_traces_move_to_buckets_and_go_with_them() -> None:
+    store = MemoryStore()
+    log = _on_store(store)
+    owner = log.own()
+    log.append(0, span("charge", 1))
+    owner.read()
+    owner.checkpoint()
+    assert list(store.snapshots[KEY].states) == [-1]
+    log.append(40, span("charge", 2, of=2))
+    owner.read()
+    owner.checkpoint()
+    bucket = next(number for number in store.snapshots[KEY].states if number >= 0)
+    assert bucket == (log.at(0) + 360 * 10**9) // (60 * 10**9)
+    log.append(1_000, span("charge", 3, of=3))
+    owner.read()
+    owner.checkpoint()
+    assert bucket not in store.snapshots[KEY].states
