@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format reference loadtest-engine differential fuzz lock
+.PHONY: help setup demo test check format reference loadtest-engine differential fuzz simulation lock
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -38,12 +38,16 @@ SEED ?= 1
 EXAMPLES ?= 100000
 RECORDS ?= 1000000
 JOBS ?= 2
+SEEDS ?= 0:10000
 
 differential: $(READY) ## Compare the engine with the reference on EXAMPLES made ones of a SEED, in JOBS processes
 	$(BIN)/python -m tests.differential.long_run --seed $(SEED) --examples $(EXAMPLES) --jobs $(JOBS) $(ARGS)
 
 fuzz: $(READY) ## Give the engine RECORDS damaged records of a SEED before a guard page, in JOBS processes
 	$(BIN)/python -m tests.differential.fuzz --seed $(SEED) --records $(RECORDS) --jobs $(JOBS) $(ARGS)
+
+simulation: $(READY) ## Run the core in simulated worlds, SEEDS=A:B of them, in JOBS processes
+	$(BIN)/python -m tests.simulation.run --seeds $(SEEDS) --jobs $(JOBS) $(ARGS)
 
 loadtest-engine: $(READY) ## Measure the engine beside what it is compared with; ARGS="--quick" ends within a minute
 	$(BIN)/python -m loadtest engine $(ARGS)

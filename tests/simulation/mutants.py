@@ -1,0 +1,213 @@
+"""The protocol without one of its lines, again and again: each time the simulation must see it.
+
+The first fifteen are the lines without which an explicit-state model of the protocol fails; the next are the faults of simpler protocols.
+A line that changed is found by `mutated`, which wants each text exactly once: the table follows the code.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """`before` stands once in the source of `module`; with `after` in its place some seed of `profile` fails, among the first so many."""
+
+    name: str
+    module: str
+    before: str
+    after: str
+    profile: str
+    seeds_max: int = 400
+    engine: str = "reference"
+
+
+_OWNER = "processor.partition_owner"
+_PARTITION = "processor.partition"
+_CHECKPOINT = "processor.checkpoint"
+_RECOVERY = "processor.recovery"
+_HANDLER = "processor.handler"
+_STORE = "tests.doubles.store"
+_OBEYED_AGAIN = """            self.position = max(self.position, mark.position)
+            self._obey(mark)
+"""
+_APPEND = "acks = journal.append([(one.owner.key, value) for one, value in zip(news, values, strict=True)]) if news else []"
+
+MUTANTS = (
+    Mutant(  # recovery decides anew
+        "marks",
+        _RECOVERY,
+        "for placed in history.records[behind:] for mark in placed.record.marks]",
+        "for placed in history.records[-1:] for mark in placed.record.marks[-1:]]",
+        "late",
+    ),
+    Mutant(
+        "evict",
+        _OWNER,
+        "            self.marks.append(mark)",
+        '            self.marks.append(mark.model_copy(update={"evict_before": None}))',
+        "evict",
+    ),
+    Mutant(  # a replay opens traces with today's program
+        "program",
+        _OWNER,
+        "self.traces.judge_by(self._required(mark.program))",
+        "self.traces.judge_by(self._required(self._programs.current.id))",
+        "rules",
+    ),
+    Mutant(  # a replay reckons ages itself
+        "cut",
+        _OWNER,
+        _OBEYED_AGAIN,
+        _OBEYED_AGAIN.replace("(mark)", '(mark.model_copy(update={"cut": tuple(self.traces.overdue(mark.time_ns))}))'),
+        "cut",
+    ),
+    Mutant("fence", _HANDLER, "fence = encode(Fence(worker=self._settings.worker))", 'fence = b"{}"', "zombie"),
+    Mutant("ack", _CHECKPOINT, "    if offset == expected:\n", "    if offset >= expected:\n", "zombie"),
+    Mutant(  # said before it is in the journal
+        "order",
+        _CHECKPOINT,
+        f"    {_APPEND}\n",
+        "    for one in news:\n        for record in one.owner.said:\n            publisher.violation(record)\n"
+        f"    publisher.flush()\n    {_APPEND}\n",
+        "plain",
+    ),
+    Mutant("resay", _OWNER, "self.again, self.said = self.said, []", "self.again, self.said = [], []", "plain"),
+    Mutant(  # what a replay counted is counted again
+        "recount",
+        _OWNER,
+        "self.again, self.said = self.said, []\n        self.ledger.clear()\n",
+        "self.again, self.said = self.said, []\n",
+        "plain",
+    ),
+    Mutant(  # the low watermark over open traces only
+        "openonly",
+        _PARTITION,
+        "next((trace.origin.offset for trace in self.traces.values()), None)",
+        "next((trace.origin.offset for trace in self.traces.values() if trace.close_reason is None), None)",
+        "late",
+    ),
+    Mutant(  # the rebuild offset is that after the record
+        "lowafter", _OWNER, "rebuild_offset=self.tail.rebuild_offset,", "rebuild_offset=self.low_watermark,", "forget"
+    ),
+    Mutant(
+        "base",
+        _STORE,
+        "if delta.base is not None and (there is None or there.label != delta.base):",
+        "if delta.base is not None and False:",
+        "store",
+    ),
+    Mutant(  # late records of an evicted trace do not move its time
+        "marker",
+        _PARTITION,
+        "            trace.touched(touch, arrival)\n",
+        "            if trace.handle != NO_HANDLE:\n                trace.touched(touch, arrival)\n",
+        "evict",
+    ),
+    Mutant(
+        "margin",
+        "processor.closing",
+        "trace.last_record_ns + policy.closed_retention_ns + policy.timestamp_skew_max_ns",
+        "trace.last_record_ns + policy.closed_retention_ns",
+        "forget",
+    ),
+    Mutant(  # an early violation is not said again at the close
+        "body", "processor.judging", "stood and violated and digest == last.digest:", "stood and violated:", "plain"
+    ),
+    Mutant(  # a state of the store is taken for the newest
+        "counts twice",
+        _RECOVERY,
+        "    marks = [ReplayedMark(",
+        "    marks = [] if label is not None else [ReplayedMark(",
+        "plain",
+    ),
+    Mutant(  # a mark of the wall clock is not written down
+        "wall clock",
+        _OWNER,
+        "            self.marks.append(mark)",
+        "            if mark.program or mark.limits or mark.position != self.first_unwritten:\n                self.marks.append(mark)",
+        "plain",
+    ),
+    Mutant(  # a replay reads all input at once
+        "chunks", _OWNER, "bisect_left(offsets, mark.position, done)", "bisect_left(offsets, self._replay[-1].mark.position, done)", "late"
+    ),
+    Mutant(  # closed traces are not kept in the store
+        "phantom",
+        "processor.snapshot",
+        "for trace_id in ids if trace_id in self._traces.traces]",
+        "for trace_id in ids if trace_id in self._traces.traces and self._traces.traces[trace_id].close_reason is None]",
+        "late",
+    ),
+    Mutant(  # an emptied store takes a change for the whole
+        "wipe", _STORE, "(there is None or there.label != delta.base)", "(there is not None and there.label != delta.base)", "store"
+    ),
+    Mutant("fail-over", _STORE, "there.label != delta.base", "there.label > delta.base", "fail-over"),
+    Mutant(  # a new owner is silent until its first record
+        "suppress",
+        _OWNER,
+        "if said.record is not None and self.tail is not None:",
+        "if said.record is not None and self.tail is not None and (self.is_replaying or self.tail.next_offset > self.tail.epoch + 1):",
+        "plain",
+    ),
+    Mutant(  # any state of the store will do
+        "old label",
+        _RECOVERY,
+        "placed.offset == label.offset and placed.hash == label.hash",
+        "placed.offset >= label.offset",
+        "store",
+    ),
+    Mutant("zombie counts", "topics.journal", "elif entry.epoch == epoch:", "else:", "zombie"),
+    Mutant("zombie is the last", _RECOVERY, "if any(since < fence < offset for fence in fences):", "if False:", "zombie"),
+    Mutant(  # said without a look at where the record stands
+        "zombie says", _CHECKPOINT, "            fenced.append(one)\n            continue\n", "            fenced.append(one)\n", "zombie"
+    ),
+    Mutant(  # the store is written before the journal
+        "hand-over",
+        _HANDLER,
+        "            fenced, acks = write_down(",
+        "            if self._around.store is not None:\n"
+        "                early = [one for one in owned if one.owner.has_news and one.owner.tail.previous]\n"
+        "                store_states(early, self._around.store, self._around.metrics)\n"
+        "            fenced, acks = write_down(",
+        "plain",
+    ),
+    Mutant(  # a known trace goes to the program in force
+        "two programs",
+        "processor.routing",
+        "(self._current, arrived_ns) if trace is None or gone else (trace.judging, trace.last_record_ns)",
+        "(self._current, arrived_ns)",
+        "rules",
+    ),
+    Mutant(  # evictions are not repeated
+        "eviction",
+        _OWNER,
+        _OBEYED_AGAIN,
+        _OBEYED_AGAIN.replace("(mark)", '(mark.model_copy(update={"evict_before": None}))'),
+        "evict",
+    ),
+    Mutant(  # committed before it is said
+        "unflushed", _CHECKPOINT, "    publisher.flush()\n    return fenced, acks\n", "    return fenced, acks\n", "plain"
+    ),
+    Mutant("redelivered", "processor.reference_traces", "            redelivered += kept == span\n", "            new += 1\n", "redeliver"),
+    Mutant(  # a stamp that was moved back is not moved back again
+        "clamp",
+        _OWNER,
+        "self._take(records[done:behind], mark.clamp_ns)",
+        "self._take(records[done:behind], None)",
+        "skew",
+    ),
+    Mutant(  # a replay obeys the limits of its own settings
+        "limits",
+        _OWNER,
+        "self.traces.limit_by(policy_of(mark.limits))",
+        "self.traces.limit_by(self._settings.policy)",
+        "policy",
+    ),
+    Mutant(  # a trace that moved to another bucket stays in its old one too
+        "bucket",
+        "processor.snapshot",
+        "if was is not None and was not in passed and",
+        "if was is not None and was not in passed and now is None and",
+        "store",
+    ),
+)
+BY_NAME = {mutant.name: mutant for mutant in MUTANTS}
