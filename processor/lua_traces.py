@@ -173,7 +173,6 @@ class LuaTraceEngine:
 
     def load_many(self, partition: int, states: Sequence[bytes]) -> list[int]:
         """Take in traces that were exported and return their handles; raises ValueError, and takes in none, where one cannot be."""
-        self._explained = None
         self._seal.check(states)
         addresses, sizes = array("Q", map(id, states)), array("q", map(len, states))
         handles = array("q", bytes(8 * len(states)))

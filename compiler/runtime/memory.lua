@@ -35,17 +35,18 @@ return function(ffi, bit, config)
       union { struct { uint64_t tid0, tid1; }; int32_t td[4]; };
       int32_t partition;
       uint16_t touch; uint8_t live;
-      block_t ids;                           // of all spans that are kept
-      int32_t services[2];                   // those that have one of the first places of the pool, a bit each
       int32_t root_name, root_service;
-      awaited_t *awaited;
       list_t *more_services, *tree;
       block_t captured;
+      // What each span changes is near together: a few lines of the cache are all that is read of a state.
+      awaited_t *awaited;
+      int32_t services[2];                   // those that have one of the first places of the pool, a bit each
+      block_t ids;                           // of all spans that are kept
       // From here to the end a state goes with its trace as it stands (exchange.lua); what is above belongs to the runtime.
       int64_t first_start, last_end;         // of spans with times; last_end 0: none
       int64_t last_record;
-      int64_t root_start; uint64_t root_id;  // of the first root, its id in the order of its digits
       int32_t orphans, roots;
+      int64_t root_start; uint64_t root_id;  // of the first root, its id in the order of its digits
       int32_t w[%d];
       %s c[%d];
     } state_t;

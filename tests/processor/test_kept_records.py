@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from processor.finite import FiniteRun
-from processor.kept_records import KeptRecords
+from processor.kept_records import KeepingEngine, KeptRecords
 from processor.trace_engine import TakenRecord, TakePolicy
 from tests.processor.logs import Log
 from tests.processor.played import NEEDS_CHECK, rules, span, trace_id
@@ -74,3 +74,14 @@ def test_a_finite_run_shows_its_traces_only_if_it_was_asked_to_keep_its_records(
     view = outcome.view(trace_id())
     assert len(outcome.records) == 1
     assert (None if view is None else len(view.spans)) == (2 if keeps_records else None)
+
+
+def test_traces_move_from_and_to_an_engine_that_keeps_records_as_from_and_to_any_other() -> None:
+    rule_set = rules(NEEDS_CHECK)
+    keeping, other = KeepingEngine(engine_for(rule_set), KeptRecords(10)), engine_for(rule_set)
+    (touch,) = keeping.take(0, [record(1)], TakePolicy(10)).touches
+    states = keeping.export_many([touch.handle])
+    assert keeping.layout == other.layout
+    assert keeping.memory_bytes == pytest.approx(keeping.engine.memory_bytes, rel=0.1)
+    (there,), (back,) = other.load_many(0, states), keeping.load_many(1, states)
+    assert keeping.facts(back) == keeping.facts(touch.handle) == other.facts(there)
