@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from processor import metrics as m
 from processor.group_handler import Checkpointed
-from processor.refused_records import letter_of
+from processor.keyed_input import bury_refused
 from topics.otlp import RECORD_SIZE_MAX, decode_json, encode_protobuf, format_of
 from topics.otlp_traces import only_trace, split_by_trace
 from topics.refusal import RefusalReason
@@ -135,7 +135,7 @@ class Sharder:
             written += len(found.records)
             split += len(found.records) > 1
             if found.refused:
-                self._bury(record, found.refused)
+                bury_refused(record, found.refused, self._metrics, self._publisher.dead_letter)
             elif not found.records:
                 empty += 1
         counts = ((m.RECORDS_READ, len(records)), (m.RECORDS_SHARDED, written), (m.RECORDS_SPLIT, split), (m.RECORDS_WITHOUT_SPANS, empty))
@@ -161,12 +161,6 @@ class Sharder:
 
     def drain(self) -> None:
         """Nothing is open here."""
-
-    def _bury(self, record: Record, refused: Counter[RefusalReason]) -> None:
-        for reason, count in sorted(refused.items()):
-            self._metrics.add(m.ITEMS_REFUSED, count, reason)
-            self._metrics.add(m.RECORDS_REFUSED, 1, reason)
-        self._publisher.dead_letter(letter_of(record, refused))
 
     def _count_owned(self) -> None:
         self._metrics.set(m.PARTITIONS_OWNED, len(self._positions))
