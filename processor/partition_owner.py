@@ -140,8 +140,9 @@ class PartitionOwner:
     def read(self, records: Sequence[Record], position: int, limit_ns: int | None) -> None:
         """Work on a chunk, then mark; `position` is the offset after it, timestamps beyond `limit_ns` are moved back to it."""
         self.is_quiet = False
-        # A client that was sent to an offset the log does not have begins anew; what was read is not read twice.
-        records = records[bisect_left(records, self.position, key=lambda record: record.offset) :]
+        if self.tail is not None:
+            # A client that was sent to an offset the log does not have begins anew; what was read is not read twice.
+            records = records[bisect_left(records, self.position, key=lambda record: record.offset) :]
         if self.is_replaying:
             records = self._go_on(records, position)
             if self.is_replaying:
