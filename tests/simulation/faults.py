@@ -29,15 +29,16 @@ class Fault(NamedTuple):
 FENCE = ("fence.before", "fence.after")
 APPEND = ("append.before", "append.after")
 PUBLISH = ("publish.before", "publish.after", "flush.before", "flush.after")
-STORE = ("load.before", "load.after", "write.before", "write.after")
 COMMIT = ("commit.before", "commit.after")
 POINTS: dict[str, tuple[str, ...]] = {
-    "take": (*FENCE, "bounds", "load.before", "load.after", "taken"),
+    "take": (*FENCE, "bounds", "load.before", "load.after", "disown.before", "disown.after", "taken"),
     "poll": ("chunk.before", "chunk.after"),
     "checkpoint": (*APPEND, *PUBLISH, "write.before", "write.after", *COMMIT, "bounds"),
 }
 # Points at which an effect may happen without its answer, or be refused.
-ANSWERED = frozenset({"fence.before", "append.before", "flush.before", "load.before", "write.before", "commit.before", "bounds"})
+ANSWERED = frozenset(
+    {"fence.before", "append.before", "flush.before", "load.before", "disown.before", "write.before", "commit.before", "bounds"}
+)
 
 
 class Died(BaseException):

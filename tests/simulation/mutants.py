@@ -202,11 +202,11 @@ MUTANTS = (
         "self.traces.limit_by(self._settings.policy)",
         "policy",
     ),
-    Mutant(  # a trace that moved to another bucket stays in its old one too
-        "bucket",
+    Mutant(  # a trace that is forgotten stays in the store
+        "forgotten",
         "processor.snapshot",
-        "if was is not None and was not in passed and",
-        "if was is not None and was not in passed and now is None and",
+        "(now is None or _bucket(now, self._traces) != was)",
+        "now is not None and _bucket(now, self._traces) != was",
         "store",
     ),
 )

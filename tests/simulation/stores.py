@@ -36,8 +36,13 @@ class FailingStore:
             self.kept.snapshots = self._before.pop()
 
     def load(self, key: PartitionKey) -> Snapshot | None:
+        """Return the state, in an order that nobody promised: the last thing first."""
         self._reach()
-        return self.kept.load(key)
+        found = self.kept.load(key)
+        if found is None:
+            return None
+        states = {bucket: dict(reversed(list(some.items()))) for bucket, some in reversed(list(found.states.items()))}
+        return found._replace(states=states)
 
     def write(self, key: PartitionKey, delta: Delta) -> Written:
         self._reach()
@@ -72,7 +77,12 @@ class StoreOf:
         return found
 
     def disown(self, key: PartitionKey) -> None:
-        self.store.disown(key)
+        answer = self.points.at("disown.before")
+        if answer is not Answer.REFUSED:
+            self.store.disown(key)
+        if answer is not None:
+            raise StoreUnavailableError(str(answer))
+        self.points.at("disown.after")
 
     def write(self, deltas: Mapping[PartitionKey, Delta]) -> dict[PartitionKey, Written]:
         written: dict[PartitionKey, Written] = {}
