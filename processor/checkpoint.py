@@ -10,7 +10,7 @@ from topics.dead_letter import DeadLetter
 from topics.journal import Fence, encode, read_entry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from processor.journal import Ack, Journal
     from processor.metrics import Metrics
@@ -34,8 +34,12 @@ class Publisher(Protocol):
         """Return when everything sent is durable; raise where it cannot be, in bounded time."""
 
 
-def write_down(owned: Sequence[Owned], journal: Journal, publisher: Publisher, metrics: Metrics) -> tuple[list[Owned], list[Ack]]:
-    """Append what was decided to the journal, then say what was said; return the partitions that somebody else owns, and the answers.
+def write_down(
+    owned: Sequence[Owned], journal: Journal, publisher: Publisher, metrics: Metrics, hear: Callable[[Sequence[Ack]], None]
+) -> list[Owned]:
+    """Append what was decided to the journal, then say what was said; return the partitions that somebody else owns.
+
+    `hear` is told the journal's answers when they come.
 
     What the last record of an earlier owner may have left unsaid is said first: nobody would say it behind the next record. What is raised
     here leaves open what became of the records; the worker must end.
@@ -51,6 +55,8 @@ def write_down(owned: Sequence[Owned], journal: Journal, publisher: Publisher, m
     news = [one for one in owned if one.owner.has_news]
     values = [encode(one.owner.checkpoint_record()) for one in news]
     acks = journal.append([(one.owner.key, value) for one, value in zip(news, values, strict=True)]) if news else []
+    hear(acks)
+    metrics.add(m.JOURNAL_RECORDS, len(acks))
     fenced: list[Owned] = []
     for one, value, ack in zip(news, values, acks, strict=True):
         if _is_fenced(one, ack.offset, journal):
@@ -59,7 +65,7 @@ def write_down(owned: Sequence[Owned], journal: Journal, publisher: Publisher, m
         for said in one.owner.written_down(ack.offset, value):
             _publish(said, publisher)
     publisher.flush()
-    return fenced, acks
+    return fenced
 
 
 def _publish(said: Said, publisher: Publisher) -> None:
@@ -75,7 +81,9 @@ def _is_fenced(one: Owned, offset: int, journal: Journal) -> bool:
     expected = one.owner.tail.next_offset
     if offset == expected:
         return False
-    return any(_is_fence(value) for _, value in journal.read(one.owner.key, expected, offset))
+    between = journal.read(one.owner.key, expected, offset)
+    # What retention has taken of the gap may have held a fence.
+    return journal.first_offset(one.owner.key) > expected or any(_is_fence(value) for _, value in between)
 
 
 def _is_fence(value: bytes) -> bool:

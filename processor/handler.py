@@ -38,7 +38,8 @@ class Handler:
         self.clock_offset_ns = 0
         self.store_trouble: str | None = None
         self._clock_checked_ns = 0
-        # Partitions whose input was made anew.
+        # Partitions to be taken anew: fenced in a checkpoint of their own, and those whose input was made anew.
+        self._retake: set[PartitionKey] = set()
         self._truncated: set[PartitionKey] = set()
         self._settings = settings
         self._around = around
@@ -96,10 +97,13 @@ class Handler:
 
     def chunk(self, key: PartitionKey, records: Sequence[Record], position: int) -> None:
         """Work on records of one partition, in offset order; `position` is the offset after them."""
-        owner = self.owned[key].owner
-        owner.read(records, position, self._timestamp_limit())
-        if len(owner.marks) >= MARKS_MAX:
-            self.checkpoint([key])
+        one = self.owned.get(key)
+        if one is None:
+            # Given up in a checkpoint of its own, and to be taken anew.
+            return
+        one.owner.read(records, position, self._timestamp_limit())
+        if len(one.owner.marks) >= MARKS_MAX:
+            self._retake |= set(self.checkpoint([key]).retake)
 
     def drain(self) -> None:
         """Close every open trace of every partition: the input has ended."""
@@ -142,11 +146,10 @@ class Handler:
         if self._around.journal is None:
             self._around.publisher.flush()
         else:
-            fenced, acks = write_down(owned, self._around.journal, self._around.publisher, self._around.metrics)
-            self._check_clock(acks)
-            self._around.metrics.add(m.JOURNAL_RECORDS, len(acks))
+            fenced = write_down(owned, self._around.journal, self._around.publisher, self._around.metrics, self._check_clock)
         self._around.metrics.add(m.PARTITIONS_FENCED, len(fenced))
-        retake = {one.owner.key for one in fenced} | self._truncated
+        retake = {one.owner.key for one in fenced} | self._truncated | self._retake
+        self._retake.clear()
         for key in retake:
             self._release(key)
         mine = [one for one in owned if one.owner.key not in retake]

@@ -91,7 +91,7 @@ class Taking:
 
     def _go_on(self, one: Owned, history: History, where: Whereabouts) -> None:
         owner, last = one.owner, history.last.record
-        snapshot = self._snapshot(one, history, where.fence)
+        snapshot = self._snapshot(one, history, where)
         replay = replay_from(history, None if snapshot is None else snapshot.label)
         loss = self._loss(owner, history, replay, where)
         if loss is not None:
@@ -128,19 +128,21 @@ class Taking:
             with suppress(StoreUnavailableError):
                 self.store.disown(one.owner.key)
 
-    def _snapshot(self, one: Owned, history: History, fence: int) -> Snapshot | None:
-        """Load what the store holds, if it is of use: not older than is needed, whole, of programs that are there."""
+    def _snapshot(self, one: Owned, history: History, where: Whereabouts) -> Snapshot | None:
+        """Load what the store holds, if it is of use: not older than is needed, whole, of programs and before input that are there."""
         if self.store is None or one.stored is None:
             return None
         try:
             snapshot = self.store.load(one.owner.key)
         except StoreUnavailableError:
             return None
-        if snapshot is not None and snapshot.label.offset >= fence:
+        if snapshot is not None and snapshot.label.offset >= where.fence:
             self._disown(one)
             return None
         header = None if snapshot is None else header_of(snapshot)
         if snapshot is None or header is None or not reaches(history, snapshot.label) or not fits(header, one.owner.judging):
+            return None
+        if where.first > header.standing.position:
             return None
         one.owner.stand(header.standing)
         try:

@@ -117,6 +117,9 @@ def _last_of_window(entries: Sequence[tuple[int, bytes]], begin: int, *, reaches
             continue
         if since < begin and not reaches_start:
             return False, None
+        if since < begin:
+            # Whether a fence lay between is gone with the beginning of the journal.
+            continue
         return True, Placed(offset, entry, record_hash(value))
     return reaches_start, None
 

@@ -191,6 +191,33 @@ def test_a_worker_that_lost_its_partition_unawares_says_nothing_and_takes_it_ane
     assert sum(placed.record.epoch == 0 for placed in valid(enumerate(log.journal.logs[KEY]))) == 0
 
 
+def test_a_zombie_whose_gap_retention_has_taken_says_nothing() -> None:
+    log = Log()
+    log.append(0, span("charge", 1))
+    log.append(40, span("other", 2, of=2))
+    zombie = log.own()
+    zombie.read()
+    log.own()
+    log.journal.remove_before(KEY, 2)
+    assert list(zombie.handler.checkpoint([KEY]).retake) == [KEY]
+    assert log.outbox.sent == []
+
+
+def test_a_zombie_that_has_to_checkpoint_in_the_middle_of_a_chunk_takes_its_partition_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("processor.handler.MARKS_MAX", 3)
+    log = Log()
+    for second in range(6):
+        log.append(second, span("other", second + 1))
+    zombie = log.own()
+    zombie.read(1)
+    log.own()
+    zombie.read(5, chunk=1)
+    assert zombie.handler.owned == {}
+    zombie.checkpoint()
+    assert zombie.handler.owned.keys() == {KEY}
+    assert zombie.position == 0
+
+
 def test_what_a_zombie_wrote_in_between_does_not_stop_the_owner() -> None:
     log = Log()
     log.append(0, span("charge", 1))

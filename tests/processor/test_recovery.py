@@ -13,7 +13,7 @@ from processor.recovery import reaches, read_history, replay_from
 from processor.store import Label
 from tests.doubles.journal import MemoryJournal
 from tests.journals import KEY, Writer, checkpoint, counting, standing, take, write
-from topics.journal import Entry, Fence, Mark, encode
+from topics.journal import Entry, Fence, Mark, Previous, encode
 
 
 def _storm(seed: int, steps: int) -> tuple[MemoryJournal, int]:
@@ -60,12 +60,25 @@ def test_only_records_from_journal_from_on_are_given() -> None:
 
 def test_records_that_retention_took_are_missed() -> None:
     journal = MemoryJournal()
-    values: list[Entry] = [Fence(worker="w"), checkpoint(0), checkpoint(0), checkpoint(0, journal_from=1)]
+    values: list[Entry] = [
+        Fence(worker="w"),
+        checkpoint(0),
+        checkpoint(0),
+        checkpoint(0, journal_from=1, previous=Previous(offset=2, hash="0" * 32)),
+    ]
     journal.append([(KEY, encode(value)) for value in values])
     journal.remove_before(KEY, 2)
     history = read_history(journal, KEY, 4)
     assert history is not None
     assert not history.is_whole
+
+
+def test_of_a_record_whose_fence_retention_took_nobody_knows_whether_it_counts() -> None:
+    journal = MemoryJournal()
+    values: list[Entry] = [Fence(worker="zombie"), Fence(worker="owner"), checkpoint(0)]
+    journal.append([(KEY, encode(value)) for value in values])
+    journal.remove_before(KEY, 2)
+    assert read_history(journal, KEY, 3) is None
 
 
 def _history() -> recovery.History:

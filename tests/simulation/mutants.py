@@ -163,11 +163,11 @@ MUTANTS = (
     Mutant(  # the store is written before the journal
         "hand-over",
         _HANDLER,
-        "            fenced, acks = write_down(",
+        "            fenced = write_down(",
         "            if self._around.store is not None:\n"
         "                early = [one for one in owned if one.owner.has_news and one.owner.tail.previous]\n"
         "                store_states(early, self._around.store, self._around.metrics)\n"
-        "            fenced, acks = write_down(",
+        "            fenced = write_down(",
         "plain",
     ),
     Mutant(  # a known trace goes to the program in force
@@ -185,7 +185,7 @@ MUTANTS = (
         "evict",
     ),
     Mutant(  # committed before it is said
-        "unflushed", _CHECKPOINT, "    publisher.flush()\n    return fenced, acks\n", "    return fenced, acks\n", "plain"
+        "unflushed", _CHECKPOINT, "    publisher.flush()\n    return fenced\n", "    return fenced\n", "plain"
     ),
     Mutant("redelivered", "processor.reference_traces", "            redelivered += kept == span\n", "            new += 1\n", "redeliver"),
     Mutant(  # a stamp that was moved back is not moved back again
