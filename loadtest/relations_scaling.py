@@ -40,7 +40,7 @@ CALLS = (
 BENCH = b"""
 return function(sweep, relations)
   local ffi = require('ffi')
-  local R = relations(ffi, sweep(ffi, require('bit')))
+  local R = relations(ffi, sweep(ffi, require('bit')), 64)
   local rows_of = ffi.typeof('$[?]', ffi.typeof[[struct { uint64_t tid0, tid1, sid, pid; int64_t t0, t1; int32_t name, trace, kind, status;
     const uint8_t *p, *np; int32_t plen, nlen, res, timed; }]])
   local ids_of = ffi.typeof('uint64_t[?]')

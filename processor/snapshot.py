@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from processor.closing import forgotten
 from processor.open_trace import NO_HANDLE, OpenTrace, Origin, Said
 from processor.store import OPEN, Delta, Label
+from processor.trace_states import trace_id_of
 from topics.journal import Standing
 from topics.violation import CloseReason
 
@@ -148,6 +149,8 @@ def restore(snapshot: Snapshot, traces: Partition, key: PartitionKey, judging_of
     for some in snapshot.states.values():
         for trace_id, state in some.items():
             trace, own = _unpacked(trace_id.hex(), state, key, judging_of)
+            if own is not None and trace_id_of(own) != trace_id.hex():
+                raise ValueError(f"the state of trace {trace_id.hex()} is another one's")
             found.append(trace)
             if own is not None:
                 states.setdefault(trace.judging, []).append((trace, own))
