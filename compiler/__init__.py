@@ -6,16 +6,20 @@ This module is the room's public face; the other rooms use only what it names.
 from compiler.compile import compile_sources
 from compiler.diagnostics import Code, Diagnostic, Severity
 from compiler.judge import ReferenceEngine, judge
+from compiler.language_version import LANGUAGE_VERSION
 from compiler.notation import INSTANT_NS, TRACE_ID, SpanLine, TestTrace
 from compiler.render import DiagnosticRecord, diagnostic_json, render
 from compiler.report import RuleClass, RuleReport, StateReport
 from compiler.rule_set import Compilation, Rule, RuleException, RuleSet, RuleTest, RuleText
+from compiler.rule_slices import rule_at, rule_texts
+from compiler.rule_versions import with_versions
 from compiler.source import Region, SourceFile
 from compiler.trace import Span, TraceView
 from compiler.verdict import Closing, Comparison, Judgement, Verdict
 
 __all__ = [
     "INSTANT_NS",
+    "LANGUAGE_VERSION",
     "TRACE_ID",
     "Closing",
     "Code",
@@ -45,4 +49,7 @@ __all__ = [
     "diagnostic_json",
     "judge",
     "render",
+    "rule_at",
+    "rule_texts",
+    "with_versions",
 ]

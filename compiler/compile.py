@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -20,12 +19,11 @@ from compiler.parser import parse_selector
 from compiler.report import report
 from compiler.rule_file import ExceptionEntry, LetEntry, RuleEntry, RuleFile, read_rule_file
 from compiler.rule_set import Compilation, Rule, RuleException, RuleSet
+from compiler.rule_versions import fingerprint_of, version_of
 from compiler.source import SourceFile
 from compiler.spelling import RESERVED
 from compiler.yaml_nodes import Scalar
 
-_VERSION_DIGITS = 12
-_FINGERPRINT_DIGITS = 16
 _DAY_NS = 86_400 * 10**9
 _UNIX_EPOCH = date(1970, 1, 1).toordinal()
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
@@ -46,7 +44,7 @@ def compile_sources(sources: Sequence[SourceFile], *, today_ns: int | None = Non
     found = tuple(sorted(diagnostics, key=lambda one: (one.region.file, one.region.line, one.region.column, one.code)))
     if any(one.severity is Severity.ERROR for one in found):
         return Compilation(None, found)
-    return Compilation(RuleSet(tuple(rules), _fingerprint(rules)), found)
+    return Compilation(RuleSet(tuple(rules), fingerprint_of(rules)), found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +160,4 @@ def _version(entry: RuleEntry, tree: s.Rule, exceptions: list[RuleException], fi
             pending.append(used[name])
     metadata = asdict(entry.text) | {"rule": texts, "lets": sorted(used.items())}
     metadata["exceptions"] = [(one.name, one.when_text, one.expires_ns) for one in exceptions]
-    return _hash(json.dumps(metadata, sort_keys=True, default=str), _VERSION_DIGITS)
-
-
-def _fingerprint(rules: list[Rule]) -> str:
-    return _hash("\n".join(f"{rule.id} {rule.version}" for rule in rules if rule.text.enabled), _FINGERPRINT_DIGITS)
-
-
-def _hash(text: str, digits: int) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:digits]
+    return version_of(json.dumps(metadata, sort_keys=True, default=str))

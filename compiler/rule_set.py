@@ -71,7 +71,7 @@ class RuleText:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule, checked and lowered. `version` is 12 hex digits over its canonical text and metadata.
+    """One rule, checked and lowered. `version` is 12 hex digits over its canonical text and metadata, or a counter.
 
     `clauses` maps `always` and `never` to the clause as its author wrote it, on one line.
     """
