@@ -25,6 +25,9 @@ RULE_BYTES_MAX = 2**20
 # The topic's limit counts key and framing as well.
 RULE_SET_BYTES_MAX = (RULES.record_bytes_max or 0) - 2**16
 _INT64_MAX = 2**63 - 1
+_VERSIONS = (
+    "The counter of each rule, also of those that are gone, so that none is given twice; a rule without one has the hash of its text."
+)
 
 RuleId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,127}$")]
 Counter = Annotated[int, Field(ge=1, le=_INT64_MAX, description="Counts from 1; each change of the rule is one more.")]
@@ -97,7 +100,7 @@ class RuleSetRecord(_Part):
 
     program: ProgramId
     sources: Annotated[tuple[RuleSource, ...], Field(description="The rule files, in the order in which they are compiled.")]
-    versions: Annotated[dict[RuleId, Counter], Field(description="The counter of each rule; one without has the hash of its text.")] = {}
+    versions: Annotated[dict[RuleId, Counter], Field(description=_VERSIONS)] = {}
     skew_tolerance_ns: Annotated[int, Field(ge=0, description="How far clocks may differ before an order of spans counts as broken.")]
     offender_count_max: Annotated[int, Field(ge=1, description="Offenders named in a violation.")]
     language_version: Annotated[str, Field(min_length=1, max_length=64, description="The version of the language the rules are read by.")]
