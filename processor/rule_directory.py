@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from compiler.source import SourceFile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 _SUFFIXES = frozenset({".yaml", ".yml"})
@@ -22,6 +24,15 @@ def read_sources(path: Path) -> list[SourceFile]:
         return [SourceFile(str(path), path.read_bytes())]
     files = sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES and file.is_file())
     return [SourceFile(str(file), file.read_bytes()) for file in files if not _is_hidden(file.relative_to(path))]
+
+
+def relative_sources(sources: Iterable[SourceFile], path: Path) -> tuple[SourceFile, ...]:
+    """Return the files of a path under names that are the same wherever the path is: as the rules topic knows them."""
+    return tuple(SourceFile(_relative(PurePath(source.name), path), source.content) for source in sources)
+
+
+def _relative(name: PurePath, path: Path) -> str:
+    return (PurePath(name.name) if name == path else name.relative_to(path)).as_posix()
 
 
 def _is_hidden(path: Path) -> bool:
