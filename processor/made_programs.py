@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from compiler import LANGUAGE_VERSION, Diagnostic, RuleSet, SourceFile, compile_sources, render, rule_at, with_versions
 from processor.rule_source import Program
-from topics.rule_records import RuleSetRecord, RuleSource
-from topics.violation import canonical_json
+from topics.rule_records import RuleSetRecord, RuleSource, program_id
 
 if TYPE_CHECKING:
-    from pydantic import JsonValue
-
     from processor.engines import EngineMaker
     from processor.trace_engine import TraceEngine
 
@@ -70,12 +66,6 @@ class RefusedRulesError(Exception):
         self.faults = tuple(faults)
 
 
-def program_id(rule_set: RuleSet, judged_with: JudgedWith) -> str:
-    """Return the id of the program of a rule set: 16 hex digits, the same in every process and release that judge alike."""
-    hangs_on: list[JsonValue] = [rule_set.fingerprint, judged_with.skew_tolerance_ns, judged_with.offender_count_max, LANGUAGE_VERSION]
-    return hashlib.sha256(canonical_json(hangs_on)).hexdigest()[:16]
-
-
 class Compiled(NamedTuple):
     """A rule set that can be judged by, the id of its program, and what the compiler warns of."""
 
@@ -97,7 +87,7 @@ def compiled(offered: OfferedSet, *, today_ns: int | None = None) -> Compiled:
         raise RefusedRulesError(faults_of(compilation.errors, offered.sources))
     rule_set = with_versions(compilation.rule_set, offered.versions)
     warnings = tuple(faults_of(compilation.diagnostics, offered.sources))
-    return Compiled(rule_set, program_id(rule_set, offered.judged_with), warnings)
+    return Compiled(rule_set, program_id(rule_set.fingerprint, *offered.judged_with, LANGUAGE_VERSION), warnings)
 
 
 def faults_of(diagnostics: Sequence[Diagnostic], sources: Sequence[SourceFile]) -> list[Fault]:

@@ -57,7 +57,7 @@ class RuleFollow(RulesInForce):
 
     def _decide(self) -> None:
         """Put the newest set in force, unless that has been decided already."""
-        sets = contents_of(list(self._records.values())).sets
+        sets = contents_of(list(self._records.values()), 0).sets
         if not sets:
             self._in_trouble(f"{self._log.topic} holds no rule set yet: run `betrace rules apply`")
             return

@@ -42,11 +42,15 @@ class Logged(NamedTuple):
 
 
 class LogReader:
-    """Reads one topic; used by one thread. `connection` are librdkafka's properties (topics.connection); nothing waits over `timeout_s`."""
+    """Reads one topic; used by one thread. `connection` are librdkafka's properties (topics.connection); nothing waits over `timeout_s`.
+
+    `position` is the offset behind what has been read; `is_at_end` says whether it is the log's end.
+    """
 
     def __init__(self, connection: Mapping[str, str], topic: str, *, client_id: str, timeout_s: float = 30.0) -> None:
         self.topic = topic
         self.is_at_end = False
+        self.position = 0
         self._timeout_s = timeout_s
         self._refusal = Refusal()
         properties: dict[str, object] = {
@@ -92,8 +96,19 @@ class LogReader:
             raise NoTopicError(f"there is no topic {self.topic}: run `betrace topics apply`")
         return len(found.partitions)
 
-    def bounds(self, partition: int) -> tuple[int, int]:
-        """Return the first offset that is kept, and the end of the log."""
+    def first_offset(self, partition: int) -> int:
+        """Return the first offset that is kept, the log's end where nothing is."""
+        return self._bounds(partition)[0]
+
+    def end(self, partition: int) -> int:
+        """Return the offset behind the last record: found by reading on, for a broker may tell an end that it has passed already."""
+        until = time.monotonic() + self._timeout_s
+        self.begin(partition, self._bounds(partition)[1])
+        while not self.is_at_end:
+            self._poll_until(until, f"the end of {self.topic}[{partition}] was not found")
+        return self.position
+
+    def _bounds(self, partition: int) -> tuple[int, int]:
         try:
             low, high = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=self._timeout_s)
         except KafkaException as error:
@@ -102,11 +117,11 @@ class LogReader:
 
     def begin(self, partition: int, offset: int = FIRST) -> None:
         """Let `poll` give the records from this offset on; from the first that is kept where it is gone."""
-        self.is_at_end = False
+        self.is_at_end, self.position = False, offset
         self._consumer.assign([TopicPartition(self.topic, partition, offset)])
 
     def poll(self, timeout_s: float) -> list[Logged]:
-        """Return what comes within this time, in order; `is_at_end` says whether the whole log has been read by now."""
+        """Return what comes within this time, in order."""
         # A consumer that is asked for many waits until it has them all; asked for one it gives it, and the rest is there at once.
         first = self._consumer.poll(timeout_s)
         found = [] if first is None else [first, *self._consumer.consume(_READ_AT_ONCE, 0)]
@@ -140,10 +155,10 @@ class LogReader:
         error, offset = message.error(), message.offset()
         if error is None:
             assert offset is not None
-            self.is_at_end = False
+            self.is_at_end, self.position = False, offset + 1
             return Logged(offset, _bytes(message.key()), _bytes(message.value()))
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the constant's name begins so
-            self.is_at_end = True
+            self.is_at_end, self.position = True, max(self.position, offset or 0)
         elif error.code() in _NO_TOPIC:
             raise NoTopicError(f"there is no topic {self.topic}: run `betrace topics apply`")
         elif error.code() not in _PASSING:

@@ -9,10 +9,11 @@ not know.
 
 from __future__ import annotations
 
+import hashlib
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from topics.journal import ProgramId
 from topics.names import RULES
@@ -25,6 +26,7 @@ RULE_BYTES_MAX = 2**20
 # The topic's limit counts key and framing as well.
 RULE_SET_BYTES_MAX = (RULES.record_bytes_max or 0) - 2**16
 _INT64_MAX = 2**63 - 1
+_PROGRAM_DIGITS = 16
 _VERSIONS = (
     "The counter of each rule, also of those that are gone, so that none is given twice; a rule without one has the hash of its text."
 )
@@ -130,6 +132,12 @@ class Deleted(NamedTuple):
 
 
 RulesEntry: TypeAlias = RuleRecord | RuleSetRecord | Deleted
+
+
+def program_id(fingerprint: str, skew_tolerance_ns: int, offender_count_max: int, language_version: str) -> str:
+    """Return the id of the program of a rule set with this fingerprint: the same in every process and release that judge alike."""
+    hangs_on: list[JsonValue] = [fingerprint, skew_tolerance_ns, offender_count_max, language_version]
+    return hashlib.sha256(canonical_json(hangs_on)).hexdigest()[:_PROGRAM_DIGITS]
 
 
 def read_rules_entry(key: bytes | None, value: bytes | None) -> RulesEntry:

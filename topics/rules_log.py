@@ -105,7 +105,7 @@ class RulesLog:
         """Return what the topic holds now."""
         with self._reader() as reader:
             reader.partition_count()
-            return contents_of(reader.read_to_end(_PARTITION))
+            return contents_of(reader.read_to_end(_PARTITION), reader.position)
 
     def follow(self) -> RulesReader:
         """Return a reader that begins at the first record; it is to be closed."""
@@ -130,8 +130,8 @@ class RulesLog:
         return LogReader(self._connection, self.topic, client_id=_CLIENT_ID, timeout_s=self._timeout_s)
 
 
-def contents_of(records: Sequence[Logged]) -> RulesContents:
-    """Return what records of the topic, from its first one on, amount to: of each key the last record stands."""
+def contents_of(records: Sequence[Logged], end: int) -> RulesContents:
+    """Return what records of the topic, from its first one on up to `end`, amount to: of each key the last record stands."""
     last = {record.key: record for record in records if record.key}
     rules: dict[str, RuleRecord] = {}
     sets: list[PlacedSet] = []
@@ -151,7 +151,7 @@ def contents_of(records: Sequence[Logged]) -> RulesContents:
             sets.append(PlacedSet(record.offset, entry.key, entry))
     if foreign:
         log.warning("%d records of the rules topic cannot be used; the first: %s", len(foreign), foreign[0])
-    return RulesContents(rules, sets, records[-1].offset + 1 if records else 0)
+    return RulesContents(rules, sets, end)
 
 
 class _Writing:
