@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 
 import click
 
-# Command → module and name, imported when asked for: `betrace check` needs no Kafka client.
+from cli.lazy_commands import LazyCommands
+
+# Command → module and name.
 _COMMANDS = {
     "api": ("cli.api_command", "api"),
     "check": ("cli.check_command", "check"),
@@ -19,18 +20,8 @@ _COMMANDS = {
 }
 
 
-class _Commands(click.Group):
-    """A group that imports a command when it is used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        return sorted(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
-        if cmd_name not in _COMMANDS:
-            return None
-        module, name = _COMMANDS[cmd_name]
-        command: click.Command = getattr(import_module(module), name)
-        return command
+class _Commands(LazyCommands):
+    LAZY = _COMMANDS
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -36,7 +36,11 @@ def compile_files(sources: Sequence[SourceFile]) -> Compilation:
 
 def rule_set_or_exit(paths: Sequence[Path]) -> RuleSet:
     """Return the rule set of some paths; a set with an error is refused whole: its diagnostics go to stderr, the status is 2."""
-    sources = load_sources(paths)
+    return accepted_or_exit(load_sources(paths))
+
+
+def accepted_or_exit(sources: Sequence[SourceFile]) -> RuleSet:
+    """Return the rule set of some files, as `rule_set_or_exit` does."""
     compilation = compile_files(sources)
     if compilation.rule_set is None:
         show_diagnostics(compilation.errors, sources)

@@ -1,4 +1,4 @@
-"""`betrace rules`: check rule files, run their tests."""
+"""`betrace rules`: check rule files, run their tests, put them in force."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from cli.lazy_commands import LazyCommands
 from cli.rule_files import USAGE, compile_files, count_of, load_sources, rule_set_or_exit, show_diagnostics
 from cli.rule_test_text import outcome_json, outcome_text
 from compiler import Compilation, Rule, Severity, diagnostic_json
@@ -17,9 +18,19 @@ _PATHS = click.argument("paths", metavar="PATH...", nargs=-1, required=True, typ
 _OUTPUT = click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the answer.")
 
 
-@click.group()
+_ON_THE_TOPIC = {
+    "apply": ("cli.rules_apply_command", "apply"),
+    "diff": ("cli.rules_diff_command", "diff"),
+}
+
+
+class _RulesCommands(LazyCommands):
+    LAZY = _ON_THE_TOPIC
+
+
+@click.group(cls=_RulesCommands)
 def rules() -> None:
-    """Check rule files and run their tests."""
+    """Check rule files, run their tests, and put them in force."""
 
 
 @rules.command("check")

@@ -127,14 +127,14 @@ def test_a_part_of_a_log_is_read_by_offsets(topic: RulesTopic) -> None:
         assert [record.offset for record in reader.read(0, 700, 2_200)] == list(range(700, 2_200))
         assert reader.read(0, 5, 5) == []
         assert [record.offset for record in reader.read(0, 2_490, 2_500)] == list(range(2_490, 2_500))
-        assert reader.bounds(0)[0] == 0
+        assert (reader.first_offset(0), reader.end(0)) == (0, 2_500)
 
 
 def test_a_topic_that_is_not_there_is_said_and_not_made(missing: RulesTopic) -> None:
     for call in (missing.log.read, missing.log.follow, lambda: missing.log.write([(b"a", b"1")])):
         with pytest.raises(NoTopicError, match=rf"there is no topic {missing.rules}: run `betrace topics apply`"):
             call()
-    assert missing.rules not in AdminClient(missing.connection).list_topics(timeout=10).topics
+    assert missing.rules not in AdminClient(dict(missing.connection)).list_topics(timeout=10).topics
 
 
 def test_no_broker_is_an_error_within_the_time_set() -> None:
@@ -156,7 +156,7 @@ def test_the_newest_set_in_the_order_of_the_log_is_in_force(topic: RulesTopic) -
         wait(rules, in_force(first.program))
         topic.write(second)
         wait(rules, in_force(second.program))
-        assert [(rule.id, rule.version) for rule in rules.current.rule_set.rules][0] == ("two", "4")
+        assert next((rule.id, rule.version) for rule in rules.current.rule_set.rules) == ("two", "4")
         topic.write(first)
         again = wait(rules, in_force(first.program))
         assert (again.taken_count, again.refused_count, again.trouble) == (3, 0, "")
