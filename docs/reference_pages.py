@@ -28,6 +28,7 @@ from api.view import View
 from cli.main import betrace
 from compiler.diagnostics import Code, Severity
 from processor.metrics import METRICS
+from processor.rule_settings import RuleSettings
 from processor.settings import Settings
 from processor.shard_settings import ShardSettings
 from topics.names import topic_page
@@ -65,6 +66,7 @@ def settings_page() -> str:
     parts = ["# Settings", "Each is read from the environment variable; a command's own flag goes before it."]
     commands: tuple[tuple[str, type[BaseSettings]], ...] = (
         ("betrace worker", Settings),
+        ("betrace rules apply, betrace rules diff", RuleSettings),
         ("betrace topics", TopicSettings),
         ("betrace shard", ShardSettings),
         ("betrace api", ApiSettings),
