@@ -11,7 +11,7 @@ from compiler.notation import INSTANT_NS, TRACE_ID, SpanLine, TestTrace
 from compiler.render import DiagnosticRecord, diagnostic_json, render
 from compiler.report import RuleClass, RuleReport, StateReport
 from compiler.rule_set import Compilation, Rule, RuleException, RuleSet, RuleTest, RuleText
-from compiler.rule_slices import rule_at, rule_texts
+from compiler.rule_slices import rule_texts, rules_at
 from compiler.rule_versions import with_versions
 from compiler.source import Region, SourceFile
 from compiler.trace import Span, TraceView
@@ -49,7 +49,7 @@ __all__ = [
     "diagnostic_json",
     "judge",
     "render",
-    "rule_at",
     "rule_texts",
+    "rules_at",
     "with_versions",
 ]

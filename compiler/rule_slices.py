@@ -40,16 +40,14 @@ def rule_texts(source: SourceFile) -> dict[str, str]:
     return {rule_id: _file(_used(lets, piece), piece) for rule_id, piece in _rules(root)}
 
 
-def rule_at(source: SourceFile, place: Region) -> str:
-    """Return the id of the rule that a place of the file belongs to; empty where it is of none."""
+def rules_at(source: SourceFile, places: Iterable[Region]) -> list[str]:
+    """Return for each of some places of a file the id of the rule it belongs to; empty where it is of none."""
     root, _ = read_yaml(source)
     rules = root.get("rules") if isinstance(root, Mapping) else None
-    if not isinstance(rules, Sequence):
-        return ""
-    items = [item for item in rules.items if isinstance(item, Mapping)]
-    starts = [item.document.region(item.start, item.start + 1) for item in items]
-    behind = bisect_right([(start.line, start.column) for start in starts], (place.line, place.column))
-    return _id(items[behind - 1]) if behind else ""
+    items = [item for item in rules.items if isinstance(item, Mapping)] if isinstance(rules, Sequence) else []
+    starts = [(start.line, start.column) for item in items for start in (item.document.region(item.start, item.start + 1),)]
+    ids = ["", *map(_id, items)]
+    return [ids[bisect_right(starts, (place.line, place.column))] for place in places]
 
 
 def _id(item: Mapping) -> str:

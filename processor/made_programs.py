@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from compiler import LANGUAGE_VERSION, Diagnostic, RuleSet, SourceFile, compile_sources, render, rule_at, with_versions
+from compiler import LANGUAGE_VERSION, Diagnostic, RuleSet, SourceFile, compile_sources, render, rules_at, with_versions
 from processor.rule_source import Program
 from topics.rule_records import RuleSetRecord, RuleSource, program_id
 
@@ -67,11 +68,11 @@ class RefusedRulesError(Exception):
 
 
 class Compiled(NamedTuple):
-    """A rule set that can be judged by, the id of its program, and what the compiler warns of."""
+    """A rule set that can be judged by, the id of its program, and of what the compiler warns how often, by the codes."""
 
     rule_set: RuleSet
     program_id: str
-    warnings: tuple[Fault, ...]
+    warnings: Mapping[str, int]
 
 
 def compiled(offered: OfferedSet, *, today_ns: int | None = None) -> Compiled:
@@ -86,18 +87,18 @@ def compiled(offered: OfferedSet, *, today_ns: int | None = None) -> Compiled:
     if compilation.rule_set is None:
         raise RefusedRulesError(faults_of(compilation.errors, offered.sources))
     rule_set = with_versions(compilation.rule_set, offered.versions)
-    warnings = tuple(faults_of(compilation.diagnostics, offered.sources))
+    warnings = Counter(str(found.code) for found in compilation.diagnostics)
     return Compiled(rule_set, program_id(rule_set.fingerprint, *offered.judged_with, LANGUAGE_VERSION), warnings)
 
 
 def faults_of(diagnostics: Sequence[Diagnostic], sources: Sequence[SourceFile]) -> list[Fault]:
     """Return diagnostics as a person reads them, each with the rule that it is about."""
-    by_name = {source.name: source for source in sources}
-    return [_fault(diagnostic, by_name.get(diagnostic.region.file)) for diagnostic in diagnostics]
-
-
-def _fault(diagnostic: Diagnostic, source: SourceFile | None) -> Fault:
-    return Fault("" if source is None else rule_at(source, diagnostic.region), render(diagnostic, source))
+    faults: list[Fault] = []
+    for source in sources:
+        found = [diagnostic for diagnostic in diagnostics if diagnostic.region.file == source.name]
+        rules = rules_at(source, [diagnostic.region for diagnostic in found]) if found else []
+        faults += [Fault(rule, render(diagnostic, source)) for rule, diagnostic in zip(rules, found, strict=True)]
+    return faults
 
 
 def _number(language_version: str) -> float:

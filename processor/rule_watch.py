@@ -46,7 +46,8 @@ class RuleWatch(RulesInForce):
         elif found != self._decided:
             self._decide(found)
         elif self.standing.not_kept and time.monotonic() - self._kept_at_s > _KEEP_AGAIN_S:
-            self._decided = ""
+            self._kept_at_s = time.monotonic()
+            self._keep_again()
         return self._interval_s if self._decided else min(self._interval_s, _FIRST_S)
 
     def _end(self) -> None:

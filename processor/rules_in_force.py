@@ -5,9 +5,11 @@ The core asks for `current` and `find` (processor.rule_source.RuleSource) and is
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from processor.made_programs import OfferedSet, RefusedRulesError, compiled, made_program
@@ -16,7 +18,7 @@ from topics.log_reader import LogError
 from topics.rfc3339 import format_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from processor.engines import EngineMaker
     from processor.made_programs import Compiled, Fault
@@ -62,7 +64,9 @@ class RulesInForce(ABC):
         self._changed = threading.Condition()
         self._stopped = threading.Event()
         self._programs: dict[str, Program] = {}
+        # What is compiled and has to be written down first, and what is in force.
         self._waiting: tuple[OfferedSet, Program] | None = None
+        self._in_force: OfferedSet | None = None
         self._thread = threading.Thread(target=self._run, name="rules", daemon=True)
 
     # ---- for the core ---------------------------------------------------------------------------------------------------------------
@@ -149,8 +153,8 @@ class RulesInForce(ABC):
             if not in_place_of_refused:
                 self._refuse(error.faults)
             return False
-        not_kept = self._kept(offered, program) if keep else ""
-        self._waiting = None
+        not_kept = self._kept(offered, program.id) if keep else ""
+        self._waiting, self._in_force = None, offered
         was = self._standing
         is_new = was.program is None or was.program.id != program.id
         self._remember(program)
@@ -171,21 +175,28 @@ class RulesInForce(ABC):
     def _compiled(self, offered: OfferedSet) -> Program:
         if self._waiting is not None and self._waiting[0] == offered:
             return self._waiting[1]
-        found = compiled(offered, today_ns=wall_clock_ns())
-        now = self._standing.program
-        if now is not None and now.id == found.program_id:
-            return now
-        _warn(found)
-        program = made_program(found, offered.judged_with, self._make_engine)
+        with _uncollected():
+            found = compiled(offered, today_ns=wall_clock_ns())
+            now = self._standing.program
+            if now is not None and now.id == found.program_id:
+                return now
+            _warn(found)
+            program = made_program(found, offered.judged_with, self._make_engine)
         self._waiting = (offered, program)
         return program
 
-    def _kept(self, offered: OfferedSet, program: Program) -> str:
+    def _keep_again(self) -> None:
+        """Try once more to write down what is in force."""
+        standing = self._standing
+        if standing.not_kept and standing.program is not None and self._in_force is not None:
+            self._stand(standing._replace(not_kept=self._kept(self._in_force, standing.program.id)))
+
+    def _kept(self, offered: OfferedSet, program_id: str) -> str:
         if self._archive is None:
             return "there is no rules topic to write them to"
-        not_kept = self._archive.keep(program.id, lambda: self._record(offered, program.id, format_ns(wall_clock_ns())))
+        not_kept = self._archive.keep(program_id, lambda: self._record(offered, program_id, format_ns(wall_clock_ns())))
         if not_kept and not_kept != self._standing.not_kept:
-            log.warning("program %s is not kept: %s", program.id, not_kept)
+            log.warning("program %s is not kept: %s", program_id, not_kept)
         return not_kept
 
     def _record(self, offered: OfferedSet, program_id: str, written_at: str) -> RuleSetRecord:
@@ -229,6 +240,19 @@ class RulesInForce(ABC):
                 del self._programs[program_id]
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector still: a compiler makes so many objects that it would look through all of the core's, again and again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 def _warn(found: Compiled) -> None:
-    for warning in found.warnings:
-        log.warning("%s", warning.text)
+    if found.warnings:
+        counts = ", ".join(f"{count} {code}" for code, count in sorted(found.warnings.items()))
+        log.warning("program %s has warnings, `betrace rules check` shows them: %s", found.program_id, counts)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.shop_rules import SHOP_RULES
-from compiler import Region, Severity, SourceFile, compile_sources, rule_at, rule_texts
+from compiler import Region, Severity, SourceFile, compile_sources, rule_texts, rules_at
 
 FILE = """# Rules of the shop.
 let:
@@ -89,7 +89,7 @@ def assert_cut_well(source: SourceFile) -> None:
         (found,) = alone.rule_set.rules
         assert (found.id, found.version, found.text) == (rule.id, rule.version, rule.text)
         assert [test.name for test in found.tests] == [test.name for test in rule.tests]
-        assert rule_at(source, rule.region) == rule.id
+    assert rules_at(source, [rule.region for rule in whole.rules]) == list(texts)
 
 
 def test_a_rule_is_cut_out_with_the_lets_it_uses_and_the_comments_that_are_its_own() -> None:
@@ -120,10 +120,10 @@ def test_rules_as_people_write_them_can_be_cut(path: Path) -> None:
 )
 def test_what_is_no_rule_file_gives_nothing_and_no_error(text: str) -> None:
     assert not any(rule_texts(file(text)).keys() - {""})
-    assert rule_at(file(text), Region("a.yaml", 1, 1)) == ""
+    assert rules_at(file(text), [Region("a.yaml", 1, 1)]) == [""]
 
 
 def test_a_place_belongs_to_the_rule_that_it_stands_in() -> None:
     lines = FILE.splitlines()
-    for line, rule in ((1, ""), (1 + lines.index("      # still of the first rule's text"), "first"), (len(lines), "second")):
-        assert rule_at(file(FILE), Region("a.yaml", line, 9)) == rule
+    at = [1, 1 + lines.index("      # still of the first rule's text"), len(lines)]
+    assert rules_at(file(FILE), [Region("a.yaml", line, 9) for line in at]) == ["", "first", "second"]
