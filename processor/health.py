@@ -11,12 +11,12 @@ from processor import metrics as m
 from processor.closing import SECOND_NS
 from processor.metrics_page import CONTENT_TYPE, PrometheusMetrics
 from processor.readiness import Facts, NotReady, not_ready, notices
+from processor.rules_in_force import RulesInForce, RulesStanding
 from processor.settings import GroupProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from compiler import RuleSet
     from processor.handler import Handler
     from processor.kafka_group import PartitionGroup
     from processor.record import PartitionKey
@@ -39,7 +39,7 @@ class Health:
     """Looks at the parts of a worker, or of a sharder, which has neither rules nor a core that judges; changes nothing."""
 
     settings: Settings
-    rule_set: RuleSet | None
+    rules: RulesInForce | None
     group: PartitionGroup
     metrics: PrometheusMetrics
     core: Handler | None = None
@@ -64,25 +64,33 @@ class Health:
             "notices": [{"notice": notice, "text": text} for notice, text in notes.items()],
             "partitions": [_named(key) for key in sorted(self.group.owned.copy())],
         }
-        if self.rule_set is not None:
-            body["rules"] = {"fingerprint": self.rule_set.fingerprint, "enabled": len(self.rule_set.enabled)}
+        program = None if self.rules is None else self.rules.standing.program
+        if program is not None:
+            body["rules"] = {"program": program.id, "fingerprint": program.rule_set.fingerprint, "enabled": len(program.rule_set.enabled)}
         return _json(_UNAVAILABLE if reasons else _OK, body)
 
     def exposed(self) -> Page:
         """All metrics in Prometheus' text format."""
         reasons = not_ready(self.facts())
+        if self.rules is not None:
+            self._show_rules(self.rules.standing)
         for reason in NotReady:
             self.metrics.set(m.NOT_READY, reason in reasons, reason)
         return Page(_OK, CONTENT_TYPE, self.metrics.page())
 
     def facts(self) -> Facts:
         """Return how the parts stand now."""
+        standing = RulesStanding() if self.rules is None else self.rules.standing
         is_clock_off = self.core is not None and self.core.is_clock_off
         return Facts(
             waited_s=None if self.group.has_joined else time.monotonic() - self.group.started,
             assignment_timeout_s=self.settings.assignment_timeout_s,
             assignment_hint=self._assignment_hint(),
             spans_topic=self.settings.spans_topic,
+            has_rules=self.rules is None or standing.program is not None,
+            refused=[fault.text for fault in standing.refused],
+            rules_trouble=standing.trouble,
+            not_kept=standing.not_kept,
             replaying=[] if self.core is None else [_named(key) for key in self.core.replaying],
             stuck=self._stuck(),
             unkeyed_count=self.metrics.total(m.RECORDS_UNKEYED),
@@ -91,6 +99,12 @@ class Health:
             losses=self.metrics.by_label(m.PARTITIONS_STATE_LOST),
             evicted_count=self.metrics.total(m.TRACES_EVICTED),
         )
+
+    def _show_rules(self, standing: RulesStanding) -> None:
+        self.metrics.set(m.RULES_REFUSED, len(standing.refused))
+        if standing.program is not None:
+            rule_set = standing.program.rule_set
+            self.metrics.replace(m.RULES_IN_FORCE, len(rule_set.enabled), rule_set.fingerprint, standing.program.id)
 
     def _assignment_hint(self) -> str:
         given = self.settings

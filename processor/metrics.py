@@ -120,7 +120,10 @@ LAG_RECORDS = _gauge(
 )
 CLOCK_OFFSET = _gauge("clock_offset_seconds", "seconds", "", "This machine's clock less the broker's time of the last journal append.")
 NOT_READY = _gauge("not_ready", "reasons", "reason", "1 for each reason for which the worker is not ready, as of this look.")
-RULES_IN_FORCE = _gauge("rules_in_force", "rules", "fingerprint", "Rules that judge, of the rule set with this fingerprint.")
+RULES_IN_FORCE = _gauge(
+    "rules_in_force", "rules", "fingerprint program", "Rules that judge new traces: of the rule set with this fingerprint, by this program."
+)
+RULES_REFUSED = _gauge("rules_refused", "faults", "", "Faults for which the newest rule set is refused; 0: it is in force.")
 
 
 class Metrics(Protocol):

@@ -36,6 +36,11 @@ class PrometheusMetrics:
         gauge = self._gauges[metric.name]
         (gauge.labels(*labels) if labels else gauge).set(value)
 
+    def replace(self, metric: Metric, value: float, *labels: str) -> None:
+        """Set a gauge, and let go of what it was for other labels."""
+        self._gauges[metric.name].clear()
+        self.set(metric, value, *labels)
+
     def total(self, metric: Metric) -> int:
         """Return a counter's sum over its labels."""
         return self._tally.count(metric)

@@ -12,6 +12,7 @@ class NotReady(StrEnum):
 
     WAITING_FOR_ASSIGNMENT = "waiting_for_assignment"
     NO_ASSIGNMENT = "no_assignment"
+    RULES_MISSING = "rules_missing"
     REPLAYING = "replaying"
     NO_PROGRESS = "no_progress"
 
@@ -19,6 +20,9 @@ class NotReady(StrEnum):
 class Notice(StrEnum):
     """Something an operator has to know of a worker that judges."""
 
+    RULES_REFUSED = "rules_refused"
+    RULES_UNREADABLE = "rules_unreadable"
+    OLD_PROGRAMS_NOT_KEPT = "old_programs_not_kept"
     UNKEYED_INPUT = "unkeyed_input"
     STORE_UNAVAILABLE = "store_unavailable"
     CLOCK_OFF = "clock_off"
@@ -38,6 +42,10 @@ class Facts:
     assignment_timeout_s: float
     assignment_hint: str
     spans_topic: str
+    has_rules: bool = True
+    refused: Sequence[str] = ()
+    rules_trouble: str = ""
+    not_kept: str = ""
     replaying: Sequence[str] = ()
     stuck: Mapping[str, float] = field(default_factory=dict)
     unkeyed_count: int = 0
@@ -50,6 +58,8 @@ class Facts:
 def not_ready(facts: Facts) -> dict[NotReady, str]:
     """Return the reasons, each with a sentence; none: the worker is ready."""
     found: dict[NotReady, str] = {}
+    if not facts.has_rules:
+        return {NotReady.RULES_MISSING: "there are no rules yet: nothing is judged before `betrace rules apply` has written a set"}
     if facts.waited_s is not None and facts.waited_s < facts.assignment_timeout_s:
         found[NotReady.WAITING_FOR_ASSIGNMENT] = "waiting for the group to assign partitions"
     elif facts.waited_s is not None:
@@ -65,6 +75,12 @@ def not_ready(facts: Facts) -> dict[NotReady, str]:
 def notices(facts: Facts) -> dict[Notice, str]:
     """Return what does not stop the worker but spoils its verdicts, or will."""
     found: dict[Notice, str] = {}
+    if facts.refused:
+        found[Notice.RULES_REFUSED] = "the newest rule set is refused, the one before judges on:\n" + "\n".join(facts.refused)
+    if facts.rules_trouble:
+        found[Notice.RULES_UNREADABLE] = f"whether there are other rules is not known: {facts.rules_trouble}"
+    if facts.not_kept:
+        found[Notice.OLD_PROGRAMS_NOT_KEPT] = f"should rules change and a worker end, old traces would be inconclusive: {facts.not_kept}"
     if facts.unkeyed_count:
         found[Notice.UNKEYED_INPUT] = (
             f"{facts.unkeyed_count} records of {facts.spans_topic} are not keyed by trace id: their traces are judged as incomplete. "

@@ -12,6 +12,7 @@ from pydantic_settings import SettingsConfigDict
 from processor.closing import SECOND_NS, ClosingPolicy
 from processor.engines import DEFAULT_ENGINE, EngineName
 from processor.keyring import Keyring
+from processor.made_programs import JudgedWith
 from processor.redis_address import parse_address
 from processor.surroundings import CoreSettings
 from topics import names
@@ -30,6 +31,13 @@ class GroupProtocol(StrEnum):
     CONSUMER = "consumer"
 
 
+class RulesFrom(StrEnum):
+    """Where a worker has its rules from: a `directory` of its own, or the `topic` that all workers follow."""
+
+    DIRECTORY = "directory"
+    TOPIC = "topic"
+
+
 class InputFormat(StrEnum):
     """How values are read: `auto` goes by the record's content-type header and, where there is none, by how the value begins."""
 
@@ -46,6 +54,13 @@ class Settings(ConnectionSettings):
     rules: Annotated[Path, Field(description="A rule file, or a directory whose .yaml and .yml files are read, subdirectories too.")] = (
         Path("rules")
     )
+    rules_from: Annotated[
+        RulesFrom,
+        Field(
+            description="directory: `rules`, which is watched. topic: the newest set that `betrace rules apply` wrote to the rules topic."
+        ),
+    ] = RulesFrom.DIRECTORY
+    rules_topic: Annotated[TopicName, Field(description="The topic of rules and rule sets.")] = names.RULES.name
     engine: Annotated[
         EngineName, Field(description="What judges: luajit, or reference, the slow definition of what rules mean, to compare with.")
     ] = DEFAULT_ENGINE
@@ -207,6 +222,11 @@ class Settings(ConnectionSettings):
             worker=worker,
             keyring=Keyring(_key(self.signing_key_file), _key(self.redaction_key_file)),
         )
+
+    @property
+    def judged_with(self) -> JudgedWith:
+        """What verdicts hang on besides the rules of a directory."""
+        return JudgedWith(self.skew_tolerance_ns, self.offender_count_max)
 
     def closing_policy(self) -> ClosingPolicy:
         """Return the limits of a trace's life."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import logging
 import socket
 import sys
+import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
-from compiler import compile_sources, render
-from processor import metrics as m
 from processor.engines import make_engine
 from processor.faust_app import Lifeline, make_app, run_app
 from processor.handler import Handler
@@ -23,60 +22,78 @@ from processor.partition_time import wall_clock_ns
 from processor.producer import KafkaPublisher
 from processor.redis_address import parse_address
 from processor.redis_store import RedisStore
-from processor.rule_directory import read_sources
-from processor.rule_source import FixedRules, Program
+from processor.rule_archive import RuleArchive
+from processor.rule_follow import RuleFollow
+from processor.rule_watch import RuleWatch
+from processor.settings import RulesFrom
 from processor.surroundings import Surroundings
-from topics.violation import canonical_json
+from topics.rules_log import RulesLog
 
 if TYPE_CHECKING:
-    from pydantic import JsonValue
+    from collections.abc import Callable
 
-    from compiler import RuleSet
+    from processor.rules_in_force import RulesInForce
     from processor.settings import Settings
 
 log = logging.getLogger(__name__)
 
 REFUSED = 2
+_FIRST_RULES_S = 120.0
+_LOOK_S = 1.0
 
 
 def run_worker(settings: Settings) -> int:
     """Judge the spans topic until SIGTERM or SIGINT; return the exit status.
 
-    0: stopped as asked; 1: crashed (a supervisor starts it again, it goes on where the journal says); 2: the rules are refused or cannot
-    be read, the journal has no topic, or the HTTP port is taken; why stands on standard error. Standard output names the address of the
-    pages once.
+    0: stopped as asked; 1: crashed (a supervisor starts it again, it goes on where the journal says); 2: the rules of the directory are
+    refused or cannot be read, the journal has no topic, or the HTTP port is taken; why stands on standard error. Standard output names the
+    address of the pages once.
     """
-    rule_set = load_rules(settings)
-    if rule_set is None:
-        return REFUSED
     port = free_port(settings.http_host, settings.http_port)
     if port is None:
         sys.stderr.write(f"betrace worker: cannot listen on {settings.http_host}:{settings.http_port}\n")
         return REFUSED
-    journal = KafkaJournal(settings, settings.rule_stats_topic)
-    if not journal_is_there(journal):
-        return REFUSED
-    sys.stdout.write(f"betrace worker: http://{settings.http_host}:{port} rules {rule_set.fingerprint} ({len(rule_set.enabled)} enabled)\n")
-    sys.stdout.flush()
-    return _run(settings, rule_set, journal, port)
-
-
-def load_rules(settings: Settings) -> RuleSet | None:
-    """Return the rule set of `settings.rules`; None where it is refused or cannot be read, with the reasons on standard error."""
+    rules = _rules(settings)
+    rules.start()
     try:
-        sources = read_sources(settings.rules)
-    except OSError as error:
-        sys.stderr.write(f"betrace worker: cannot read rules: {error}\n")
-        return None
-    compilation = compile_sources(sources, today_ns=wall_clock_ns())
-    by_name = {source.name: source for source in sources}
-    for diagnostic in compilation.diagnostics:
-        sys.stderr.write(render(diagnostic, by_name.get(diagnostic.region.file)) + "\n")
-    if compilation.rule_set is None:
-        sys.stderr.write(f"betrace worker: the rule set is refused: {len(compilation.errors)} errors\n")
-    elif not compilation.rule_set.enabled:
+        journal = KafkaJournal(settings, settings.rule_stats_topic)
+        if not has_first_rules(settings, rules) or not journal_is_there(journal):
+            return REFUSED
+        sys.stdout.write(f"betrace worker: http://{settings.http_host}:{port} {_shown_rules(settings, rules)}\n")
+        sys.stdout.flush()
+        return _run(settings, rules, journal, port)
+    finally:
+        rules.stop()
+
+
+def _rules(settings: Settings) -> RulesInForce:
+    log = RulesLog(settings.connection_properties(), settings.rules_topic, timeout_s=settings.delivery_timeout_s)
+    maker = partial(make_engine, settings.engine)
+    if settings.rules_from is RulesFrom.TOPIC:
+        return RuleFollow(log, maker)
+    return RuleWatch(settings.rules, settings.judged_with, maker, RuleArchive(log))
+
+
+def has_first_rules(settings: Settings, rules: RulesInForce) -> bool:
+    """Say whether the worker can start with its rules: a directory must hold a good set, the topic is waited for."""
+    if settings.rules_from is RulesFrom.TOPIC:
+        return True
+    standing = rules.wait(lambda it: it.program is not None or bool(it.refused), _FIRST_RULES_S)
+    for fault in standing.refused:
+        sys.stderr.write(fault.text + "\n")
+    if standing.program is None:
+        why = f"{len(standing.refused)} errors" if standing.refused else standing.trouble or f"nothing was read in {_FIRST_RULES_S:.0f} s"
+        sys.stderr.write(f"betrace worker: the rule set is refused: {why}\n")
+    elif not standing.program.rule_set.enabled:
         sys.stderr.write(f"betrace worker: no rule in {settings.rules} is enabled\n")
-    return compilation.rule_set
+    return standing.program is not None
+
+
+def _shown_rules(settings: Settings, rules: RulesInForce) -> str:
+    program = rules.standing.program
+    if program is None:
+        return f"rules of topic {settings.rules_topic}, when there are some"
+    return f"rules {program.rule_set.fingerprint} ({len(program.rule_set.enabled)} enabled)"
 
 
 def free_port(host: str, port: int) -> int | None:
@@ -105,14 +122,13 @@ def journal_is_there(journal: KafkaJournal) -> bool:
     return True
 
 
-def _run(settings: Settings, rule_set: RuleSet, journal: KafkaJournal, port: int) -> int:
+def _run(settings: Settings, rules: RulesInForce, journal: KafkaJournal, port: int) -> int:
     metrics = PrometheusMetrics()
-    metrics.set(m.RULES_IN_FORCE, len(rule_set.enabled), rule_set.fingerprint)
     lifeline = Lifeline()
     group = PartitionGroup(settings, metrics, lifeline.ended)
     around = Surroundings(
         KafkaPublisher(settings, metrics),
-        FixedRules(_program(settings, rule_set)),
+        rules,
         metrics,
         journal=journal,
         store=_store(settings),
@@ -120,10 +136,47 @@ def _run(settings: Settings, rule_set: RuleSet, journal: KafkaJournal, port: int
         bounds=group.log_bounds,
     )
     handler = Handler(settings.core(f"{socket.gethostname()}:{port}"), around)
-    lifeline.tie(lambda: group.drive(handler), group.stop)
-    pages = Health(settings, rule_set, group, metrics, handler).pages()
+    start = Start(rules, lambda: group.drive(handler), lifeline)
+    lifeline.tie(start.begin, lambda: start.stop(group))
+    pages = Health(settings, rules, group, metrics, handler).pages()
     app = make_app(settings.group_id, settings.http_host, port, lifeline, pages)
     return run_app(app, settings.log_level)
+
+
+class Start:
+    """Lets the group begin once there are rules: with the topic that may take until somebody applies some."""
+
+    def __init__(self, rules: RulesInForce, drive: Callable[[], None], lifeline: Lifeline) -> None:
+        self._rules = rules
+        self._drive = drive
+        self._lifeline = lifeline
+        self._is_stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._has_begun = False
+
+    def begin(self) -> None:
+        """Wait for rules beside whoever calls."""
+        threading.Thread(target=self._wait, name="first-rules", daemon=True).start()
+
+    def stop(self, group: PartitionGroup) -> None:
+        """Stop the group, or do not let it begin."""
+        with self._lock:
+            self._is_stopped.set()
+            has_begun = self._has_begun
+        if has_begun:
+            group.stop()
+        else:
+            self._lifeline.ended(None)
+
+    def _wait(self) -> None:
+        while self._rules.wait(lambda standing: standing.program is not None, _LOOK_S).program is None:
+            if self._is_stopped.is_set():
+                return
+        with self._lock:
+            if self._is_stopped.is_set():
+                return
+            self._has_begun = True
+            self._drive()
 
 
 def _store(settings: Settings) -> RedisStore | None:
@@ -132,9 +185,3 @@ def _store(settings: Settings) -> RedisStore | None:
     address = parse_address(settings.store_url.get_secret_value())
     log.info("trace states go to %s", address)
     return RedisStore(address, settings.store_app, timeout_s=settings.store_timeout_s)
-
-
-def _program(settings: Settings, rule_set: RuleSet) -> Program:
-    hangs_on: list[JsonValue] = [rule_set.fingerprint, settings.skew_tolerance_ns, settings.offender_count_max]
-    engine = make_engine(settings.engine, rule_set, settings.skew_tolerance_ns, settings.offender_count_max)
-    return Program(hashlib.sha256(canonical_json(hangs_on)).hexdigest()[:16], rule_set, lambda: engine)

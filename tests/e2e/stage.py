@@ -115,6 +115,7 @@ class Stage:
             "violations_topic": self.violations_topic,
             "dead_letters_topic": self.dead_letters_topic,
             "rule_stats_topic": self.rule_stats_topic,
+            "rules_topic": self.rules_topic,
             "http_port": 0,
             **settings,
         }

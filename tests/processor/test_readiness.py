@@ -24,6 +24,7 @@ def test_a_worker_that_has_nothing_to_complain_of_is_ready() -> None:
     [
         (replace(FINE, waited_s=29.9), NotReady.WAITING_FOR_ASSIGNMENT, "waiting"),
         (replace(FINE, waited_s=30.0), NotReady.NO_ASSIGNMENT, r"30 s: is b:9092 reachable\?"),
+        (replace(FINE, has_rules=False, waited_s=3.0), NotReady.RULES_MISSING, "betrace rules apply"),
         (replace(FINE, replaying=["otlp_spans[3]"]), NotReady.REPLAYING, r"otlp_spans\[3\]"),
         (replace(FINE, stuck={"otlp_spans[3]": 61.2}), NotReady.NO_PROGRESS, r"otlp_spans\[3\] for 61 s"),
     ],
@@ -37,6 +38,9 @@ def test_each_reason_is_met_alone(facts: Facts, reason: NotReady, words: str) ->
 @pytest.mark.parametrize(
     ("facts", "notice", "words"),
     [
+        (replace(FINE, refused=["rules.yaml:3: no"]), Notice.RULES_REFUSED, r"rules\.yaml:3: no"),
+        (replace(FINE, rules_trouble="no broker"), Notice.RULES_UNREADABLE, "no broker"),
+        (replace(FINE, not_kept="no topic"), Notice.OLD_PROGRAMS_NOT_KEPT, "no topic"),
         (replace(FINE, unkeyed_count=7), Notice.UNKEYED_INPUT, "7 records of otlp_spans"),
         (replace(FINE, store_trouble="out of memory"), Notice.STORE_UNAVAILABLE, "out of memory"),
         (replace(FINE, clock_offset_s=-3600.0), Notice.CLOCK_OFF, r"-3600\.0 s"),
