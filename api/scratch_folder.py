@@ -18,14 +18,14 @@ PREFIX = "betrace-api-view-"
 
 
 @contextmanager
-def scratch_folder() -> Iterator[Path]:
+def scratch_folder(prefix: str = PREFIX) -> Iterator[Path]:
     """Give a new folder that only this user can enter, and take it away at the end, with the folders of processes that were killed.
 
     A folder belongs to a process while that holds its lock, which the operating system lets go of when the process ends in whatever way.
-    Raises OSError where no folder can be made.
+    Its name begins with `prefix`, as those of all folders of its kind. Raises OSError where no folder can be made.
     """
-    _sweep()
-    folder, lock = _made()
+    _sweep(prefix)
+    folder, lock = _made(prefix)
     try:
         yield folder
     finally:
@@ -33,10 +33,10 @@ def scratch_folder() -> Iterator[Path]:
         os.close(lock)
 
 
-def _made() -> tuple[Path, int]:
+def _made(prefix: str) -> tuple[Path, int]:
     """Return a new folder and the lock that is held on it."""
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        folder = Path(tempfile.mkdtemp(prefix=prefix))
         # Until the lock is ours, another process may sweep the folder away.
         with suppress(FileNotFoundError):
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -46,9 +46,9 @@ def _made() -> tuple[Path, int]:
             os.close(lock)
 
 
-def _sweep() -> None:
+def _sweep(prefix: str) -> None:
     """Take away this user's folders that nobody holds."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    for folder in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
         try:
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except OSError:
