@@ -6,6 +6,7 @@ Its limits: classic groups only, joins take half the session timeout, LogAppendT
 from __future__ import annotations
 
 import socket
+import struct
 import subprocess
 import time
 from contextlib import contextmanager
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 START_TIMEOUT_S = 30.0
 _POLL_S = 0.05
+_LENGTH_BYTES = 4
+# Kafka's ApiVersions, version 0, without a client id, and how its answer begins: length (here left open) and the same number.
+_NUMBER = 0x6265
+_ASKED = struct.pack(">ihhih", 10, 18, 0, _NUMBER, -1)
+_ANSWERED = struct.pack(">ii", 0, _NUMBER)
 
 
 class BrokerStartError(Exception):
@@ -31,11 +37,11 @@ class BrokerStartError(Exception):
 def embedded_broker(log_file: Path) -> Iterator[str]:
     """Start a broker on a free loopback port, yield its address `host:port`, end it.
 
-    What it prints goes to `log_file`. Raises BrokerStartError where there is no binary for this machine or it does not come up.
+    What it prints is appended to `log_file`. Raises BrokerStartError where there is no binary for this machine or it does not come up.
     """
     port = free_port()
     command = _command(port)
-    with log_file.open("wb") as log, embedded_process(command, log) as process:
+    with log_file.open("ab") as log, embedded_process(command, log) as process:
         _wait_until_up(process, port, log_file)
         yield f"127.0.0.1:{port}"
 
@@ -62,10 +68,17 @@ def _wait_until_up(process: subprocess.Popen[bytes], port: int, log_file: Path) 
     while time.monotonic() < until:
         if process.poll() is not None:
             raise BrokerStartError(f"the embedded broker ended at once ({process.returncode}), see {log_file}")
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(_POLL_S)
-        else:
+        if _answers(port):
             return
+        time.sleep(_POLL_S)
     raise BrokerStartError(f"the embedded broker did not come up in {START_TIMEOUT_S:.0f} s, see {log_file}")
+
+
+def _answers(port: int) -> bool:
+    """Say whether a broker answers there: a port may be taken by somebody else before ours comes to it."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+            connection.sendall(_ASKED)
+            return connection.recv(len(_ANSWERED), socket.MSG_WAITALL)[_LENGTH_BYTES:] == _ANSWERED[_LENGTH_BYTES:]
+    except OSError:
+        return False

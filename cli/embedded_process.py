@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 STOP_TIMEOUT_S = 10.0
 # Kills the process $0 when its own standard input ends: together with whoever holds the other end, however that one ends.
@@ -16,10 +16,17 @@ _WATCH = 'read -r _; kill -KILL "$0"'
 
 
 @contextmanager
-def embedded_process(command: Sequence[str], log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a command and end it, also when this process is killed. What it prints goes to `log`. Raises OSError where it cannot start."""
+def embedded_process(
+    command: Sequence[str], log: IO[bytes], environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a command and end it, also when this process is killed. What it prints goes to `log`. Raises OSError where it cannot start.
+
+    `environment` None: our own.
+    """
     # In a session of its own, so that a Ctrl-C meant for us does not end it before what it serves has ended.
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)  # noqa: S603 - no shell, our own arguments
+    process = subprocess.Popen(  # noqa: S603 - no shell, our own arguments
+        command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
+    )
     try:
         with _killed_after_us(process.pid, log):
             yield process

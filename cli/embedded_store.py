@@ -35,11 +35,11 @@ class StoreStartError(Exception):
 def embedded_store(log_file: Path) -> Iterator[str]:
     """Start a store on a free loopback port, yield its URL, end it.
 
-    What it prints goes to `log_file`. Raises StoreStartError where there is no binary for this machine or it does not come up.
+    What it prints is appended to `log_file`. Raises StoreStartError where there is no binary for this machine or it does not come up.
     """
     binary, port = store_binary(), free_port()
     command = [str(binary), "--bind", "127.0.0.1", "--port", str(port), "--dir", str(log_file.parent), *_IN_MEMORY]
-    with log_file.open("wb") as log, embedded_process(command, log) as process:
+    with log_file.open("ab") as log, embedded_process(command, log) as process:
         _wait_until_up(process, port, log_file)
         yield f"redis://127.0.0.1:{port}"
 
