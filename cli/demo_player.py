@@ -13,6 +13,8 @@ _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 _FLUSH_TIMEOUT_S = 30.0
 
+Heard = Callable[[InputRecord], None]
+
 
 class PlayError(Exception):
     """A record did not reach the topic; the text says why."""
@@ -33,8 +35,8 @@ class Player:
             "log_level": 0,
         }
 
-    def play(self, records: Sequence[InputRecord], duration_s: float, *, heard: Callable[[int], None], stopped: Callable[[], bool]) -> None:
-        """Play all records within `duration_s`, each at its share of it; `heard` is told how many were played. Raises PlayError.
+    def play(self, records: Sequence[InputRecord], duration_s: float, *, heard: Heard, stopped: Callable[[], bool]) -> None:
+        """Play all records within `duration_s`, each at its share of it; `heard` is told each. Raises PlayError.
 
         Ends early, with nothing lost of what was played, once `stopped` says so.
         """
@@ -46,18 +48,18 @@ class Player:
             # A broker that is told to end waits some seconds for its clients.
             del self._producer
 
-    def _play(self, records: Sequence[InputRecord], duration_s: float, heard: Callable[[int], None], stopped: Callable[[], bool]) -> None:
+    def _play(self, records: Sequence[InputRecord], duration_s: float, heard: Heard, stopped: Callable[[], bool]) -> None:
         times = [record.timestamp_ns or 0 for record in records]
         first, length = min(times, default=0), max(1, max(times, default=0) - min(times, default=0))
         began = time.monotonic()
-        for number, record in enumerate(records, start=1):
+        for record in records:
             due = began + duration_s * ((record.timestamp_ns or 0) - first) / length
             while (wait := due - time.monotonic()) > 0 and not stopped():
                 self._producer.poll(min(wait, 0.05))
             if stopped():
                 break
             self._send(record)
-            heard(number)
+            heard(record)
 
     def _send(self, record: InputRecord) -> None:
         headers: list[tuple[str, str | bytes | None]] = list(record.headers)

@@ -14,6 +14,8 @@ from cli.waterfall import waterfall
 from compiler import Rule, TraceView
 from topics.violation import ComparedValues, Offender, Violation
 
+# What became of a clause that failed.
+OUTCOMES = {"always": "did not hold", "never": "came true"}
 _EVIDENCE_COUNT_MAX = 4
 _SEVERITY_STYLES = {"critical": "bold white on red", "high": "bold red", "medium": "yellow", "low": "cyan", "info": "dim"}
 
@@ -45,8 +47,7 @@ def _heading(record: Violation, rule: Rule) -> Text:
 
 
 def _clauses(record: Violation, rule: Rule) -> list[Text]:
-    outcomes = {"always": "did not hold", "never": "came true"}
-    return [Text(f"  {outcomes[word]}: {rule.clauses.get(word, word)}") for word in record.clauses]
+    return [Text(f"  {OUTCOMES[word]}: {rule.clauses.get(word, word)}") for word in record.clauses]
 
 
 def _comparison(compared: ComparedValues, rule: Rule) -> Text:
