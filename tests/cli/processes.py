@@ -54,13 +54,16 @@ class Started:
 
 
 @contextmanager
-def started(folder: Path, *arguments: object, environment: Mapping[str, str] | None = None) -> Iterator[Started]:
-    """Run `betrace` without a terminal; what is left of it when the test is over ends."""
+def started(
+    folder: Path, *arguments: object, environment: Mapping[str, str] | None = None, file_size_max: int | None = None
+) -> Iterator[Started]:
+    """Run `betrace` without a terminal; what is left of it when the test is over ends. No file it writes may be larger than the limit."""
     for name in ("work", "tmp"):
         (folder / name).mkdir()
     given = os.environ | {"TMPDIR": str(folder / "tmp"), "PYTHONPATH": str(ROOT)} | dict(environment or {})
+    limited = [] if file_size_max is None else ["prlimit", f"--fsize={file_size_max}"]
     with subprocess.Popen(
-        [sys.executable, "-m", "cli", *map(str, arguments)],
+        [*limited, sys.executable, "-m", "cli", *map(str, arguments)],
         cwd=folder / "work",
         env=given,
         stdin=subprocess.DEVNULL,
