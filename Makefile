@@ -13,8 +13,8 @@ help: ## List the targets
 
 setup: $(READY) ## Make .venv with the locked packages and the betrace command
 
-demo: $(READY) ## Judge recorded traces on an embedded broker until Ctrl-C, or for SECONDS_MAX=N seconds
-	$(BIN)/betrace demo $(if $(SECONDS_MAX),--seconds $(SECONDS_MAX))
+demo: $(READY) ## Judge recorded traces on an embedded broker until Ctrl-C, or for SECONDS_MAX=N seconds; ARGS=--kill kills workers
+	$(BIN)/betrace demo $(if $(SECONDS_MAX),--seconds $(SECONDS_MAX)) $(ARGS)
 
 test: $(READY) ## Run every test; ARGS="…" goes to pytest
 	$(BIN)/python -m pytest $(ARGS)
