@@ -48,7 +48,6 @@ class RuleFollow(RulesInForce):
             self._reader = self._log.follow()
         for record in self._reader.poll(_POLL_S):
             if record.key and record.key.startswith(SET_PREFIX.encode()):
-                self._records.pop(record.key, None)
                 self._records[record.key] = record
                 self._has_changed = True
         if self._reader.is_at_end and self._has_changed:

@@ -132,8 +132,8 @@ def test_rules_are_swapped_under_load_without_a_pause(tmp_path: Path, capsys: py
         sys.stdout.write(
             f"\n{RULE_COUNT} rules in force after {taken_s:.2f} s; longest pause {longest_ms:.0f} ms, {before_s * 1000:.0f} ms before\n"
         )
-    # Were it compiled in the core's thread, one pause would be nearly all of that time.
-    assert longest_ms < taken_s * 1000 / 4
+    # Were anything of it done in the thread of the core, be it only the engine, one pause would be a good part of that time.
+    assert longest_ms < taken_s * 1000 / 8
     _assert_judged(flow, swapped_at)
 
 

@@ -212,6 +212,19 @@ def test_a_set_that_cannot_be_written_down_now_waits_and_the_old_one_runs_on(tmp
         assert in_force(rules, "needs-check").trouble == ""
 
 
+def test_going_back_while_a_set_waits_to_be_written_down_ends_the_waiting(tmp_path: Path, archive: MemoryArchive) -> None:
+    (tmp_path / "a.yaml").write_text(NO_BYPASS)
+    with watched(tmp_path, archive) as rules:
+        before = in_force(rules, "no-bypass").program
+        archive.fails = 1_000_000
+        (tmp_path / "a.yaml").write_text(NEEDS_CHECK)
+        wait(rules, lambda standing: bool(standing.trouble))
+        archive.fails = 0
+        (tmp_path / "a.yaml").write_text(NO_BYPASS)
+        after = wait(rules, lambda standing: not standing.trouble)
+        assert (after.program, after.taken_count) == (before, 1)
+
+
 def test_without_a_topic_rules_come_into_force_and_it_is_said_that_they_are_not_kept(tmp_path: Path, archive: MemoryArchive) -> None:
     archive.not_kept = "there is no topic"
     (tmp_path / "a.yaml").write_text(NO_BYPASS)
