@@ -133,9 +133,10 @@ def test_partitions_are_added_only_where_that_is_accepted_and_never_removed(
     assert [len(counts[f"{name}.{role}"].partitions) for role in ("spans", "rule-stats", "rules")] == [5, 5, 1]
 
 
+# The embedded broker creates a topic with any number of replicas.
+@pytest.mark.parametrize("broker", [pytest.param("kafka", marks=pytest.mark.kafka)], indirect=True)
 def test_a_broker_that_refuses_to_create_a_topic_is_quoted(topics: Callable[..., Result], broker: Broker) -> None:
-    if not broker.is_kafka:
-        pytest.skip("the embedded broker creates a topic with any number of replicas")
+    assert broker.is_kafka
     refused = topics("apply", "--replication-factor", "3")
     assert refused.exit_code == 1
     assert refused.stdout.count("refused: ") == len(Role)

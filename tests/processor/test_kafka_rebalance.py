@@ -26,12 +26,16 @@ RECORD_COUNT = 400
 WAIT_S = 60.0
 
 
-@pytest.fixture(params=["classic", "consumer"])
-def protocol(request: pytest.FixtureRequest, broker: Broker) -> str:
-    """Each protocol that the broker speaks."""
-    if request.param == "consumer" and not broker.is_kafka:
-        pytest.skip("the embedded broker has classic groups only")
-    return str(request.param)
+# The embedded broker has classic groups only.
+pytestmark = pytest.mark.parametrize(
+    ("broker", "protocol"),
+    [
+        ("embedded", "classic"),
+        pytest.param("kafka", "classic", marks=pytest.mark.kafka),
+        pytest.param("kafka", "consumer", marks=pytest.mark.kafka),
+    ],
+    indirect=["broker"],
+)
 
 
 class Reader:
