@@ -26,16 +26,13 @@ RECORD_COUNT = 400
 WAIT_S = 60.0
 
 
-# The embedded broker has classic groups only.
-pytestmark = pytest.mark.parametrize(
-    ("broker", "protocol"),
-    [
-        ("embedded", "classic"),
-        pytest.param("kafka", "classic", marks=pytest.mark.kafka),
-        pytest.param("kafka", "consumer", marks=pytest.mark.kafka),
-    ],
-    indirect=["broker"],
+_ON_KAFKA = (
+    pytest.param("kafka", "classic", marks=pytest.mark.kafka),
+    pytest.param("kafka", "consumer", marks=pytest.mark.kafka),
 )
+on_kafka = pytest.mark.parametrize(("broker", "protocol"), _ON_KAFKA, indirect=["broker"])
+# The embedded broker has classic groups only.
+on_each = pytest.mark.parametrize(("broker", "protocol"), [("embedded", "classic"), *_ON_KAFKA], indirect=["broker"])
 
 
 class Reader:
@@ -155,6 +152,7 @@ def play(broker: Broker, protocol: str, partition_count: int = 2) -> Iterator[Pl
         made.end()
 
 
+@on_each
 def test_a_partition_taken_anew_begins_at_its_new_start_and_the_others_go_on(broker: Broker, protocol: str) -> None:
     with play(broker, protocol) as stage:
         member, (moved, stays) = stage.join(), stage.keys
@@ -179,6 +177,7 @@ def test_a_partition_taken_anew_begins_at_its_new_start_and_the_others_go_on(bro
         assert successor.reader.committed == dict.fromkeys(stage.keys, RECORD_COUNT + 1)
 
 
+@on_each
 def test_a_partition_taken_anew_can_be_handed_over_to_a_newcomer(broker: Broker, protocol: str) -> None:
     with play(broker, protocol) as stage:
         first = stage.join()
@@ -194,7 +193,7 @@ def test_a_partition_taken_anew_can_be_handed_over_to_a_newcomer(broker: Broker,
         assert (passed, False) in first.reader.ends
 
 
-@pytest.mark.parametrize("broker", [pytest.param("kafka", marks=pytest.mark.kafka)], indirect=True)
+@on_kafka
 def test_where_logs_begin_and_end_is_known_before_a_partition_is_read_and_follows_retention(broker: Broker, protocol: str) -> None:
     with play(broker, protocol) as stage:
         admin = AdminClient({"bootstrap.servers": broker.servers})
@@ -220,6 +219,7 @@ def test_where_logs_begin_and_end_is_known_before_a_partition_is_read_and_follow
 
 
 @pytest.mark.slow
+@on_each
 def test_who_slept_too_long_does_not_take_a_partition_from_its_new_owner(broker: Broker, protocol: str) -> None:
     """Its handler finds out by the journal, sooner than by the group; which then refuses its word and takes the partition."""
     with play(broker, protocol, partition_count=1) as stage:
