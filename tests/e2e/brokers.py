@@ -150,7 +150,8 @@ def own_kafka(folder: Path, listener: Listener | None = None) -> Iterator[OwnKaf
         data=folder / "data",
     )
     properties.write_text(text + wanted.properties)
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    # An id that begins with a dash would be taken for an option of Kafka's tool: this one begins with A.
+    cluster = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
     java = ["java", "-cp", f"{CACHE}/libs/*"]
     storage = [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties), *wanted.format_arguments]
     with (folder / "kafka.log").open("wb") as log:
