@@ -181,7 +181,7 @@ def scene() -> Scene:
         violations=expected().records,
         said_count=9,
         again_count=1,
-        story=[Told(number, float(number), f"event {number}", Tone.BAD) for number in range(20)],
+        story=[Told(number, float(number), f"event {number} {'and so on ' * 30}", Tone.BAD) for number in range(20)],
     )
 
 
@@ -208,7 +208,7 @@ def test_the_picture_names_workers_partitions_verdicts_violations_and_what_happe
     assert f"✗ {violation.rule.id}" in picture
     assert violation.trace.id[:8] in picture
     assert "never" in picture
-    assert "event 19" in picture
+    assert "19.0 s event 19 and so on" in picture
     assert "event 0 " not in picture
 
 
