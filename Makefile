@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format reference loadtest-engine differential fuzz simulation lock
+.PHONY: help setup demo test check format reference loadtest-engine differential fuzz simulation storm lock
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -48,6 +48,12 @@ fuzz: $(READY) ## Give the engine RECORDS damaged records of a SEED before a gua
 
 simulation: $(READY) ## Run the core in simulated worlds, SEEDS=A:B of them, in JOBS processes
 	$(BIN)/python -m tests.simulation.run --seeds $(SEEDS) --jobs $(JOBS) $(ARGS)
+
+RUNS ?= 20
+SECONDS ?= 60
+
+storm: $(READY) ## Break everything around the workers for SECONDS, in RUNS storms from a SEED on, on Apache Kafka and Redis
+	$(BIN)/python -m tests.e2e.storm --seed $(SEED) --runs $(RUNS) --seconds $(SECONDS)
 
 loadtest-engine: $(READY) ## Measure the engine beside what it is compared with; ARGS="--quick" ends within a minute
 	$(BIN)/python -m loadtest engine $(ARGS)

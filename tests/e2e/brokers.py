@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -17,15 +19,18 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from cli.embedded_broker import embedded_broker, free_port
+from cli.embedded_broker import embedded_broker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 VERSION = "4.1.0"
 CACHE = Path.home() / ".cache" / "betrace" / f"kafka-{VERSION}"
 GIVEN = "BETRACE_TEST_KAFKA"
 _UP_TIMEOUT_S = 60.0
+# A broker of a test lives for a minute: it is to be there soon rather than to be fast.
+_UP_SOON = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+_JAVA = ("java", "-cp", f"{CACHE}/libs/*")
 _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>t</groupId><artifactId>kafka-dist</artifactId><version>1</version>
@@ -37,8 +42,8 @@ _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
 </project>
 """
 _PROPERTIES = """process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
+node.id={number}
+controller.quorum.voters={voters}
 listeners=CLIENT://127.0.0.1:{port},INTERNAL://127.0.0.1:{internal},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners=CLIENT://127.0.0.1:{advertised},INTERNAL://127.0.0.1:{internal}
 controller.listener.names=CONTROLLER
@@ -46,9 +51,9 @@ inter.broker.listener.name=INTERNAL
 listener.security.protocol.map=CLIENT:{protocol},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={data}
 offsets.topic.num.partitions=4
-offsets.topic.replication.factor=1
+offsets.topic.replication.factor={replicas}
 transaction.state.log.num.partitions=4
-transaction.state.log.replication.factor=1
+transaction.state.log.replication.factor={replicas}
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.consumer.min.session.timeout.ms=3000
@@ -75,17 +80,40 @@ class Broker:
     is_kafka: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OwnKafka:
-    """Apache Kafka of one test, which may stop, freeze or kill its process."""
+    """A node of Apache Kafka of one test, which may stop, freeze or kill its process and start it again on its ports, with its data.
 
+    `internal_port` is reached without whatever stands before the clients' port, and without asking who is there.
+    """
+
+    folder: Path
     port: int
+    internal_port: int
     process: subprocess.Popen[bytes]
 
     @property
     def servers(self) -> str:
         """Its address."""
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def internal_servers(self) -> str:
+        """Its address for those who are not to be disturbed."""
+        return f"127.0.0.1:{self.internal_port}"
+
+    def start_again(self) -> None:
+        """Start it again; it is not waited for."""
+        self.process = _start(self.folder)
+
+    def wait_until_up(self) -> None:
+        """Return when it listens. Raises NoKafka where it does not come up."""
+        _wait_until_up(self.port, self.process, self.folder / "kafka.log")
+
+    def end(self) -> None:
+        """Kill it."""
+        self.process.kill()
+        self.process.wait()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,34 +163,65 @@ def apache_kafka(folder: Path) -> Iterator[Broker]:
 @contextmanager
 def own_kafka(folder: Path, listener: Listener | None = None) -> Iterator[OwnKafka]:
     """Apache Kafka from Maven's archive, for this test alone."""
+    with kafka_nodes([folder], listener or Listener()) as (node,):
+        yield node
+
+
+@contextmanager
+def kafka_nodes(folders: Sequence[Path], listener: Listener) -> Iterator[list[OwnKafka]]:
+    """Nodes of one Apache Kafka, each with a folder of its own, all brokers and controllers; every topic of its own is on all of them."""
     if not _has_java():
         raise NoKafka("Apache Kafka of a test's own needs Java and Maven")
     _fetch()
-    wanted = listener or Listener()
-    port = free_port()
-    properties = folder / "server.properties"
-    text = _PROPERTIES.format(
-        port=port,
-        advertised=wanted.advertised_port or port,
-        internal=free_port(),
-        controller=free_port(),
-        protocol=wanted.protocol,
-        data=folder / "data",
-    )
-    properties.write_text(text + wanted.properties)
+    controllers = [lasting_port() for _ in folders]
+    voters = ",".join(f"{number}@127.0.0.1:{port}" for number, port in enumerate(controllers, 1))
     # An id that begins with a dash would be taken for an option of Kafka's tool: this one begins with A.
     cluster = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
-    java = ["java", "-cp", f"{CACHE}/libs/*"]
-    storage = [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties), *wanted.format_arguments]
-    with (folder / "kafka.log").open("wb") as log:
-        subprocess.run(storage, check=True, stdout=log, stderr=log)
-        process = subprocess.Popen([*java, "-Xmx512m", "kafka.Kafka", str(properties)], stdout=log, stderr=log, start_new_session=True)
+    nodes: list[OwnKafka] = []
     try:
-        _wait_until_up(port, process, folder / "kafka.log")
-        yield OwnKafka(port, process)
+        for number, (folder, controller) in enumerate(zip(folders, controllers, strict=True), 1):
+            port, internal = lasting_port(), lasting_port()
+            text = _PROPERTIES.format(
+                number=number,
+                voters=voters,
+                replicas=len(folders),
+                port=port,
+                advertised=listener.advertised_port or port,
+                internal=internal,
+                controller=controller,
+                protocol=listener.protocol,
+                data=folder / "data",
+            )
+            (folder / "server.properties").write_text(text + listener.properties)
+            _format(folder, cluster, listener.format_arguments)
+            nodes.append(OwnKafka(folder, port, internal, _start(folder)))
+        for node in nodes:
+            node.wait_until_up()
+        yield nodes
     finally:
-        process.kill()
-        process.wait()
+        for node in nodes:
+            node.end()
+
+
+def lasting_port() -> int:
+    """Return a free TCP port that no client is given by chance, so that a server finds it free again after a while."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def _format(folder: Path, cluster: str, arguments: Sequence[str]) -> None:
+    command = [*_JAVA, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(folder / "server.properties"), *arguments]
+    with (folder / "kafka.log").open("wb") as log:
+        subprocess.run(command, check=True, stdout=log, stderr=log)
+
+
+def _start(folder: Path) -> subprocess.Popen[bytes]:
+    command = [*_JAVA, *_UP_SOON, "-Xmx512m", "kafka.Kafka", str(folder / "server.properties")]
+    with (folder / "kafka.log").open("ab") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
 
 
 def _has_java() -> bool:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 RULES = Path(__file__).resolve().parent / "rules"
 PARTITIONS = 4
-_RUN = "from processor.settings import Settings; from processor.worker import run_worker; raise SystemExit(run_worker(Settings()))"
+RUN = "from processor.settings import Settings; from processor.worker import run_worker; raise SystemExit(run_worker(Settings()))"
 _WAIT_S = 90.0
 
 
@@ -127,7 +127,7 @@ class Stage:
         log_file = self.folder / f"worker-{len(self.workers)}.log"
         with log_file.open("w") as log:
             process = subprocess.Popen(
-                [sys.executable, "-c", _RUN], cwd=ROOT, env=self.environment(**settings), stdout=subprocess.PIPE, stderr=log, text=True
+                [sys.executable, "-c", RUN], cwd=ROOT, env=self.environment(**settings), stdout=subprocess.PIPE, stderr=log, text=True
             )
         assert process.stdout is not None
         with process.stdout as output:
@@ -182,12 +182,12 @@ class Stage:
                 worker.kill()
 
 
-def make_topics(stage: Stage) -> None:
+def make_topics(stage: Stage, replica_count: int = 1) -> None:
     """Create the topics of a stage as `betrace topics apply` does."""
     settings = TopicSettings(
         bootstrap_servers=stage.broker.servers,
         partition_count=PARTITIONS,
-        replication_factor=1,
+        replication_factor=replica_count,
         spans_topic=stage.spans_topic,
         sharded_spans_topic=stage.sharded_spans_topic,
         rules_topic=stage.rules_topic,
