@@ -118,6 +118,7 @@ class Killer(threading.Thread):
     def _kill(self, victim: Worker, moment: Moment) -> None:
         pid, count = victim.life.process.pid, self._watch.played.count
         self._workers.kill(victim)
+        self._watch.tell_fences()
         self.kills.append(Kill(victim.number, pid, count, moment, self._story.elapsed_s))
         self._story.tell(f"{victim.name} (pid {pid}) is killed by SIGKILL {moment}, at record {count}", Tone.BAD)
         self._story.doing = f"{victim.name} is dead: {_WAITING}"

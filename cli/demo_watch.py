@@ -75,6 +75,7 @@ class Watch:
         self._pages: dict[str, WorkerPages] = {}
         self._names: dict[str, str] = {}
         self._fences_told = 0
+        self._telling = threading.Lock()
         self._stopped = threading.Event()
         self._trouble: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
@@ -125,7 +126,7 @@ class Watch:
         news = self._news(api_violations(parts.api))
         for worker in parts.workers.all:
             self._ask(worker)
-        self._tell_fences(parts)
+        self.tell_fences()
         self.scene = self._scene(parts)
         self._report.show(self.scene, news)
 
@@ -143,9 +144,12 @@ class Watch:
             with suppress(OSError, ValueError):
                 self._pages[life.part] = worker_pages(life.address)
 
-    def _tell_fences(self, parts: Parts) -> None:
-        fences = parts.follower.journal.fences[self._fences_told :]
-        self._fences_told += len(fences)
+    def tell_fences(self) -> None:
+        """Tell which partitions were fenced since this was last called, by any thread."""
+        assert self._parts is not None
+        with self._telling:
+            fences = self._parts.follower.journal.fences[self._fences_told :]
+            self._fences_told += len(fences)
         by_worker: dict[str, list[FenceSeen]] = {}
         for fence in fences:
             by_worker.setdefault(self._names.get(fence.worker.rpartition(":")[2], fence.worker), []).append(fence)
