@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 
 def run_stream(case: StreamCase, make_engine: EngineMaker) -> list[str]:
     """Return what is wrong: every rule of the case carries its expectation as a test of its own."""
-    rule_set = compiled(case.let, [_with_test(case, entry) for entry in case.entries()])
+    rule_set = compiled(case.let, [with_test(case, entry) for entry in case.entries()])
     if isinstance(rule_set, list):
         return rule_set
     outcomes = [run_rule_test(rule, test, make_engine) for rule in rule_set.rules for test in rule.tests]
     return [problem for outcome in outcomes for problem in _problems(outcome)]
 
 
-def _with_test(case: StreamCase, entry: Mapping[str, object]) -> dict[str, object]:
+def with_test(case: StreamCase, entry: Mapping[str, object]) -> dict[str, object]:
+    """Return the entry of a rule with the case as its test."""
     test = {"name": case.name, "trace": case.trace, "expect": case.expectation_of(str(entry["id"]))}
     optional = {"close": case.close, "offenders": None if case.offenders is None else list(case.offenders)}
     return {**entry, "tests": [{**test, **{key: value for key, value in optional.items() if value is not None}}]}
