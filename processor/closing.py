@@ -64,10 +64,13 @@ def due(trace: OpenTrace, policy: ClosingPolicy) -> tuple[int, CloseReason] | No
 
 
 def forgotten(trace: OpenTrace, policy: ClosingPolicy) -> int | None:
-    """Return when a closed trace is no longer remembered because nothing of it can come any more; None: never."""
+    """Return the first nanosecond at which a closed trace is no longer remembered, because nothing of it can come any more; None: never.
+
+    A record as late as may be, stamped at the end of the retention, still belongs to it: only then it is over.
+    """
     if policy.closed_retention_ns is None:
         return None
-    return trace.last_record_ns + policy.closed_retention_ns + policy.timestamp_skew_max_ns
+    return trace.last_record_ns + policy.closed_retention_ns + policy.timestamp_skew_max_ns + 1
 
 
 def begins_anew(policy: TakePolicy, last_record_ns: int, arrived_ns: int) -> bool:

@@ -12,6 +12,8 @@ from tests.processor.played import NO_BYPASS, Played, rules, span, trace_id
 from topics.violation import CloseReason
 
 pytestmark = pytest.mark.usefixtures("engine")
+# Retention and skew, in seconds, and a nanosecond.
+AFTER_360 = 360.000000001
 
 
 def test_a_trace_closes_five_seconds_after_its_last_new_span_once_the_root_was_seen() -> None:
@@ -104,11 +106,23 @@ def test_a_closed_trace_is_remembered_for_retention_and_skew_after_its_last_reco
     played = Played()
     played.arrive(0, span("checkout", 1, parent=None))
     played.mark(5)
-    played.mark(359.9)
-    assert played.first_offset() == 0
     played.mark(360)
+    assert played.first_offset() == 0
+    played.mark(AFTER_360)
     assert played.first_offset() is None
     assert played.partition.next_due_ns is None
+
+
+def test_a_record_that_is_as_late_as_may_be_still_belongs_to_the_closed_trace() -> None:
+    """Partition time is the skew ahead of it, and it is stamped at the last moment of the retention."""
+    played = Played()
+    played.arrive(0, span("charge", 1))
+    played.mark(30)
+    played.arrive(360, span("other", 1, of=2))
+    played.mark(360)
+    played.arrive(300, span("charge", 2))
+    played.mark(360)
+    assert [(it.revision, it.trace.span_count) for it in played.records] == [(1, 1), (2, 2)]
 
 
 def test_the_oldest_remembered_trace_holds_the_low_watermark_back() -> None:
@@ -117,9 +131,9 @@ def test_the_oldest_remembered_trace_holds_the_low_watermark_back() -> None:
         played.arrive(number * 100, span("charge", 1, of=number + 1))
         played.mark(number * 100)
     assert played.first_offset() == 0
-    played.mark(360)
+    played.mark(AFTER_360)
     assert played.first_offset() == 1
-    played.mark(460)
+    played.mark(460.1)
     assert played.first_offset() == 2
 
 

@@ -226,7 +226,7 @@ class Uninterrupted:
             self.lives.pop(trace_id, None)
         if limits.closed_retention_ns is not None:
             margin_ns = limits.closed_retention_ns + limits.timestamp_skew_max_ns
-            self.lives = {of: it for of, it in self.lives.items() if it.reason is None or now_ns < it.last_ns + margin_ns}
+            self.lives = {of: it for of, it in self.lives.items() if it.reason is None or now_ns <= it.last_ns + margin_ns}
 
     def _evict(self, before: int | None, now_ns: int) -> None:
         for life in self.lives.values():
