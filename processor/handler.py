@@ -99,11 +99,25 @@ class Handler:
         """Work on records of one partition, in offset order; `position` is the offset after them."""
         one = self.owned.get(key)
         if one is None:
-            # Given up in a checkpoint of its own, and to be taken anew.
+            # Given up, and to be taken anew at the next checkpoint.
+            return
+        if self._is_input_gone(one.owner, position - len(records)):
+            self._retake.add(key)
+            self._release(key)
             return
         one.owner.read(records, position, self._timestamp_limit())
         if len(one.owner.marks) >= MARKS_MAX:
             self._retake |= set(self.checkpoint([key]).retake)
+
+    def _is_input_gone(self, owner: PartitionOwner, read_from: int) -> bool:
+        """Say whether records that were still to be read are deleted: the client goes on behind them without a word.
+
+        Logs have gaps for other reasons too, so that only where one is met the broker is asked.
+        """
+        if owner.tail is None or read_from <= owner.position:
+            return False
+        there = self._around.bounds([owner.key]).get(owner.key)
+        return there is not None and there.first > owner.position
 
     def drain(self) -> None:
         """Close every open trace of every partition: the input has ended."""

@@ -91,10 +91,11 @@ class Taking:
 
     def _go_on(self, one: Owned, history: History, where: Whereabouts) -> None:
         owner, last = one.owner, history.last.record
-        snapshot = self._snapshot(one, history, where)
-        replay = replay_from(history, None if snapshot is None else snapshot.label)
+        snapshot = self._snapshot(one, history, where) if history.is_whole else None
+        # What to do again cannot be said by a journal whose beginning is gone.
+        replay = replay_from(history, None if snapshot is None else snapshot.label) if history.is_whole else None
         loss = self._loss(owner, history, replay, where)
-        if loss is not None:
+        if replay is None or loss is not None:
             one.clear()
             owner.time.now_ns = last.standing.time_ns
             self._begin(one, where.first if loss == _TRUNCATED else max(where.first, last.standing.position), loss)
@@ -105,11 +106,11 @@ class Taking:
         owner.replay(replay)
 
     @staticmethod
-    def _loss(owner: PartitionOwner, history: History, replay: Replay, where: Whereabouts) -> str | None:
+    def _loss(owner: PartitionOwner, history: History, replay: Replay | None, where: Whereabouts) -> str | None:
         """Return why the partition cannot be brought to where it stood; None where it can."""
         if where.is_truncated or (where.bounds is not None and where.bounds.end < history.last.record.rebuild_offset):
             return _TRUNCATED
-        if not history.is_whole:
+        if replay is None:
             return "journal_gone"
         if any(owner.judging(program_id) is None for program_id in replay.program_ids):
             return "program_gone"

@@ -8,6 +8,7 @@ from processor import metrics as m
 from tests.doubles.store import MemoryStore
 from tests.processor.logs import KEY, Log, Owner
 from tests.processor.played import NEEDS_CHECK, rules, span
+from topics.journal import Checkpoint, read_entry
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -52,6 +53,52 @@ def test_a_journal_that_is_gone_is_said() -> None:
     log = _judged()
     log.journal.logs.clear()
     _inconclusive_and_silent(log.own(), log, "no_journal", lost=3)
+
+
+@pytest.mark.parametrize("has_store", [False, True])
+def test_a_journal_whose_beginning_is_gone_is_said(*, has_store: bool) -> None:
+    log = Log(store=MemoryStore() if has_store else None, wall_s=1_000)
+    owner = log.own()
+    for number, second in enumerate((0, 400, 800, 990, 1_000)):
+        log.append(second, span("other", number, of=number))
+        owner.read()
+        owner.checkpoint()
+    # Two records stay; what has to be done again before them is gone.
+    last = read_entry(log.journal.logs[KEY][-1])
+    assert isinstance(last, Checkpoint)
+    assert 0 <= last.journal_from < len(log.journal.logs[KEY]) - 2
+    log.journal.remove_before(KEY, len(log.journal.logs[KEY]) - 2)
+    _inconclusive_and_silent(log.own(), log, "journal_gone")
+
+
+def test_input_that_is_deleted_under_a_worker_that_lags_behind_is_said() -> None:
+    """The client goes on behind it without a word, so the worker finds out by the offsets."""
+    log = _judged()
+    owner = log.own()
+    owner.read()
+    owner.checkpoint()
+    log.append(1_000, span("check", 3))
+    log.append(1_000, span("other", 4, of=4))
+    log.first = 3
+    owner.position = 3
+    owner.read()
+    owner.checkpoint()
+    assert owner.position == 3
+    owner.read()
+    _inconclusive_and_silent(owner, log, "input_gone", lost=2)
+
+
+def test_a_gap_in_the_log_is_no_loss() -> None:
+    log = _judged()
+    owner = log.own()
+    owner.read()
+    log.append(1_000, span("other", 3, of=3))
+    log.append(1_000, span("other", 4, of=4))
+    owner.position = 3
+    owner.read()
+    owner.checkpoint()
+    assert owner.owner.position == 4
+    assert not owner.tally.by_label(m.PARTITIONS_STATE_LOST)
 
 
 def test_a_program_that_is_gone_is_said_and_its_state_is_not_gone_on_from() -> None:
