@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -102,6 +103,9 @@ class Broker:
         self.now_ns = START_NS
         self.logs = {PartitionKey(TOPIC, number): InputLog(number) for number in range(partition_count)}
         self.journal = MemoryJournal((lambda: self.now_ns) if tells_append_time else None)
+        # Journals that were lost whole, by partition, and the partitions of which anything was lost.
+        self.journals_before: defaultdict[PartitionKey, list[list[bytes]]] = defaultdict(list)
+        self.losses: set[PartitionKey] = set()
         self.said: dict[str, bytes] = {}
         self.statements: list[Violation] = []
         self.letters: list[DeadLetter] = []

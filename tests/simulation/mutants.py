@@ -26,6 +26,7 @@ _PARTITION = "processor.partition"
 _CHECKPOINT = "processor.checkpoint"
 _RECOVERY = "processor.recovery"
 _HANDLER = "processor.handler"
+_OWNED = "processor.owned"
 _STORE = "tests.doubles.store"
 _OBEYED_AGAIN = """            self.position = max(self.position, mark.position)
             self._obey(mark)
@@ -208,6 +209,50 @@ MUTANTS = (
         "(now is None or _bucket(now, self._traces) != was)",
         "now is not None and _bucket(now, self._traces) != was",
         "store",
+    ),
+    Mutant(  # whose journal and input are gone begins as if nothing had been
+        "no journal", _OWNED, "is_loss = where.committed is not None or where.first > 0", "is_loss = False", "loss"
+    ),
+    Mutant(  # a journal without its beginning is taken for a whole one
+        "journal gone", _RECOVERY, "is_whole=bool(records) and begin == max(wanted, 0)", "is_whole=bool(records)", "loss"
+    ),
+    Mutant("input gone", _OWNED, 'return "input_gone" if where.first > replay.start else None', "return None", "loss"),
+    Mutant(  # input is deleted under a worker that lags behind
+        "lag", _HANDLER, "if self._is_input_gone(one.owner, position - len(records)):", "if False:", "loss"
+    ),
+    Mutant(  # a loss is over when the next record comes
+        "lost until",
+        _OWNER,
+        "time_ns + (self._settings.policy.closed_retention_ns or 0) + self._settings.policy.timestamp_skew_max_ns",
+        "time_ns",
+        "loss",
+    ),
+    Mutant(  # what may have begun earlier is judged as if it had not
+        "guess", "processor.judging", "return _INCONCLUSIVE * len(codes) if trace.state_lost else codes", "return codes", "loss"
+    ),
+    Mutant(  # a loss that was none
+        "false alarm", _OWNED, 'return "input_gone" if where.first > replay.start else None', 'return "input_gone"', "plain"
+    ),
+    Mutant(
+        "program gone",
+        _OWNED,
+        "if any(owner.judging(program_id) is None for program_id in replay.program_ids):",
+        "if False:",
+        "loss",
+    ),
+    Mutant(  # a replay does not close what was drained
+        "drain",
+        _OWNER,
+        "            self.marks.append(mark)",
+        '            self.marks.append(mark.model_copy(update={"drain": False}))',
+        "drain",
+    ),
+    Mutant(  # what relieves the memory is not written down
+        "relief",
+        _HANDLER,
+        "                one.owner.evict(offset)\n                one.owner.mark(0)\n",
+        "                one.owner.evict(offset)\n                one.owner.mark(0)\n                one.owner.marks.pop()\n",
+        "memory",
     ),
 )
 BY_NAME = {mutant.name: mutant for mutant in MUTANTS}

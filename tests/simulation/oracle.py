@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from processor.record import PartitionKey
 from tests.simulation.batch import check_against_batch
 from tests.simulation.broker import POISON, BrokenPromiseError, Broker
+from tests.simulation.honesty import check_losses
 from tests.simulation.programs import PROGRAM_COUNT, rule_set
 from tests.simulation.statements import Statement, greatest, statement_of
 from tests.simulation.uninterrupted import STATE_LOST_NS, CountKey, Uninterrupted, ValidRecord, valid_records
@@ -38,12 +39,18 @@ class Compared:
     statements: int = 0
     states: int = 0
     batch: int = 0
+    lost: int = 0
+    evicted: int = 0
+    drained: int = 0
 
     def add(self, other: Compared) -> None:
         self.records += other.records
         self.statements += other.statements
         self.states += other.states
         self.batch += other.batch
+        self.lost += other.lost
+        self.evicted += other.evicted
+        self.drained += other.drained
 
 
 def judge(evidence: Evidence) -> Compared:
@@ -60,36 +67,56 @@ def judge(evidence: Evidence) -> Compared:
 def _judge_partition(evidence: Evidence, key: PartitionKey, published: Sequence[tuple[str, Statement]], compared: Compared) -> None:
     broker = evidence.broker
     log = broker.logs[key].records
-    records = list(valid_records(broker.journal.logs[key]))
+    journals = [*broker.journals_before[key], broker.journal.logs[key]]
+    placed = [(number, record) for number, journal in enumerate(journals) for record in valid_records(journal)]
+    records = [record for _, record in placed]
     run = Uninterrupted(key.partition, log, _RULE_SETS)
-    seen: dict[int, list[Seen]] = {}
+    seen: dict[tuple[int, int], list[Seen]] = {}
     for one in evidence.seen:
         if one.key == key:
-            seen.setdefault(one.offset, []).append(one)
+            seen.setdefault((one.generation, one.offset), []).append(one)
     counted: Counter[CountKey] = Counter()
     previous: ValidRecord | None = None
-    low_before = 0
-    for record in records:
-        _check_chain(record, previous)
+    low_before = last_began = 0
+    unsaid: set[tuple[str, int]] = set()
+    for number, record in placed:
+        is_loss = _begins_with_nothing(record)
+        if not is_loss:
+            _check_chain(record, previous)
+        else:
+            # Whoever decided it last may have died before it was said, and nobody can find out what it was.
+            unsaid |= {(violation, statement.revision) for violation, statement in run.statements[last_began:]}
+        last_began = len(run.statements)
         before = Counter(run.counts)
         for mark in record.record.marks:
             run.obey(mark)
         counts = _counts(record)
         _same(f"{key.partition}: record {record.offset} counts", counts, _difference(run.counts, before))
         counted.update(counts)
-        if previous is not None and record.record.rebuild_offset > low_before:
+        if previous is not None and not is_loss and record.record.rebuild_offset > low_before:
             raise BrokenPromiseError(f"{key.partition}: record {record.offset} cannot be said again from {record.record.rebuild_offset}")
-        _check_states(run, record, seen.get(record.offset, ()), compared)
+        _check_states(run, record, seen.get((number, record.offset), ()), compared)
         previous, low_before = record, run.low_watermark
     _check_rest(broker, key, run)
-    _check_statements(key, published, run.statements)
+    told = {(violation, statement.revision) for violation, statement in published}
+    _check_statements(key, published, [it for it in run.statements if (it[0], it[1].revision) not in unsaid - told])
+    marks = [mark for record in records for mark in record.record.marks]
+    compared.evicted += sum(mark.evict_before is not None for mark in marks)
+    compared.drained += sum(mark.drain for mark in marks)
     compared.records += len(records)
     compared.statements += len(run.statements)
+    compared.lost += sum(life.is_lost for life in run.begun)
+    if evidence.is_orderly:
+        check_losses(broker, key, records, run)
     if evidence.is_orderly and _is_plain(records):
         assert run.limits is not None
         rules = _RULE_SETS[run.program]
         totals = {of: count for of, count in counted.items() if count}
         compared.batch += check_against_batch(key.partition, log, rules, run.limits, greatest(published), totals)
+
+
+def _begins_with_nothing(record: ValidRecord) -> bool:
+    return any(mark.lost_until_ns == STATE_LOST_NS for mark in record.record.marks)
 
 
 def _check_chain(record: ValidRecord, previous: ValidRecord | None) -> None:
@@ -145,7 +172,14 @@ def _check_letters(broker: Broker) -> None:
     """Raise where a record that nobody can read is not among the dead letters, or another one is."""
     dead = {(letter.partition, letter.offset) for letter in broker.letters}
     true = {(log.number, record.offset) for log in broker.logs.values() for record in log.records if record.value == POISON}
-    _same("dead letters", dead, true)
+    gone = {
+        (log.number, record.offset)
+        for key, log in broker.logs.items()
+        if key in broker.losses
+        for record in log.records
+        if record.offset < log.first
+    }
+    _same("dead letters", dead - gone, true - gone)
 
 
 def _is_plain(records: Sequence[ValidRecord]) -> bool:
@@ -153,7 +187,7 @@ def _is_plain(records: Sequence[ValidRecord]) -> bool:
     marks = [mark for record in records for mark in record.record.marks]
     changes = [mark for mark in marks if mark.program is not None or mark.limits is not None]
     special = [mark for mark in marks if mark.clamp_ns is not None or mark.evict_before is not None or mark.cut]
-    lost = [mark for mark in marks if mark.lost_until_ns == STATE_LOST_NS]
+    lost = any(_begins_with_nothing(record) for record in records)
     return len(changes) == 1 and changes[0].position == 0 and not special and not lost
 
 

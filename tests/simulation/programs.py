@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from compiler.compile import compile_sources
@@ -42,14 +42,23 @@ def _programs(engine: EngineName) -> tuple[Program, ...]:
 
 @dataclass
 class SharedRules:
-    """The rules of all workers (processor.rule_source.RuleSource): a change is seen by all at once, each marks it when it comes to it."""
+    """The rules of all workers (processor.rule_source.RuleSource): a change is seen by all at once, each marks it when it comes to it.
+
+    `gone` are the programs that nobody has any more.
+    """
 
     engine: EngineName
     number: int = 0
+    gone: set[str] = field(default_factory=set)
+
+    def put_in_force(self, number: int) -> None:
+        """Let another program judge from now on; it is there again if it was gone."""
+        self.number = number
+        self.gone.discard(self.current.id)
 
     @property
     def current(self) -> Program:
         return _programs(self.engine)[self.number]
 
     def find(self, program_id: str) -> Program | None:
-        return next((one for one in _programs(self.engine) if one.id == program_id), None)
+        return next((one for one in _programs(self.engine) if one.id == program_id and program_id not in self.gone), None)

@@ -21,6 +21,8 @@ POLICY = ClosingPolicy(SECOND_NS, 3 * SECOND_NS, 12 * SECOND_NS, 8 * SECOND_NS, 
 # Stamps may be late, and clocks wrong, by so much each: together they stay within the skew that the policy allows.
 _DISORDER_NS = 900_000_000
 _HOUR_NS = 3_600 * SECOND_NS
+# By the reference engine's estimate: a dozen spans of all partitions of a worker.
+MEMORY_MAX_BYTES = 12_000
 # Most effects are a checkpoint's, most calls are polls.
 _FAULT_FACTOR = {"take": 2.5, "poll": 0.2, "checkpoint": 2.5}
 _WEIGHTS = MappingProxyType(
@@ -42,6 +44,7 @@ _WEIGHTS = MappingProxyType(
         "down": 0.4,
         "up": 3,
         "trim": 0.5,
+        "lose": 0,
         "rules": 0,
         "evict": 0,
         "skew": 0,
@@ -54,7 +57,7 @@ class Profile:
     """How a run is made: `weights` change how often a kind of step comes, `clock_s` how far time goes at once.
 
     `fault` is the chance of one in a call; `late` that a record is stamped late, `again` that it repeats a span, `poison` that nobody can
-    read it, `unkeyed` that it has no key, `unstamped` that it has no timestamp.
+    read it, `unkeyed` that it has no key, `unstamped` that it has no timestamp; `drains` is that of a stop to close what is open.
     """
 
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -70,6 +73,8 @@ class Profile:
     policies: int = 1
     store_interval_s: tuple[int, ...] = (0, 0, 2, 5)
     is_orderly: bool = True
+    drains: float = 0.0
+    memory_max_bytes: int = 2**63
 
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(
@@ -90,6 +95,15 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
         "zombie": Profile(weights={"move": 12, "resume": 3, "learn": 3}, fault=0.25),
         "skew": Profile(weights={"skew": 3}, is_orderly=False, unstamped=0.03),
         "policy": Profile(policies=3, weights={"crash": 4}, is_orderly=False),
+        "loss": Profile(
+            weights={"lose": 5, "rules": 1, "crash": 6, "wipe": 4},
+            trace_count=3,
+            clock_s=(0.3, 1, 2, 4),
+            fault=0.05,
+            store_interval_s=(0, 5),
+        ),
+        "drain": Profile(weights={"stop": 8}, drains=0.8),
+        "memory": Profile(weights={"crash": 4}, memory_max_bytes=MEMORY_MAX_BYTES, trace_count=6),
         "unkeyed": Profile(unkeyed=0.3, weights={"rules": 1, "evict": 1}),
         "mixed": Profile(
             weights={"rules": 1.5, "evict": 1.5, "wipe": 1, "roll back": 2, "move": 6},
@@ -135,6 +149,7 @@ class Scenario:
             idle_interval_ns=draw.choice((20, 60)) * SECOND_NS,
             has_store=draw.random() < 0.9,
             is_orderly=self.profile.is_orderly,
+            memory_max_bytes=self.profile.memory_max_bytes,
         )
 
     def next(self, world: World) -> Step:
@@ -253,7 +268,8 @@ class Scenario:
         return Step("learn", self._place(world))
 
     def _stop(self, world: World) -> Step:
-        return Step("stop", self._place(world), (), self._fault("checkpoint"))
+        drains = bool(self.profile.drains) and self.random.random() < self.profile.drains
+        return Step("stop", self._place(world), (drains,), self._fault("checkpoint"))
 
     def _crash(self, world: World) -> Step:
         return Step("crash", self._place(world))
@@ -267,6 +283,11 @@ class Scenario:
 
     def _trim(self, world: World) -> Step:
         return Step("trim", self.random.randrange(len(world.broker.keys)))
+
+    def _lose(self, world: World) -> Step:
+        draw = self.random
+        what = draw.choice(("journal", "journal", "all of the journal", "input", "input", "input", "program"))
+        return Step("lose", draw.randrange(len(world.broker.keys)), (what, draw.choice((0.3, 0.7, 1.0))))
 
     def _rules(self, _world: World) -> Step:
         return Step("rules", 0, (self.random.randrange(PROGRAM_COUNT),))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import product
 
 import pytest
 
@@ -36,6 +37,14 @@ def test_whatever_dies_every_trace_is_judged_once_in_effect(first: int) -> None:
     assert min(compared.records, compared.statements, compared.states, compared.batch) > AT_ONCE
 
 
+def test_what_is_lost_drained_and_evicted_is_compared_too() -> None:
+    """Of traces that may have begun before a loss, marks that close what is open, and such that relieve the memory."""
+    compared = {profile: Compared() for profile in ("loss", "drain", "memory")}
+    for profile, seed in product(compared, range(8)):
+        compared[profile].add(passes(seed, profile))
+    assert min(compared["loss"].lost, compared["drain"].drained, compared["memory"].evicted) >= 8
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 def test_the_luajit_engine_is_judged_alike(profile: str) -> None:
     assert passes(1, profile, EngineName.LUAJIT).records
@@ -64,7 +73,7 @@ def test_all_kinds_of_steps_and_answers_are_drawn() -> None:
     kinds = {line.split()[0] for line in lines}
     answers = {found for line in lines for found in re.findall(r"\[(\w+) at", line)}
     assert kinds >= {"append", "clock", "take", "poll", "checkpoint", "move", "learn", "start", "stop", "crash", "resume", "store", "trim"}
-    assert kinds >= {"rules", "evict", "skew"}
+    assert kinds >= {"rules", "evict", "skew", "lose"}
     assert answers == {"crash", "pause", "lost", "refused"}
 
 

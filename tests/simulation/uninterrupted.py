@@ -107,6 +107,7 @@ class Uninterrupted:
 
     def __init__(self, partition: int, log: Sequence[LogRecord], rule_sets: Mapping[str, RuleSet]) -> None:
         self.lives: dict[str, Life] = {}
+        self.begun: list[Life] = []
         self.statements: list[tuple[str, Statement]] = []
         self.counts: Counter[CountKey] = Counter()
         self.position = 0
@@ -124,6 +125,7 @@ class Uninterrupted:
         """Read on to the mark, then do what it says."""
         if mark.lost_until_ns == STATE_LOST_NS:
             self.lives.clear()
+            self.position = mark.position
             self._read = sum(record.offset < mark.position for record in self._log)
         while self._read < len(self._log) and self._log[self._read].offset < mark.position:
             self._take(self._log[self._read], mark.clamp_ns)
@@ -171,6 +173,7 @@ class Uninterrupted:
         if life is None:
             is_lost = at_ns <= self.lost_until_ns
             life = self.lives[trace_id] = Life(trace_id, offset, at_ns, at_ns, at_ns, offset, self.program, is_lost)
+            self.begun.append(life)
         return life
 
     def _end_of(self, life: Life, at_ns: int) -> None:

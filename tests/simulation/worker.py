@@ -99,6 +99,7 @@ class Seen(NamedTuple):
     """The state of a partition in a worker, when all it had decided stood in the journal: behind the record at `offset`."""
 
     key: PartitionKey
+    generation: int
     offset: int
     position: int
     time_ns: int
@@ -185,9 +186,11 @@ class Worker:
         self.retake |= set(done.retake)
         self._commit(done.commits)
 
-    def hand_over(self, keys: Iterable[PartitionKey]) -> None:
-        """Give partitions up in good order."""
+    def hand_over(self, keys: Iterable[PartitionKey], *, drains: bool = False) -> None:
+        """Give partitions up in good order. `drains`: the input has ended, so all that is open is closed."""
         own = sorted(set(keys) & self.owned)
+        if drains:
+            self.handler.drain()
         done = self.handler.checkpoint([key for key in own if key not in self.retake], handing_over=True)
         self._commit(done.commits)
         self._drop(own, lost=False)
@@ -259,4 +262,5 @@ class Worker:
             if one is None or one.owner.is_replaying or one.owner.has_news or one.owner.tail is None or one.owner.tail.previous is None:
                 continue
             offset = one.owner.tail.previous.offset
-            self.seen.append(Seen(key, offset, one.owner.position, one.owner.time.now_ns, traces_of(one.owner.traces)))
+            generation = len(self._broker.journals_before[key])
+            self.seen.append(Seen(key, generation, offset, one.owner.position, one.owner.time.now_ns, traces_of(one.owner.traces)))

@@ -12,6 +12,7 @@ from processor.record import PartitionKey
 from processor.surroundings import CoreSettings
 from tests.simulation.broker import TOPIC, BrokenPromiseError, Broker
 from tests.simulation.faults import Fault
+from tests.simulation.losses import lose
 from tests.simulation.oracle import Evidence
 from tests.simulation.programs import SharedRules
 from tests.simulation.stores import FailingStore
@@ -50,6 +51,7 @@ class Setting:
     idle_interval_ns: int
     has_store: bool
     is_orderly: bool
+    memory_max_bytes: int = 2**63
 
 
 @dataclass
@@ -108,7 +110,7 @@ class World:
     def _do_rules(self, step: Step) -> bool:
         if self.rules.number == step.what[0]:
             return False
-        self.rules.number = step.what[0]
+        self.rules.put_in_force(step.what[0])
         return True
 
     def _do_store(self, step: Step) -> bool:
@@ -122,6 +124,9 @@ class World:
         else:
             return False
         return True
+
+    def _do_lose(self, step: Step) -> bool:
+        return lose(self, self.key(step.who), *step.what)
 
     def _do_trim(self, step: Step) -> bool:
         """Retention takes what nobody needs, of journal and input.
@@ -153,6 +158,7 @@ class World:
             policy=self.setting.policies[policy % len(self.setting.policies)],
             store_interval_ns=self.setting.store_interval_ns,
             idle_interval_ns=self.setting.idle_interval_ns,
+            memory_max_bytes=self.setting.memory_max_bytes,
             worker=f"worker {len(self.workers)}",
         )
         store = self.store if self.setting.has_store else None
@@ -173,9 +179,10 @@ class World:
         worker = self.free(step.who)
         if worker is None:
             return False
+        drains = bool(step.what and step.what[0])
 
         def body() -> None:
-            worker.hand_over(worker.owned)
+            worker.hand_over(worker.owned, drains=drains)
             worker.is_alive = False
 
         worker.call(body, step.fault)
