@@ -91,6 +91,7 @@ class OwnKafka:
     port: int
     internal_port: int
     process: subprocess.Popen[bytes]
+    java_arguments: tuple[str, ...] = ()
 
     @property
     def servers(self) -> str:
@@ -104,7 +105,7 @@ class OwnKafka:
 
     def start_again(self) -> None:
         """Start it again; it is not waited for."""
-        self.process = _start(self.folder)
+        self.process = _start(self.folder, self.java_arguments)
 
     def wait_until_up(self) -> None:
         """Return when it listens. Raises NoKafka where it does not come up."""
@@ -118,12 +119,13 @@ class OwnKafka:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """How clients reach Apache Kafka: the protocol, the port it names to them (its own when 0), and what its storage is formatted with."""
+    """How clients reach Apache Kafka: protocol, the port it names to them (its own when 0), and what its storage and its JVM are given."""
 
     protocol: str = "PLAINTEXT"
     advertised_port: int = 0
     properties: str = ""
     format_arguments: tuple[str, ...] = ()
+    java_arguments: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -194,7 +196,7 @@ def kafka_nodes(folders: Sequence[Path], listener: Listener) -> Iterator[list[Ow
             )
             (folder / "server.properties").write_text(text + listener.properties)
             _format(folder, cluster, listener.format_arguments)
-            nodes.append(OwnKafka(folder, port, internal, _start(folder)))
+            nodes.append(OwnKafka(folder, port, internal, _start(folder, listener.java_arguments), listener.java_arguments))
         for node in nodes:
             node.wait_until_up()
         yield nodes
@@ -218,8 +220,8 @@ def _format(folder: Path, cluster: str, arguments: Sequence[str]) -> None:
         subprocess.run(command, check=True, stdout=log, stderr=log)
 
 
-def _start(folder: Path) -> subprocess.Popen[bytes]:
-    command = [*_JAVA, *_UP_SOON, "-Xmx512m", "kafka.Kafka", str(folder / "server.properties")]
+def _start(folder: Path, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+    command = [*_JAVA, *_UP_SOON, *arguments, "-Xmx512m", "kafka.Kafka", str(folder / "server.properties")]
     with (folder / "kafka.log").open("ab") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
 

@@ -1,4 +1,4 @@
-"""Apache Kafka that lets nobody in without TLS and a password, with certificates made for the one test."""
+"""Apache Kafka that lets nobody in without a password, a certificate or a token, with certificates made for the one test."""
 
 from __future__ import annotations
 
@@ -13,13 +13,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.e2e.issuer import Issuer
+
 USER, PASSWORD = "betrace", "let-me-in"
 _KEYSTORE_PASSWORD = "keystore"
-_PROPERTIES = """ssl.keystore.type=PKCS12
+KEY_PASSWORD = "open-the-key"
+_TLS = """ssl.keystore.type=PKCS12
 ssl.keystore.location={keystore}
 ssl.keystore.password={password}
 ssl.key.password={password}
-sasl.enabled.mechanisms=SCRAM-SHA-512
+"""
+_MUTUAL = """ssl.truststore.type=PEM
+ssl.truststore.location={ca}
+listener.name.client.ssl.client.auth=required
+"""
+_TOKEN = """sasl.enabled.mechanisms=OAUTHBEARER
+listener.name.client.oauthbearer.sasl.server.callback.handler.class={validator}
+listener.name.client.oauthbearer.sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;
+listener.name.client.oauthbearer.sasl.oauthbearer.jwks.endpoint.url={keys}
+listener.name.client.oauthbearer.sasl.oauthbearer.expected.issuer={issuer}
+listener.name.client.oauthbearer.sasl.oauthbearer.expected.audience={audience}
+"""
+_VALIDATOR = "org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler"
+_PROPERTIES = """sasl.enabled.mechanisms=SCRAM-SHA-512
 listener.name.client.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 """
 
@@ -40,11 +56,46 @@ def secure_kafka(folder: Path) -> Iterator[SecureKafka]:
     keystore = _keystore(folder, ca)
     listener = Listener(
         protocol="SASL_SSL",
-        properties=_PROPERTIES.format(keystore=keystore, password=_KEYSTORE_PASSWORD),
+        properties=_TLS.format(keystore=keystore, password=_KEYSTORE_PASSWORD) + _PROPERTIES,
         format_arguments=("--add-scram", f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]"),
     )
     with own_kafka(folder, listener) as own:
         yield SecureKafka(own.servers, ca, other)
+
+
+@contextmanager
+def mutual_kafka(folder: Path) -> Iterator[SecureKafka]:
+    """Apache Kafka that asks every client for a certificate; those of `client_certificate` it trusts if they are of its authority."""
+    ca, other = _authority(folder, "ca"), _authority(folder, "other")
+    keystore = _keystore(folder, ca)
+    listener = Listener(protocol="SSL", properties=_TLS.format(keystore=keystore, password=_KEYSTORE_PASSWORD) + _MUTUAL.format(ca=ca))
+    with own_kafka(folder, listener) as own:
+        yield SecureKafka(own.servers, ca, other)
+
+
+@contextmanager
+def token_kafka(folder: Path, issuer: Issuer) -> Iterator[SecureKafka]:
+    """Apache Kafka behind SASL_SSL, which asks for a token and is told this issuer's keys."""
+    ca, other = _authority(folder, "ca"), _authority(folder, "other")
+    keystore = _keystore(folder, ca)
+    told = _TOKEN.format(validator=_VALIDATOR, keys=issuer.keys_url, issuer=issuer.name, audience=issuer.audience)
+    listener = Listener(
+        protocol="SASL_SSL",
+        properties=_TLS.format(keystore=keystore, password=_KEYSTORE_PASSWORD) + told,
+        java_arguments=(f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={issuer.keys_url}",),
+    )
+    with own_kafka(folder, listener) as own:
+        yield SecureKafka(own.servers, ca, other)
+
+
+def client_certificate(folder: Path, ca: Path) -> tuple[Path, Path]:
+    """Return a client's certificate of an authority, and its key, which KEY_PASSWORD opens."""
+    name = f"client-of-{ca.stem}"
+    lock = ["-newkey", "rsa:2048", "-passout", f"pass:{KEY_PASSWORD}"]
+    _openssl(folder, "req", *lock, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", "/CN=betrace")
+    signed = ["-CA", str(ca), "-CAkey", str(ca.with_suffix(".key")), "-CAcreateserial", "-days", "2"]
+    _openssl(folder, "x509", "-req", "-in", f"{name}.csr", *signed, "-out", f"{name}.pem")
+    return folder / f"{name}.pem", folder / f"{name}.key"
 
 
 def _authority(folder: Path, name: str) -> Path:

@@ -68,8 +68,12 @@ def following(settings: ApiSettings) -> Iterator[ViolationConsumer]:
 def test_a_login_over_tls_lets_every_client_in(secure: SecureKafka, tmp_path: Path) -> None:
     password = tmp_path / "password"
     password.write_text(PASSWORD + "\n")
-    by_file = login(secure, sasl_password=None, sasl_password_file=password)
-    settings = Settings.model_validate({**by_file, "checkpoint_interval_s": 0.1})
+    lets_every_client_in(login(secure, sasl_password=None, sasl_password_file=password))
+
+
+def lets_every_client_in(given: dict[str, object]) -> None:
+    """Let a producer, a journal, a group and the API's consumer work with these settings."""
+    settings = Settings.model_validate({**given, "checkpoint_interval_s": 0.1})
     publisher = KafkaPublisher(settings, Tally())
     publisher.dead_letter(DeadLetter("too_large", KEY.topic, KEY.partition, 0, b"key", b"value"))
     publisher.flush()
@@ -82,7 +86,7 @@ def test_a_login_over_tls_lets_every_client_in(secure: SecureKafka, tmp_path: Pa
     until(lambda: group.owned == {KEY})
     group.stop()
     group.join(WAIT_S)
-    with following(ApiSettings.model_validate(by_file)) as feed:
+    with following(ApiSettings.model_validate(given)) as feed:
         until(lambda: feed.feed().is_caught_up)
 
 
