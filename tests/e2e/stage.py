@@ -79,6 +79,7 @@ class Stage:
     broker: Broker
     folder: Path
     name: str
+    partition_count: int = PARTITIONS
     workers: list[Worker] = field(default_factory=list)
 
     @property
@@ -158,7 +159,7 @@ class Stage:
         """Return all records of a topic: key, value, headers."""
         consumer = Consumer({"bootstrap.servers": self.broker.servers, "group.id": "reader", "enable.auto.commit": False})
         try:
-            consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(PARTITIONS)])
+            consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(self.partition_count)])
             found = []
             until = time.monotonic() + 3
             while time.monotonic() < until:
@@ -186,7 +187,7 @@ def make_topics(stage: Stage, replica_count: int = 1) -> None:
     """Create the topics of a stage as `betrace topics apply` does."""
     settings = TopicSettings(
         bootstrap_servers=stage.broker.servers,
-        partition_count=PARTITIONS,
+        partition_count=stage.partition_count,
         replication_factor=replica_count,
         spans_topic=stage.spans_topic,
         sharded_spans_topic=stage.sharded_spans_topic,
