@@ -13,6 +13,7 @@ from processor.closing import SECOND_NS, ClosingPolicy
 from processor.engines import DEFAULT_ENGINE, EngineName
 from processor.keyring import Keyring
 from processor.made_programs import JudgedWith
+from processor.overload import ShedPolicy
 from processor.redis_address import parse_address
 from processor.surroundings import CoreSettings
 from topics import names
@@ -141,6 +142,17 @@ class Settings(ConnectionSettings):
         int,
         Field(ge=16, le=1_048_576, description="Traces that take more are evicted, oldest first: closed as incomplete, no longer revised."),
     ] = 1_024
+    sheds: Annotated[
+        bool,
+        Field(
+            description="Shed whole traces, by a hash of their ids, while a partition lags beyond shed_lag_max_s and shed_lag_records_max "
+            "and falls further behind. They are counted and not judged. Only keyed input is shed."
+        ),
+    ] = True
+    shed_lag_max_s: Annotated[Positive, Field(description="How far a partition may be behind the clock before traces are shed.")] = 300.0
+    shed_lag_records_max: Annotated[
+        int, Field(ge=1, le=10**12, description="How many records of a partition may wait before traces are shed.")
+    ] = 100_000
     signing_key_file: Annotated[
         Path | None,
         Field(
@@ -221,7 +233,13 @@ class Settings(ConnectionSettings):
             memory_max_bytes=self.memory_max_mib * 2**20,
             worker=worker,
             keyring=Keyring(_key(self.signing_key_file), _key(self.redaction_key_file)),
+            shed=self._shed_policy(),
         )
+
+    def _shed_policy(self) -> ShedPolicy | None:
+        if not self.sheds or not self.is_input_keyed:
+            return None
+        return ShedPolicy(nanoseconds(self.shed_lag_max_s), self.shed_lag_records_max)
 
     @property
     def judged_with(self) -> JudgedWith:
