@@ -30,7 +30,7 @@ class ClosingPolicy:
     closed_retention_ns: int | None = 300 * SECOND_NS
     timestamp_skew_max_ns: int = 60 * SECOND_NS
     span_count_max: int = 10_000
-    early_verdicts: bool = False
+    early_verdicts: bool = True
 
     @property
     def cut_age_ns(self) -> int | None:
@@ -46,8 +46,11 @@ class ClosingPolicy:
 
 
 def finite_policy(span_count_max: int) -> ClosingPolicy:
-    """Return the policy of a finite input: nothing closes before its end but a trace with too many spans."""
-    return ClosingPolicy(None, None, None, None, 0, span_count_max)
+    """Return the policy of a finite input: nothing closes before its end but a trace with too many spans.
+
+    Nor is anything said before: nobody reads it until the end, and what is said then does not hang on how the input was cut into chunks.
+    """
+    return ClosingPolicy(None, None, None, None, 0, span_count_max, early_verdicts=False)
 
 
 def limits_of(policy: ClosingPolicy) -> Limits:

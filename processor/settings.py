@@ -113,9 +113,10 @@ class Settings(RuleSettings):
     is_early: Annotated[
         bool,
         Field(
-            description="Say a violation as soon as it is decided, while its trace is open. Costs a judgement of every trace at every mark."
+            description="Say a violation as soon as it is decided, while its trace is open. Costs a judgement, by those rules that can be "
+            "violated early, of every open trace that a chunk brought spans of."
         ),
-    ] = False
+    ] = True
     drains_on_stop: Annotated[
         bool, Field(description="When stopped, close every open trace as drained and say the verdicts: for inputs that end, as in a demo.")
     ] = False
