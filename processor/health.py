@@ -104,6 +104,8 @@ class Health:
 
     def _show_rules(self, standing: RulesStanding) -> None:
         self.metrics.set(m.RULES_REFUSED, len(standing.refused))
+        self.metrics.set(m.RULE_SETS, standing.taken_count, "taken")
+        self.metrics.set(m.RULE_SETS, standing.refused_count, "refused")
         if standing.program is not None:
             rule_set = standing.program.rule_set
             self.metrics.replace(m.RULES_IN_FORCE, len(rule_set.enabled), rule_set.fingerprint, standing.program.id)

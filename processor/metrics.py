@@ -129,6 +129,7 @@ NOT_READY = _gauge("not_ready", "reasons", "reason", "1 for each reason for whic
 RULES_IN_FORCE = _gauge(
     "rules_in_force", "rules", "fingerprint program", "Rules that judge new traces: of the rule set with this fingerprint, by this program."
 )
+RULE_SETS = _gauge("rule_sets", "rule sets", "outcome", "Rule sets that came into force (taken) or did not (refused), since the start.")
 RULES_REFUSED = _gauge("rules_refused", "faults", "", "Faults for which the newest rule set is refused; 0: it is in force.")
 
 
