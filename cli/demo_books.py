@@ -24,12 +24,13 @@ class FenceSeen:
 class JournalBook:
     """The journal's records that count, added up; one thread writes it.
 
-    `trace_count`: how many traces have been judged, by whichever rule was told of most.
+    `trace_count`: how many traces have been judged, by whichever rule was told of most; `shed_count`: how many were not.
     """
 
     fences: list[FenceSeen] = field(default_factory=list)
     record_count: int = 0
     void_count: int = 0
+    shed_count: int = 0
     counts: dict[str, RuleCounts] = field(default_factory=dict)
     _epochs: dict[int, int] = field(default_factory=dict)
     _spoken: set[tuple[int, int]] = field(default_factory=set)
@@ -67,6 +68,7 @@ class JournalBook:
             self._add(one.record)
 
     def _add(self, record: Checkpoint) -> None:
+        self.shed_count += record.traces_shed
         for change in record.counts:
             counts = self.counts.setdefault(change.rule, RuleCounts())
             counts.satisfied += change.satisfied

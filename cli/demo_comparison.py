@@ -97,6 +97,7 @@ def ending_json(ending: Ending) -> str:
                 "records": journal.record_count,
                 "void": journal.void_count,
                 "verdicts": journal.verdict_count,
+                "traces_shed": journal.shed_count,
             },
             "rules": [
                 {
@@ -153,6 +154,8 @@ def _journal(ending: Ending, comparison: Comparison) -> list[str]:
     journal, wanted = comparison.journal, sum(counts.applicable for counts in comparison.expected.counts.values())
     records = f"{count_of(len(journal.fences), 'fence')}, {count_of(journal.record_count, 'record')}, {journal.void_count} void"
     lines = [f"journal: {journal.verdict_count} verdicts counted, betrace check counts {wanted}; {records}"]
+    if journal.shed_count:
+        lines.append(f"shed, so not judged: {count_of(journal.shed_count, 'trace')} of {journal.shed_count + journal.trace_count}")
     if comparison.differing_rules:
         lines.append(f"counted otherwise: {', '.join(comparison.differing_rules)}")
     writes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(ending.store_writes.items())) or "none"

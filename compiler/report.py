@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from compiler import ir
 from compiler.evaluate import DECIDED_BY_BOUNDS, GROWING, MIRRORED
 from compiler.ir_walk import mentions_bound, walk
 from compiler.kinds import Kind, kind_of
+
+if TYPE_CHECKING:
+    from compiler.rule_set import Rule
 
 
 class RuleClass(StrEnum):
@@ -125,13 +129,32 @@ def _varies(value: ir.Value) -> bool:
     return any(isinstance(node, ir.Aggregate) or (isinstance(node, ir.TraceValue) and node.name != "trace:id") for node in walk(value))
 
 
+def may_violate_early(rule: Rule) -> bool:
+    """Say whether a violation of the rule can be decided while the trace is open, also once its exceptions that expire have expired.
+
+    False is certain: nobody need ask before the close.
+    """
+    return _violates_early(rule.program, (exception.formula for exception in rule.exceptions if exception.expires_ns is None))
+
+
+def _violates_early(program: ir.Rule, exceptions: Iterable[ir.Formula]) -> bool:
+    """Every one of the exceptions must be decided false before."""
+    head, always, never = _parts(program)
+    return head.true and (always.false or never.true) and all(_early(exception).false for exception in exceptions)
+
+
+def _parts(program: ir.Rule) -> tuple[_Early, _Early, _Early]:
+    return (
+        _early(program.when) if program.when is not None else _ALWAYS_TRUE,
+        _early(program.always) if program.always is not None else _ALWAYS_TRUE,
+        _early(program.never) if program.never is not None else _ALWAYS_FALSE,
+    )
+
+
 def _rule_class(program: ir.Rule, exceptions: tuple[ir.Formula, ...]) -> RuleClass:
-    """A violation is said early only once every exception is decided false."""
-    head = _early(program.when) if program.when is not None else _ALWAYS_TRUE
-    always = _early(program.always) if program.always is not None else _ALWAYS_TRUE
-    never = _early(program.never) if program.never is not None else _ALWAYS_FALSE
-    if head.true and (always.false or never.true) and all(_early(exception).false for exception in exceptions):
+    if _violates_early(program, exceptions):
         return RuleClass.EARLY_VIOLATION
+    head, always, never = _parts(program)
     if program.for_each is None and (head.false or (head.true and always.true and never.false)):
         return RuleClass.EARLY_SATISFACTION
     return RuleClass.AT_CLOSE

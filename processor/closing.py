@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from compiler.verdict import Closing
 from processor.trace_engine import TakePolicy
+from topics.journal import Limits
 from topics.violation import CloseReason
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class ClosingPolicy:
     closed_retention_ns: int | None = 300 * SECOND_NS
     timestamp_skew_max_ns: int = 60 * SECOND_NS
     span_count_max: int = 10_000
-    early_verdicts: bool = False
+    early_verdicts: bool = True
 
     @property
     def cut_age_ns(self) -> int | None:
@@ -45,8 +46,29 @@ class ClosingPolicy:
 
 
 def finite_policy(span_count_max: int) -> ClosingPolicy:
-    """Return the policy of a finite input: nothing closes before its end but a trace with too many spans."""
-    return ClosingPolicy(None, None, None, None, 0, span_count_max)
+    """Return the policy of a finite input: nothing closes before its end but a trace with too many spans.
+
+    Nor is anything said before: nobody reads it until the end, and what is said then does not hang on how the input was cut into chunks.
+    """
+    return ClosingPolicy(None, None, None, None, 0, span_count_max, early_verdicts=False)
+
+
+def limits_of(policy: ClosingPolicy) -> Limits:
+    """Return the limits as a journal record has them."""
+    return Limits(
+        root_grace_ns=policy.root_grace_ns,
+        idle_timeout_ns=policy.idle_timeout_ns,
+        max_age_ns=policy.max_age_ns,
+        closed_retention_ns=policy.closed_retention_ns,
+        timestamp_skew_max_ns=policy.timestamp_skew_max_ns,
+        span_count_max=policy.span_count_max,
+        early_verdicts=policy.early_verdicts,
+    )
+
+
+def policy_of(limits: Limits) -> ClosingPolicy:
+    """Return the limits of a journal record as the flow has them."""
+    return ClosingPolicy(**limits.model_dump())
 
 
 def due(trace: OpenTrace, policy: ClosingPolicy) -> tuple[int, CloseReason] | None:

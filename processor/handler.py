@@ -13,6 +13,7 @@ from processor import metrics as m
 from processor.checkpoint import store_states, write_down
 from processor.closing import SECOND_NS
 from processor.group_handler import Bounds, Checkpointed
+from processor.overload import Load, next_level
 from processor.owned import Owned, Taking, Whereabouts
 from processor.partition_owner import PartitionOwner
 from processor.programs import Programs
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from processor.journal import Ack, Journal
+    from processor.overload import ShedPolicy
     from processor.record import PartitionKey, Record
     from processor.surroundings import CoreSettings, Surroundings
 
@@ -38,6 +40,7 @@ class Handler:
         self.clock_offset_ns = 0
         self.store_trouble: str | None = None
         self._clock_checked_ns = 0
+        self._load_seen_ns = 0
         # Partitions to be taken anew: fenced in a checkpoint of their own, and those whose input was made anew.
         self._retake: set[PartitionKey] = set()
         self._truncated: set[PartitionKey] = set()
@@ -128,6 +131,10 @@ class Handler:
         """Let the partition's next mark close what began before an offset, and keep only times of it."""
         self.owned[key].owner.evict(offset)
 
+    def shed(self, key: PartitionKey, level: int) -> None:
+        """Let the partition's next mark bring a shed level into force."""
+        self.owned[key].owner.shed(level)
+
     @property
     def is_urgent(self) -> bool:
         """Whether something waits to be said, so that the next checkpoint had better come soon."""
@@ -143,6 +150,50 @@ class Handler:
                 one.owner.evict(offset)
                 one.owner.mark(0)
 
+    def _shed_load(self, owned: Sequence[Owned]) -> None:
+        """Let the shed level of each partition follow its load; the marks say so."""
+        policy, now_ns = self._settings.shed, self._now_ns()
+        working = [one for one in owned if not one.owner.is_replaying]
+        if policy is None:
+            levels = {one.owner.key: 0 for one in working if one.owner.shed_level}
+        elif now_ns is None or now_ns - self._load_seen_ns < policy.interval_ns:
+            return
+        else:
+            self._load_seen_ns = now_ns
+            levels = self._levels(working, now_ns, policy)
+        for one in working:
+            level = levels.get(one.owner.key, one.owner.shed_level)
+            if level != one.owner.shed_level:
+                one.owner.shed(level)
+                one.owner.mark(0)
+
+    def _levels(self, owned: Sequence[Owned], now_ns: int, policy: ShedPolicy) -> dict[PartitionKey, int]:
+        """Return the next shed levels of the partitions of which the broker tells the end."""
+        bounds = self._around.bounds([one.owner.key for one in owned]) if owned else {}
+        found: dict[PartitionKey, int] = {}
+        for one in owned:
+            owner, there = one.owner, bounds.get(one.owner.key)
+            if there is None:
+                continue
+            load = self._load(owner, there, now_ns)
+            found[owner.key] = next_level(owner.shed_level, one.load, load, policy)
+            one.load = load
+        return found
+
+    def _load(self, owner: PartitionOwner, there: Bounds, now_ns: int) -> Load:
+        """Return how far a partition is behind, and show it; by a clock that is off it is not behind at all."""
+        records = max(0, there.end - owner.position)
+        load = Load(records, max(0, now_ns - owner.time.now_ns) if records and not self.is_clock_off else 0)
+        labels = (owner.key.topic, str(owner.key.partition))
+        self._around.metrics.set(m.LAG_RECORDS, load.lag_records, *labels)
+        self._around.metrics.set(m.LAG_SECONDS, load.lag_ns / SECOND_NS, *labels)
+        return load
+
+    @property
+    def shed_levels(self) -> dict[PartitionKey, int]:
+        """The shed levels of the partitions that shed any traces now; from any thread."""
+        return {key: one.owner.shed_level for key, one in sorted(self.owned.copy().items()) if one.owner.shed_level}
+
     @property
     def replaying(self) -> list[PartitionKey]:
         """The partitions that are still read again; from any thread."""
@@ -156,6 +207,7 @@ class Handler:
         if not handing_over:
             self._relieve()
             self._mark_quiet(owned)
+            self._shed_load(owned)
         fenced: list[Owned] = []
         if self._around.journal is None:
             self._around.publisher.flush()
@@ -226,7 +278,7 @@ class Handler:
             there = bounds.get(owner.key)
             if there is None:
                 continue
-            self._around.metrics.set(m.LAG_RECORDS, max(0, there.end - owner.position), owner.key.topic, str(owner.key.partition))
+            self._load(owner, there, wall_ns)
             self._watch_end(one, there, wall_ns)
             if owner.is_replaying:
                 continue
@@ -250,4 +302,5 @@ class Handler:
             labels = (one.owner.key.topic, str(one.owner.key.partition))
             self._around.metrics.set(m.POSITION, one.owner.position, *labels)
             self._around.metrics.set(m.PARTITION_TIME, one.owner.time.now_ns / SECOND_NS, *labels)
+            self._around.metrics.set(m.SHED_LEVEL, one.owner.shed_level, *labels)
         self._around.metrics.set(m.TRACES_REMEMBERED, sum(len(one.owner.traces.traces) for one in self.owned.values()))

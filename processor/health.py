@@ -98,10 +98,14 @@ class Health:
             clock_offset_s=self.core.clock_offset_ns / SECOND_NS if self.core is not None and is_clock_off else None,
             losses=self.metrics.by_label(m.PARTITIONS_STATE_LOST),
             evicted_count=self.metrics.total(m.TRACES_EVICTED),
+            shed_count=self.metrics.total(m.TRACES_SHED),
+            shed_shares={} if self.core is None else {_named(key): level / 256 for key, level in self.core.shed_levels.items()},
         )
 
     def _show_rules(self, standing: RulesStanding) -> None:
         self.metrics.set(m.RULES_REFUSED, len(standing.refused))
+        self.metrics.set(m.RULE_SETS, standing.taken_count, "taken")
+        self.metrics.set(m.RULE_SETS, standing.refused_count, "refused")
         if standing.program is not None:
             rule_set = standing.program.rule_set
             self.metrics.replace(m.RULES_IN_FORCE, len(rule_set.enabled), rule_set.fingerprint, standing.program.id)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from compiler.verdict import Judgement, Verdict
+from compiler.report import may_violate_early
+from compiler.verdict import Closing, Judgement, Verdict
 from processor import metrics as m
 from processor.closing import completeness
 from processor.keyring import NO_KEYS
@@ -87,13 +88,21 @@ class Judging:
         self._metrics = metrics
         self._exceptions_expire = exceptions_expire
         self._says_all = says_all
+        self._some_are_early = any(may_violate_early(rule) for rule in self._rules)
         self._some_expire = any(exception.expires_ns is not None for rule in self._rules for exception in rule.exceptions)
 
     def early(self, traces: Sequence[OpenTrace], now_ns: int) -> None:
         """Say the violations that are decided although their traces are open."""
-        for judged in self._judged([trace for trace in traces if not trace.state_lost]):
-            said = judged.trace.said
-            self._say_new(judged, [index for index, code in enumerate(judged.codes) if code == _VIOLATED and index not in said], now_ns)
+        if not self._some_are_early:
+            return
+        known = [trace for trace in traces if not trace.state_lost]
+        for first in range(0, len(known), _ASKED_COUNT_MAX):
+            some = known[first : first + _ASKED_COUNT_MAX]
+            asked = [Asked(trace.handle, Closing.OPEN, self._opened_ns(trace)) for trace in some]
+            for trace, one, codes in zip(some, asked, self.engine.judge(asked), strict=True):
+                if _VIOLATED in codes:
+                    new = [index for index, code in enumerate(codes) if code == _VIOLATED and index not in trace.said]
+                    self._say_new(_Judged(trace, one, codes), new, now_ns)
 
     def close(self, traces: Sequence[OpenTrace], now_ns: int) -> None:
         """Say the verdict of every rule on traces that have just closed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from topics.signatures import hashed, signature_of
+from topics.signatures import hashed, key_id, signature_of
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -20,6 +20,11 @@ class Keyring:
 
     signing_key: bytes | None = field(default=None, repr=False)
     redaction_key: bytes | None = field(default=None, repr=False)
+
+    @property
+    def redaction_key_id(self) -> str:
+        """Names the key for redacted values; empty: there is none."""
+        return "" if self.redaction_key is None else key_id(self.redaction_key)
 
     def violation(self, record: Violation) -> Violation:
         """Return the record, signed."""

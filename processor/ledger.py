@@ -18,11 +18,13 @@ class Ledger:
     def __init__(self) -> None:
         self.traces_evicted = 0
         self.traces_state_lost = 0
+        self.traces_shed = 0
+        self.records_shed = 0
         self._changes: Counter[tuple[str, str, Verdict]] = Counter()
 
     def __bool__(self) -> bool:
         """Whether there is anything to write down."""
-        return bool(self._changes or self.traces_evicted or self.traces_state_lost)
+        return bool(self._changes or self.traces_evicted or self.traces_state_lost or self.records_shed)
 
     def add(self, rule: Rule, verdict: Verdict, amount: int) -> None:
         """Note that so many traces more (or less) have this verdict of a rule."""
@@ -38,5 +40,5 @@ class Ledger:
 
     def clear(self) -> None:
         """Begin anew: what was there is written down, or was before."""
-        self.traces_evicted = self.traces_state_lost = 0
+        self.traces_evicted = self.traces_state_lost = self.traces_shed = self.records_shed = 0
         self._changes.clear()

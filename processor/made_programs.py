@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
 
 class JudgedWith(NamedTuple):
-    """What verdicts hang on besides the rules: how far clocks may differ, and how many offenders a violation names."""
+    """What is said of a trace hangs on this besides the rules: how far clocks may differ, how many offenders are named.
+
+    `redaction_key_id` names the key that hashes the values which rules redact so; empty: none does, they are left out.
+    """
 
     skew_tolerance_ns: int = 0
     offender_count_max: int = 16
+    redaction_key_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class OfferedSet:
     def of_record(cls, record: RuleSetRecord) -> OfferedSet:
         """Return the set of a record of the rules topic."""
         sources = tuple(SourceFile(source.name, source.text.encode()) for source in record.sources)
-        judged_with = JudgedWith(record.skew_tolerance_ns, record.offender_count_max)
+        judged_with = JudgedWith(record.skew_tolerance_ns, record.offender_count_max, record.redaction_key_id)
         return cls(sources, judged_with, record.versions, record.language_version)
 
     def record(self, program_id: str, written_at: str) -> RuleSetRecord:
@@ -47,6 +51,7 @@ class OfferedSet:
             versions=dict(self.versions),
             skew_tolerance_ns=self.judged_with.skew_tolerance_ns,
             offender_count_max=self.judged_with.offender_count_max,
+            redaction_key_id=self.judged_with.redaction_key_id,
             language_version=self.language_version,
             written_at=written_at,
         )
@@ -74,6 +79,11 @@ class Compiled(NamedTuple):
     program_id: str
     warnings: Mapping[str, int]
 
+    @property
+    def hashes_values(self) -> bool:
+        """Whether a rule lets out a value as its hash, so that a violation's content hangs on a key."""
+        return any(how == "hash" for rule in self.rule_set.enabled for _, how in rule.text.redact)
+
 
 def compiled(offered: OfferedSet, *, today_ns: int | None = None) -> Compiled:
     """Compile a set; raises RefusedRulesError where that fails, or the set is of a newer language than this one.
@@ -88,7 +98,10 @@ def compiled(offered: OfferedSet, *, today_ns: int | None = None) -> Compiled:
         raise RefusedRulesError(faults_of(compilation.errors, offered.sources))
     rule_set = with_versions(compilation.rule_set, offered.versions)
     warnings = Counter(str(found.code) for found in compilation.diagnostics)
-    return Compiled(rule_set, program_id(rule_set.fingerprint, *offered.judged_with, LANGUAGE_VERSION), warnings)
+    found = Compiled(rule_set, "", warnings)
+    skew_tolerance_ns, offender_count_max, key_id = offered.judged_with
+    key_id = key_id if found.hashes_values else ""
+    return found._replace(program_id=program_id(rule_set.fingerprint, skew_tolerance_ns, offender_count_max, LANGUAGE_VERSION, key_id))
 
 
 def faults_of(diagnostics: Sequence[Diagnostic], sources: Sequence[SourceFile]) -> list[Fault]:
@@ -99,6 +112,21 @@ def faults_of(diagnostics: Sequence[Diagnostic], sources: Sequence[SourceFile]) 
         rules = rules_at(source, [diagnostic.region for diagnostic in found]) if found else []
         faults += [Fault(rule, render(diagnostic, source)) for rule, diagnostic in zip(rules, found, strict=True)]
     return faults
+
+
+def refuse_other_key(found: Compiled, offered: OfferedSet, redaction_key_id: str) -> None:
+    """Raise RefusedRulesError where the set's values are to be hashed with another key than the one there is.
+
+    The same violation would be said with two contents, by two workers or before and after a restart.
+    """
+    wanted = offered.judged_with.redaction_key_id
+    if found.hashes_values and wanted != redaction_key_id:
+        text = f"rules redact by hash with {_named(wanted)}, this worker has {_named(redaction_key_id)} (redaction_key_file)"
+        raise RefusedRulesError([Fault("", text)])
+
+
+def _named(key_id: str) -> str:
+    return f"key {key_id}" if key_id else "no key"
 
 
 def _number(language_version: str) -> float:
@@ -134,4 +162,4 @@ class _Engines:
             return self._made()
 
     def _made(self) -> TraceEngine:
-        return self._make_engine(self._rule_set, *self._judged_with)
+        return self._make_engine(self._rule_set, self._judged_with.skew_tolerance_ns, self._judged_with.offender_count_max)

@@ -87,6 +87,8 @@ TRACES_EVICTED = _counter(
 TRACES_STATE_LOST = _counter(
     "traces_state_lost", "traces", "", "Traces that may have begun in input or state that is gone: all verdicts inconclusive, nothing said."
 )
+TRACES_SHED = _counter("traces_shed", "traces", "", "Traces that were not judged because the worker lagged: they are in no rule's counts.")
+RECORDS_SHED = _counter("records_shed", "records", "", "Records of shed traces, which were not decoded.")
 VERDICTS = _counter("verdicts", "verdicts", "rule verdict", "Verdicts said when traces closed.")
 VERDICTS_MOVED = _counter("verdicts_moved", "verdicts", "rule before verdict", "Verdicts that late spans changed.")
 VIOLATIONS = _counter("violations", "records", "rule change", "Violation records written.")
@@ -116,13 +118,18 @@ LAG_RECORDS = _gauge(
     "lag_records",
     "records",
     "topic partition",
-    "Records of the partition not yet read, as of the last mark of a quiet partition or checkpoint.",
+    "Records of the partition not yet read, as of the last look: every second while it is quiet, else every five where traces may be shed.",
 )
+LAG_SECONDS = _gauge(
+    "lag_seconds", "seconds", "topic partition", "How far partition time is behind this machine's clock; 0 where the whole log was read."
+)
+SHED_LEVEL = _gauge("shed_level", "256ths", "topic partition", "Share of the traces that begin now which is shed, in 256ths.")
 CLOCK_OFFSET = _gauge("clock_offset_seconds", "seconds", "", "This machine's clock less the broker's time of the last journal append.")
 NOT_READY = _gauge("not_ready", "reasons", "reason", "1 for each reason for which the worker is not ready, as of this look.")
 RULES_IN_FORCE = _gauge(
     "rules_in_force", "rules", "fingerprint program", "Rules that judge new traces: of the rule set with this fingerprint, by this program."
 )
+RULE_SETS = _gauge("rule_sets", "rule sets", "outcome", "Rule sets that came into force (taken) or did not (refused), since the start.")
 RULES_REFUSED = _gauge("rules_refused", "faults", "", "Faults for which the newest rule set is refused; 0: it is in force.")
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from topics.violation import CloseReason
+
 if TYPE_CHECKING:
     from processor.judging import Judging
     from processor.trace_engine import Touch
-    from topics.violation import CloseReason
 
 # The handle of a trace that no engine keeps.
 NO_HANDLE = -1
@@ -101,4 +102,22 @@ def open_trace(touch: Touch, arrival: Arrival, judging: Judging, number: int) ->
         last_record_ns=at_ns,
         last_new_span_ns=at_ns,
         last_offset=arrival.offset,
+    )
+
+
+def shed_trace(trace_id: str, arrival: Arrival, judging: Judging, number: int) -> OpenTrace:
+    """Return a trace that is shed from this record on: only its times are remembered, so that none of it is ever judged."""
+    at_ns = arrival.arrived_ns
+    return OpenTrace(
+        trace_id,
+        judging,
+        NO_HANDLE,
+        Origin(arrival.topic, arrival.partition, arrival.offset),
+        number,
+        first_record_ns=at_ns,
+        opened_ns=at_ns if arrival.timed else None,
+        last_record_ns=at_ns,
+        last_new_span_ns=at_ns,
+        last_offset=arrival.offset,
+        close_reason=CloseReason.SHED,
     )

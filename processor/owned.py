@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from processor.group_handler import Bounds
     from processor.journal import Journal
     from processor.metrics import Metrics
+    from processor.overload import Load
     from processor.partition_owner import PartitionOwner
     from processor.store import Snapshot, Store
 
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 class Owned:
     """A partition, and what is known of the store's copy of it: None where there is no store.
 
-    `stored_at_ns`: when a state was last written; `moved_at_ns`: when a replay last moved, and to where; by the wall clock.
+    `stored_at_ns`: when a state was last written; `moved_at_ns`: when a replay last moved, and to where; by the wall clock. `load`: how far
+    it was behind at the last look.
     """
 
     owner: PartitionOwner
@@ -32,6 +34,7 @@ class Owned:
     stored_at_ns: int = 0
     moved_at_ns: int = 0
     moved_to: int = -1
+    load: Load | None = None
 
     def clear(self) -> None:
         """Stand as at the very first; what the store holds is of no use any more."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from processor import metrics as m
 from processor.closing import ClosingPolicy, begins_anew, due, forgotten
 from processor.ledger import Ledger
-from processor.open_trace import NO_HANDLE, open_trace
+from processor.open_trace import NO_HANDLE, open_trace, shed_trace
 from processor.routing import Router, take
+from processor.shedding import Shedding
 from topics.journal import CUT_MAX, Mark
 from topics.violation import CloseReason
 
@@ -40,6 +41,7 @@ class Partition:
         self.lost_until_ns = -1
         self.changed: set[str] | None = None
         self.traces: dict[str, OpenTrace] = {}
+        self.shedding = Shedding()
         self.number = number
         self._touched: dict[int, OpenTrace] = {}
         self._queue: list[tuple[int, int, str]] = []
@@ -99,6 +101,27 @@ class Partition:
             if self.changed is not None:
                 self.changed.add(touch.trace_id)
 
+    def shed(self, trace_id: str, arrival: Arrival) -> bool:
+        """Take note of a record that is shed (processor/shedding.py); say whether its trace is shed from now on."""
+        trace = self.traces.get(trace_id)
+        if trace is not None and begins_anew(self.policy.take_policy, trace.last_record_ns, arrival.arrived_ns):
+            self._displace(trace, arrival.arrived_ns)
+            trace = None
+        is_new = trace is None or trace.close_reason is not CloseReason.SHED
+        if trace is None:
+            self._opened_count += 1
+            trace = shed_trace(trace_id, arrival, self.judging, self._opened_count)
+            self.remember(trace)
+        elif is_new:
+            self._end(trace, CloseReason.SHED)
+            self.shedding.trace_ids.add(trace_id)
+            self._superfluous.append((trace.judging, trace.handle))
+            trace.handle = NO_HANDLE
+            self._enqueue(trace)
+        trace.last_record_ns = max(trace.last_record_ns, arrival.arrived_ns)
+        self._note(trace)
+        return is_new
+
     def settle(self) -> None:
         """All that a `take` brought has arrived: count it, and let engines forget what came of traces that nobody judges any more."""
         if self._spans_read:
@@ -147,6 +170,8 @@ class Partition:
         """Add a trace behind all others: one that begins, or one of a snapshot, in order of their first records."""
         self._opened_count = max(self._opened_count, trace.number)
         self.traces[trace.trace_id] = trace
+        if trace.close_reason is CloseReason.SHED:
+            self.shedding.trace_ids.add(trace.trace_id)
         self._foreign_count += trace.judging is not self.judging
         age_ns = self.policy.cut_age_ns
         if age_ns is not None:
@@ -177,10 +202,12 @@ class Partition:
         self._touched.clear()
         self._queue.clear()
         self._ages.clear()
+        self.shedding.clear()
 
     def _forget(self, trace: OpenTrace) -> None:
         self._touched.pop(trace.number, None)
         del self.traces[trace.trace_id]
+        self.shedding.trace_ids.discard(trace.trace_id)
         self._foreign_count -= trace.judging is not self.judging
         self._drop(trace)
         self._note(trace)
@@ -220,6 +247,9 @@ class Partition:
             if trace_id in self.traces:
                 self.metrics.add(m.TRACES_CUT)
                 self._forget(self.traces[trace_id])
+        self.shedding.marked = mark.position
+        if mark.shed_level is not None:
+            self.shedding.level = mark.shed_level
 
     def end(self, reason: CloseReason, now_ns: int) -> None:
         """Close every trace that is still open, for any reason: a test says so."""

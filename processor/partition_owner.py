@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from processor import metrics as m
-from processor.closing import ClosingPolicy
+from processor.closing import limits_of, policy_of
 from processor.judging import Judging
 from processor.keyed_input import bury_refused, is_keyed_by_trace
 from processor.ledger import Ledger
@@ -15,14 +17,14 @@ from processor.metrics import Mutable
 from processor.open_trace import Arrival
 from processor.partition import Partition
 from processor.partition_time import PartitionTime
+from processor.shedding import ShedRecord
 from processor.trace_engine import TakenRecord
 from topics.dead_letter import DeadLetter
-from topics.journal import Checkpoint, Limits, Mark, Standing
+from topics.journal import Checkpoint, Mark, Standing
 from topics.violation import Violation
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Mapping, Sequence
 
     from processor.journal_tail import JournalTail
     from processor.judging import SaidVerdict
@@ -37,6 +39,7 @@ Said = Violation | DeadLetter
 
 # Until the first mark tells what time it is.
 _LOST_SO_FAR_NS = 2**62
+_NOTHING_SHED: Mapping[int, Sequence[ShedRecord]] = MappingProxyType({})
 
 
 class PartitionOwner:
@@ -64,6 +67,7 @@ class PartitionOwner:
         self._judgings: dict[str, Judging] = {}
         self._replay: deque[ReplayedMark] = deque()
         self._evict_before: int | None = None
+        self._next_shed_level: int | None = None
         self.time = PartitionTime(self._metrics)
         self.traces = Partition(number, settings.policy, self._required(programs.current.id), self._metrics, self.ledger)
 
@@ -79,8 +83,9 @@ class PartitionOwner:
                 position=start,
                 time_ns=self.time.now_ns,
                 program=self._programs.current.id,
-                limits=_limits(self._settings.policy),
+                limits=limits_of(self._settings.policy),
                 lost_until_ns=_LOST_SO_FAR_NS if is_loss else None,
+                shed_level=0 if is_loss else None,
             )
         )
 
@@ -91,6 +96,8 @@ class PartitionOwner:
         self.traces.judge_by(self._required(standing.program))
         self.traces.limit_by(policy_of(standing.limits))
         self.traces.lost_until_ns = standing.lost_until_ns
+        self.traces.shedding.level = standing.shed_level
+        self.traces.shedding.marked = standing.position
 
     def replay(self, replay: Replay) -> None:
         """Read again from the position on, obeying these marks, in silence but for what the last record said."""
@@ -159,7 +166,7 @@ class PartitionOwner:
             return
         time_ns = self.time.next_ns(wall_ns)
         program_id = self._programs.current.id
-        limits = None if self.traces.policy == self._settings.policy else _limits(self._settings.policy)
+        limits = None if self.traces.policy == self._settings.policy else limits_of(self._settings.policy)
         lost_until_ns = None
         if self.traces.lost_until_ns == _LOST_SO_FAR_NS and time_ns:
             lost_until_ns = time_ns + (self._settings.policy.closed_retention_ns or 0) + self._settings.policy.timestamp_skew_max_ns
@@ -174,9 +181,10 @@ class PartitionOwner:
                 program=None if program_id == self.traces.judging.program_id else program_id,
                 limits=limits,
                 lost_until_ns=lost_until_ns,
+                shed_level=None if self._next_shed_level == self.traces.shedding.level else self._next_shed_level,
             )
         )
-        self._evict_before = None
+        self._evict_before = self._next_shed_level = None
 
     def is_due(self, wall_ns: int, idle_interval_ns: int) -> bool:
         """Whether a mark of the wall clock would do anything, or say that the partition is still judged."""
@@ -192,6 +200,15 @@ class PartitionOwner:
     def evict(self, offset: int) -> None:
         """Let the next mark close what began before an offset, and keep only times of it."""
         self._evict_before = max(offset, self._evict_before or 0)
+
+    def shed(self, level: int) -> None:
+        """Let the next mark bring this shed level into force."""
+        self._next_shed_level = level
+
+    @property
+    def shed_level(self) -> int:
+        """The shed level in force, in 256ths of the traces."""
+        return self.traces.shedding.level
 
     def release(self) -> None:
         """Drop all state: the partition is somebody else's."""
@@ -210,8 +227,9 @@ class PartitionOwner:
             position=self.position,
             time_ns=self.time.now_ns,
             program=self.traces.judging.program_id,
-            limits=_limits(self.traces.policy),
+            limits=limits_of(self.traces.policy),
             lost_until_ns=self.traces.lost_until_ns,
+            shed_level=self.shed_level,
         )
 
     # ---- what is written down -------------------------------------------------------------------------------------------------------
@@ -235,6 +253,8 @@ class PartitionOwner:
             last_offset=self.position - 1,
             traces_evicted=self.ledger.traces_evicted,
             traces_state_lost=self.ledger.traces_state_lost,
+            traces_shed=self.ledger.traces_shed,
+            records_shed=self.ledger.records_shed,
             previous=self.tail.previous,
         )
         return self._settings.keyring.checkpoint(record)
@@ -310,19 +330,43 @@ class PartitionOwner:
         if not records:
             return False
         arrivals = self.time.arrivals([record.timestamp_ns for record in records], limit_ns)
-        taken = [TakenRecord(record.value, record.format, at_ns) for record, at_ns in zip(records, arrivals.at_ns, strict=True)]
+        if self.traces.shedding:
+            self._bring_unless_shed(records, arrivals.at_ns)
+        else:
+            self._bring(records, arrivals.at_ns, _NOTHING_SHED)
+        return arrivals.is_clamped
+
+    def _bring_unless_shed(self, records: Sequence[Record], at_ns: Sequence[int]) -> None:
+        for run in self.traces.shedding.runs(records, at_ns, self.traces.traces, self.traces.policy.take_policy):
+            self._bring([records[index] for index in run.kept], [at_ns[index] for index in run.kept], run.shed)
+
+    def _bring(self, records: Sequence[Record], at_ns: Sequence[int], shed: Mapping[int, Sequence[ShedRecord]]) -> None:
+        """Let records bring what they hold; those in `shed` come before the record of that index, or behind the last."""
+        taken = [TakenRecord(record.value, record.format, arrived_ns) for record, arrived_ns in zip(records, at_ns, strict=True)]
         brought = self.traces.take(taken, [record.key for record in records])
         unkeyed = 0
-        for index, (record, at_ns) in enumerate(zip(records, arrivals.at_ns, strict=True)):
+        for index, (record, arrived_ns) in enumerate(zip(records, at_ns, strict=True)):
+            if shed and index in shed:
+                self._shed(shed[index])
             groups = brought.touches.get(index, ())
             scattered = self._settings.is_keyed and not all(is_keyed_by_trace(record, touches) for _, touches in groups)
             unkeyed += scattered
-            arrival = Arrival(record.topic, record.partition, record.offset, at_ns, record.timestamp_ns is not None, scattered)
+            arrival = Arrival(record.topic, record.partition, record.offset, arrived_ns, record.timestamp_ns is not None, scattered)
             for judging, touches in groups:
                 self.traces.arrive(arrival, judging, touches)
+        self._shed(shed.get(len(records), ()))
         self._count(records, brought.refused, unkeyed)
         self.traces.settle()
-        return arrivals.is_clamped
+
+    def _shed(self, records: Sequence[ShedRecord]) -> None:
+        if not records:
+            return
+        traces = sum(self.traces.shed(*record) for record in records)
+        self.ledger.traces_shed += traces
+        self.ledger.records_shed += len(records)
+        self._metrics.add(m.RECORDS_READ, len(records))
+        self._metrics.add(m.RECORDS_SHED, len(records))
+        self._metrics.add(m.TRACES_SHED, traces)
 
     def _count(self, records: Sequence[Record], refused: Mapping[int, Counter[RefusalReason]], unkeyed: int) -> None:
         self._metrics.add(m.RECORDS_READ, len(records))
@@ -342,20 +386,3 @@ class PartitionOwner:
             self.said.append(said.record)
         if not self.is_replaying:
             self._around.listen(said)
-
-
-def _limits(policy: ClosingPolicy) -> Limits:
-    return Limits(
-        root_grace_ns=policy.root_grace_ns,
-        idle_timeout_ns=policy.idle_timeout_ns,
-        max_age_ns=policy.max_age_ns,
-        closed_retention_ns=policy.closed_retention_ns,
-        timestamp_skew_max_ns=policy.timestamp_skew_max_ns,
-        span_count_max=policy.span_count_max,
-        early_verdicts=policy.early_verdicts,
-    )
-
-
-def policy_of(limits: Limits) -> ClosingPolicy:
-    """Return the limits of a journal record as the flow has them."""
-    return ClosingPolicy(**limits.model_dump())

@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from processor.metrics import DEAD_LETTERS_TOO_LARGE
 from topics.cloudevents import violation_event
+from topics.names import DEAD_LETTERS, MIB
 
 if TYPE_CHECKING:
     from processor.metrics import Metrics
@@ -43,6 +44,8 @@ def producer_properties(settings: Settings) -> dict[str, Any]:
         "linger.ms": 5,
         "delivery.timeout.ms": round(settings.delivery_timeout_s * 1000),
         "compression.type": "lz4",
+        # A dead letter is a record of the input, whole: its topic has the last word on what is too large. A batch stays at batch.size.
+        "message.max.bytes": (DEAD_LETTERS.record_bytes_max or 0) + MIB,
         **settings.connection_properties(),
     }
 

@@ -28,6 +28,7 @@ class Notice(StrEnum):
     CLOCK_OFF = "clock_off"
     STATE_LOST = "state_lost"
     EVICTING = "evicting"
+    SHEDDING = "shedding"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ class Facts:
     """What the parts of a worker say of themselves.
 
     `waited_s`: how long it has waited for its first assignment, None once it had one; `assignment_hint`: what may be wrong. `replaying`:
-    the partitions still read again; `stuck`: those whose position has not moved although there is more to read, and for how many seconds.
+    the partitions still read again; `stuck`: those whose position has not moved although there is more to read, and for how many seconds;
+    `shed_shares`: what share of the traces that begin now is shed, of the partitions where any is.
     """
 
     waited_s: float | None
@@ -53,6 +55,8 @@ class Facts:
     clock_offset_s: float | None = None
     losses: Mapping[str, int] = field(default_factory=dict)
     evicted_count: int = 0
+    shed_count: int = 0
+    shed_shares: Mapping[str, float] = field(default_factory=dict)
 
 
 def not_ready(facts: Facts) -> dict[NotReady, str]:
@@ -97,4 +101,7 @@ def notices(facts: Facts) -> dict[Notice, str]:
         found[Notice.STATE_LOST] = f"state of partitions was lost ({listed}): traces that may have begun before are inconclusive"
     if facts.evicted_count:
         found[Notice.EVICTING] = f"memory ran short: {facts.evicted_count} traces were closed early or can no longer be revised"
+    if facts.shed_count or facts.shed_shares:
+        now = ", ".join(f"{share:.0%} of {name}" for name, share in facts.shed_shares.items()) or "none"
+        found[Notice.SHEDDING] = f"the worker lagged: {facts.shed_count} traces were not judged and are in no count; shed now: {now}"
     return found

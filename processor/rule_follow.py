@@ -25,8 +25,8 @@ class RuleFollow(RulesInForce):
     refused comes into force. What verdicts hang on besides the rules is in the record of the set, so that all workers judge alike.
     """
 
-    def __init__(self, log: RulesLog, make_engine: EngineMaker) -> None:
-        super().__init__(make_engine, RuleArchive(log))
+    def __init__(self, log: RulesLog, make_engine: EngineMaker, redaction_key_id: str = "") -> None:
+        super().__init__(make_engine, RuleArchive(log), redaction_key_id)
         self._log = log
         self._reader: RulesReader | None = None
         self._records: dict[bytes, Logged] = {}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from compiler.notation import INSTANT_NS
 from compiler.rule_set import RuleSet
 from compiler.verdict import Verdict
-from processor.closing import ClosingPolicy
+from processor.closing import ClosingPolicy, finite_policy
 from processor.judging import Judging
 from processor.metrics import Silent
 from processor.notation_spans import spans_of
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from processor.judging import SaidVerdict
     from topics.span import Span
 
-_TIMED = ClosingPolicy(early_verdicts=True)
+_TIMED = ClosingPolicy()
 _OFFENDER_COUNT_MAX = 10_000
 
 
@@ -83,7 +83,7 @@ class _Play:
         rule_set = RuleSet((replace(rule, text=replace(rule.text, enabled=True)),), "test")
         engine = make_engine(rule_set, 0, _OFFENDER_COUNT_MAX)
         judging = Judging(engine, self._hear, Silent(), exceptions_expire=False, says_all=True)
-        policy = _TIMED if test.is_timed else ClosingPolicy(None, None, None, None, 0, len(self.spans) + 1)
+        policy = _TIMED if test.is_timed else finite_policy(len(self.spans) + 1)
         self.partition = Partition(0, policy, judging, Silent())
         self._offset = 0
 

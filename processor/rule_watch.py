@@ -31,7 +31,7 @@ class RuleWatch(RulesInForce):
     def __init__(
         self, path: Path, judged_with: JudgedWith, make_engine: EngineMaker, archive: RuleArchive | None, *, interval_s: float = 1.0
     ) -> None:
-        super().__init__(make_engine, archive)
+        super().__init__(make_engine, archive, judged_with.redaction_key_id)
         self._path = path
         self._judged_with = judged_with
         self._interval_s = interval_s

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from processor.made_programs import OfferedSet, RefusedRulesError, compiled, made_program
+from processor.made_programs import OfferedSet, RefusedRulesError, compiled, made_program, refuse_other_key
 from processor.partition_time import wall_clock_ns
 from topics.log_reader import LogError
 from topics.rfc3339 import format_ns
@@ -54,12 +54,14 @@ class RulesStanding(NamedTuple):
 class RulesInForce(ABC):
     """Decides on the rule sets that a thread of its own finds (`_round`); a set with a fault is refused whole, the old one stays in force.
 
-    `archive`: where the sets of other programs are found for a replay; None: only programs of this process are.
+    `archive`: where the sets of other programs are found for a replay; None: only programs of this process are. `redaction_key_id`: of the
+    key there is; sets that were made for another one cannot be judged by.
     """
 
-    def __init__(self, make_engine: EngineMaker, archive: RuleArchive | None) -> None:
+    def __init__(self, make_engine: EngineMaker, archive: RuleArchive | None, redaction_key_id: str) -> None:
         self._make_engine = make_engine
         self._archive = archive
+        self._redaction_key_id = redaction_key_id
         self._standing = RulesStanding()
         self._changed = threading.Condition()
         self._stopped = threading.Event()
@@ -180,6 +182,7 @@ class RulesInForce(ABC):
             now = self._standing.program
             if now is not None and now.id == found.program_id:
                 return now
+            refuse_other_key(found, offered, self._redaction_key_id)
             _warn(found)
             program = made_program(found, offered.judged_with, self._make_engine)
         self._waiting = (offered, program)
@@ -224,7 +227,10 @@ class RulesInForce(ABC):
     def _made_again(self, offered: OfferedSet, program_id: str) -> Program | None:
         try:
             found = compiled(offered)
-            return made_program(found, offered.judged_with, self._make_engine) if found.program_id == program_id else None
+            if found.program_id != program_id:
+                return None
+            refuse_other_key(found, offered, self._redaction_key_id)
+            return made_program(found, offered.judged_with, self._make_engine)
         except RefusedRulesError as error:
             log.warning("program %s cannot be made again: %s", program_id, error)
             return None

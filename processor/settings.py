@@ -12,13 +12,12 @@ from pydantic_settings import SettingsConfigDict
 from processor.closing import SECOND_NS, ClosingPolicy
 from processor.engines import DEFAULT_ENGINE, EngineName
 from processor.keyring import Keyring
-from processor.made_programs import JudgedWith
+from processor.overload import ShedPolicy
 from processor.redis_address import parse_address
+from processor.rule_settings import RuleSettings, checked_key, key_of
 from processor.surroundings import CoreSettings
 from topics import names
-from topics.connection import ConnectionSettings
 from topics.settings import TopicName
-from topics.signatures import KEY_BYTES_MIN
 
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
@@ -46,7 +45,7 @@ class InputFormat(StrEnum):
     JSON = "json"
 
 
-class Settings(ConnectionSettings):
+class Settings(RuleSettings):
     """What `betrace worker` needs to know."""
 
     model_config = SettingsConfigDict(env_prefix="BETRACE_")
@@ -60,7 +59,6 @@ class Settings(ConnectionSettings):
             description="directory: `rules`, which is watched. topic: the newest set that `betrace rules apply` wrote to the rules topic."
         ),
     ] = RulesFrom.DIRECTORY
-    rules_topic: Annotated[TopicName, Field(description="The topic of rules and rule sets.")] = names.RULES.name
     engine: Annotated[
         EngineName, Field(description="What judges: luajit, or reference, the slow definition of what rules mean, to compare with.")
     ] = DEFAULT_ENGINE
@@ -80,9 +78,6 @@ class Settings(ConnectionSettings):
     spans_topic: Annotated[TopicName, Field(description="The topic the Collectors write.")] = names.SPANS.name
     violations_topic: Annotated[TopicName, Field(description="The topic of violation records.")] = names.VIOLATIONS.name
     dead_letters_topic: Annotated[TopicName, Field(description="The topic of records that could not be used.")] = names.DEAD_LETTERS.name
-    rule_stats_topic: Annotated[
-        TopicName, Field(description="The journal: what workers decided and counted. It needs as many partitions as the spans topic.")
-    ] = names.RULE_STATS.name
     source: Annotated[
         str, Field(min_length=1, description="CloudEvents source of the violation records; the same on every worker of a group.")
     ] = "betrace"
@@ -115,19 +110,13 @@ class Settings(ConnectionSettings):
     timestamp_skew_max_s: Annotated[
         Seconds, Field(description="Record timestamps further ahead of the wall clock than this are moved back to it, and counted.")
     ] = 60.0
-    skew_tolerance_ns: Annotated[
-        int,
-        Field(ge=0, le=SECOND_NS * 60, description="How far the clocks of services may differ before an order of spans counts as broken."),
-    ] = 0
-    offender_count_max: Annotated[
-        int, Field(ge=1, le=10_000, description="Offenders named in a violation; the full number is always given.")
-    ] = 16
     is_early: Annotated[
         bool,
         Field(
-            description="Say a violation as soon as it is decided, while its trace is open. Costs a judgement of every trace at every mark."
+            description="Say a violation as soon as it is decided, while its trace is open. Costs a judgement, by those rules that can be "
+            "violated early, of every open trace that a chunk brought spans of."
         ),
-    ] = False
+    ] = True
     drains_on_stop: Annotated[
         bool, Field(description="When stopped, close every open trace as drained and say the verdicts: for inputs that end, as in a demo.")
     ] = False
@@ -141,15 +130,22 @@ class Settings(ConnectionSettings):
         int,
         Field(ge=16, le=1_048_576, description="Traces that take more are evicted, oldest first: closed as incomplete, no longer revised."),
     ] = 1_024
+    sheds: Annotated[
+        bool,
+        Field(
+            description="Shed whole traces, by a hash of their ids, while a partition lags beyond shed_lag_max_s and shed_lag_records_max "
+            "and falls further behind. They are counted and not judged. Only keyed input is shed."
+        ),
+    ] = True
+    shed_lag_max_s: Annotated[Positive, Field(description="How far a partition may be behind the clock before traces are shed.")] = 300.0
+    shed_lag_records_max: Annotated[
+        int, Field(ge=1, le=10**12, description="How many records of a partition may wait before traces are shed.")
+    ] = 100_000
     signing_key_file: Annotated[
         Path | None,
         Field(
             description="File with the key that signs violations and journal records (HMAC-SHA-256); the same for all workers of a group."
         ),
-    ] = None
-    redaction_key_file: Annotated[
-        Path | None,
-        Field(description="File with the key for values that rules redact by hash; without it these are left out. Equal for all workers."),
     ] = None
     store_url: Annotated[
         SecretStr | None,
@@ -187,16 +183,10 @@ class Settings(ConnectionSettings):
         "info"
     )
 
-    @field_validator("signing_key_file", "redaction_key_file")
+    @field_validator("signing_key_file")
     @classmethod
-    def _holds_a_key(cls, file: Path | None) -> Path | None:
-        try:
-            size = KEY_BYTES_MIN if file is None else len(_key(file) or b"")
-        except OSError as error:
-            raise ValueError(f"cannot read {file}: {error.strerror}") from None
-        if size < KEY_BYTES_MIN:
-            raise ValueError(f"{file} holds {size} bytes; a key has at least {KEY_BYTES_MIN}")
-        return file
+    def _signs(cls, file: Path | None) -> Path | None:
+        return checked_key(file)
 
     @field_validator("store_url")
     @classmethod
@@ -220,13 +210,14 @@ class Settings(ConnectionSettings):
             idle_interval_ns=nanoseconds(self.idle_interval_s),
             memory_max_bytes=self.memory_max_mib * 2**20,
             worker=worker,
-            keyring=Keyring(_key(self.signing_key_file), _key(self.redaction_key_file)),
+            keyring=Keyring(key_of(self.signing_key_file), key_of(self.redaction_key_file)),
+            shed=self._shed_policy(),
         )
 
-    @property
-    def judged_with(self) -> JudgedWith:
-        """What verdicts hang on besides the rules of a directory."""
-        return JudgedWith(self.skew_tolerance_ns, self.offender_count_max)
+    def _shed_policy(self) -> ShedPolicy | None:
+        if not self.sheds or not self.is_input_keyed:
+            return None
+        return ShedPolicy(nanoseconds(self.shed_lag_max_s), self.shed_lag_records_max)
 
     def closing_policy(self) -> ClosingPolicy:
         """Return the limits of a trace's life."""
@@ -239,11 +230,6 @@ class Settings(ConnectionSettings):
             span_count_max=self.span_count_max,
             early_verdicts=self.is_early,
         )
-
-
-def _key(file: Path | None) -> bytes | None:
-    """Return a file's bytes without the line break that editors put at the end."""
-    return None if file is None else file.read_bytes().rstrip(b"\r\n")
 
 
 def nanoseconds(seconds: float) -> int:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from processor.checkpoint import Publisher
     from processor.journal import Journal
     from processor.metrics import Metrics
+    from processor.overload import ShedPolicy
     from processor.partition_time import Clock
     from processor.rule_source import RuleSource
     from processor.store import Store
@@ -54,7 +55,7 @@ class CoreSettings:
     `is_keyed`: records of a trace all come in one partition, keyed by trace id; others are counted and their traces are judged as
     incomplete. `store_interval_ns`: how often a partition's state goes to the store. `idle_interval_ns`: how often a partition where
     nothing happens says that it is judged. `memory_max_bytes`: what traces may take before the oldest are evicted. `worker` names this one
-    in its fences, for people. `keyring` signs what it says.
+    in its fences, for people. `keyring` signs what it says. `shed`: when traces are shed; None: never.
     """
 
     policy: ClosingPolicy = field(default_factory=ClosingPolicy)
@@ -64,3 +65,4 @@ class CoreSettings:
     memory_max_bytes: int = 2**63
     worker: str = ""
     keyring: Keyring = NO_KEYS
+    shed: ShedPolicy | None = None

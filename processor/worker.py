@@ -27,7 +27,6 @@ from processor.rule_follow import RuleFollow
 from processor.rule_watch import RuleWatch
 from processor.settings import RulesFrom
 from processor.surroundings import Surroundings
-from topics.rules_log import RulesLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,10 +66,10 @@ def run_worker(settings: Settings) -> int:
 
 
 def _rules(settings: Settings) -> RulesInForce:
-    log = RulesLog(settings.connection_properties(), settings.rules_topic, timeout_s=settings.delivery_timeout_s)
+    log = settings.rules_log()
     maker = partial(make_engine, settings.engine)
     if settings.rules_from is RulesFrom.TOPIC:
-        return RuleFollow(log, maker)
+        return RuleFollow(log, maker, settings.judged_with.redaction_key_id)
     return RuleWatch(settings.rules, settings.judged_with, maker, RuleArchive(log))
 
 

@@ -9,6 +9,7 @@ The models are the schema: docs/reference/journal.schema.json is generated from 
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
@@ -19,10 +20,14 @@ from topics.violation import Offset, TraceId, canonical_json
 SCHEMA_ID = "urn:betrace:schema:journal"
 MARKS_MAX = 2_000
 CUT_MAX = 1_000
+SHED_LEVEL_MAX = 256
 _HASH_DIGITS = 32
 
 ProgramId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$", description="Names a rule set and all that its verdicts hang on besides.")]
 TimeNs = Annotated[int, Field(ge=0, description="Partition time in unix nanoseconds.")]
+ShedLevel = Annotated[
+    int, Field(ge=0, le=SHED_LEVEL_MAX, description="Traces that begin are shed whose share (0 to 255) is less: 0 none, 256 all.")
+]
 
 
 class _Part(BaseModel):
@@ -53,6 +58,7 @@ class Mark(_Part):
     program: Annotated[ProgramId | None, Field(description="Judges the traces that begin after this mark.")] = None
     limits: Annotated[Limits | None, Field(description="In force after this mark.")] = None
     lost_until_ns: Annotated[int | None, Field(description="Traces that begin up to then may have begun earlier: state was lost.")] = None
+    shed_level: Annotated[ShedLevel | None, Field(description="In force after this mark.")] = None
 
 
 class RuleCounts(_Part):
@@ -87,6 +93,7 @@ class Standing(_Part):
     program: ProgramId
     limits: Limits
     lost_until_ns: int = 0
+    shed_level: ShedLevel = 0
 
 
 class Fence(_Part):
@@ -110,6 +117,8 @@ class Checkpoint(_Part):
     last_offset: Annotated[int, Field(ge=-1, description="… to here; less than first_offset: nothing.")]
     traces_evicted: int = 0
     traces_state_lost: int = 0
+    traces_shed: Annotated[int, Field(ge=0, description="Traces that were not judged because the worker lagged: in no rule's counts.")] = 0
+    records_shed: Annotated[int, Field(ge=0, description="Their records that came.")] = 0
     previous: Previous | None = None
     signature: Annotated[str | None, Field(description="HMAC-SHA-256 in hex over the canonical JSON without this field.")] = None
 
@@ -124,6 +133,15 @@ class Placed(NamedTuple):
     offset: int
     record: Checkpoint
     hash: str
+
+
+def shed_share(key: bytes) -> int:
+    """Return where a trace lies between 0 and 255 by its id in hex, as the records' keys have it: below a shed level it is shed.
+
+    Another hash than the partitioner's, so that of every partition the same share is shed; ids that count up or begin with the time lie
+    apart as random ones do.
+    """
+    return zlib.crc32(key) >> 24
 
 
 def encode(entry: Entry) -> bytes:

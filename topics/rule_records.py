@@ -105,6 +105,9 @@ class RuleSetRecord(_Part):
     versions: Annotated[dict[RuleId, Counter], Field(description=_VERSIONS)] = {}
     skew_tolerance_ns: Annotated[int, Field(ge=0, description="How far clocks may differ before an order of spans counts as broken.")]
     offender_count_max: Annotated[int, Field(ge=1, description="Offenders named in a violation.")]
+    redaction_key_id: Annotated[
+        str, Field(pattern="^([0-9a-f]{16})?$", description="Names the key that values are hashed with which rules redact so; empty: none.")
+    ] = ""
     language_version: Annotated[str, Field(min_length=1, max_length=64, description="The version of the language the rules are read by.")]
     written_at: Time
 
@@ -134,9 +137,14 @@ class Deleted(NamedTuple):
 RulesEntry: TypeAlias = RuleRecord | RuleSetRecord | Deleted
 
 
-def program_id(fingerprint: str, skew_tolerance_ns: int, offender_count_max: int, language_version: str) -> str:
-    """Return the id of the program of a rule set with this fingerprint: the same in every process and release that judge alike."""
+def program_id(fingerprint: str, skew_tolerance_ns: int, offender_count_max: int, language_version: str, redaction_key_id: str = "") -> str:
+    """Return the id of the program of a rule set with this fingerprint: the same in every process and release that judge alike.
+
+    `redaction_key_id`: of the key that values are hashed with, empty where none are.
+    """
     hangs_on: list[JsonValue] = [fingerprint, skew_tolerance_ns, offender_count_max, language_version]
+    if redaction_key_id:
+        hangs_on.append(redaction_key_id)
     return hashlib.sha256(canonical_json(hangs_on)).hexdigest()[:_PROGRAM_DIGITS]
 
 

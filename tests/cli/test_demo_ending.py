@@ -130,6 +130,15 @@ def test_the_same_verdicts_are_said_to_be_the_same_with_what_was_killed(capsys: 
     assert output.endswith("\nthe same as betrace check says of these records\n")
 
 
+def test_traces_that_were_shed_are_said_and_of_how_many(capsys: pytest.CaptureFixture[str]) -> None:
+    compared = comparison()
+    shed = Checkpoint(**json.loads(record(0, violated=3)) | {"traces_shed": 2})
+    compared.journal.take(0, 0, encode(Fence(worker="a:1")))
+    compared.journal.take(0, 1, encode(shed))
+    show_ending(ending(compared))
+    assert "shed, so not judged: 2 traces of 5\n" in capsys.readouterr().out
+
+
 def _one_missing(compared: Comparison) -> Comparison:
     return replace(compared, found=compared.found[1:])
 

@@ -10,6 +10,7 @@ from processor.group_handler import Bounds
 from processor.handler import Handler
 from processor.keyring import NO_KEYS, Keyring
 from processor.metrics import Tally
+from processor.overload import ShedPolicy
 from processor.partition_owner import PartitionOwner
 from processor.record import PartitionKey, RecordFormat
 from processor.rule_source import Program
@@ -80,6 +81,7 @@ class Log:
     store: Store | None = None
     keyring: Keyring = NO_KEYS
     memory_max_bytes: int = 2**63
+    shed: ShedPolicy | None = field(default_factory=ShedPolicy)
     wall_s: float = 0.0
     first: int = 0
     programs: dict[str, Program] = field(default_factory=dict)
@@ -131,9 +133,8 @@ class Owner:
             clock=lambda: log.at(log.wall_s),
             bounds=lambda keys: dict.fromkeys(keys, Bounds(log.first, len(log.records))),
         )
-        self.handler = Handler(
-            CoreSettings(log.policy, store_interval_ns=0, keyring=log.keyring, memory_max_bytes=log.memory_max_bytes), around
-        )
+        settings = CoreSettings(log.policy, store_interval_ns=0, keyring=log.keyring, memory_max_bytes=log.memory_max_bytes, shed=log.shed)
+        self.handler = Handler(settings, around)
         self.position = self.handler.assigned({KEY: log.committed})[KEY]
 
     @property

@@ -174,7 +174,7 @@ def test_a_trace_is_cut_by_age_although_records_still_come_and_that_is_counted()
         played.mark(second)
     assert played.tally.count(m.TRACES_CUT) == 1
     assert played.tally.count(m.TRACES_OPENED) == 2
-    assert {record.input.first_offset for record in played.records} == {0}
+    assert {record.input.first_offset for record in played.records if not record.early} == {0}
     played.drain(1000)
     assert {record.input.first_offset for record in played.records} == {0, 46}
 

@@ -264,7 +264,8 @@ def test_a_record_not_keyed_by_its_trace_is_counted_and_its_trace_judged_as_inco
     owner.read()
     owner.idle(31)
     assert owner.tally.count(m.RECORDS_UNKEYED) == 1
-    assert [(record.rule.id, record.trace.complete) for record in log.outbox.sent] == [("no-bypass", False)]
+    said = [(record.rule.id, record.early, record.trace.complete) for record in log.outbox.sent]
+    assert said == [("no-bypass", True, False), ("no-bypass", False, False)]
 
 
 def _with_a_violation_whose_trace_turns_out_to_be_scattered() -> Log:
@@ -305,5 +306,5 @@ def test_a_record_fits_its_topic_whatever_a_span_holds() -> None:
     owner = log.own()
     owner.read()
     owner.idle(5_000)
-    (record,) = log.outbox.sent
-    assert len(record.canonical_json()) < 100_000
+    assert [record.early for record in log.outbox.sent] == [True, False]
+    assert all(len(record.canonical_json()) < 100_000 for record in log.outbox.sent)

@@ -34,10 +34,12 @@ def key(partition: int) -> PartitionKey:
     return PartitionKey("otlp_spans", partition)
 
 
-def create(servers: str, partition_count: int = PARTITION_COUNT, timestamps: str = "LogAppendTime") -> str:
+def create(servers: str, partition_count: int = PARTITION_COUNT, timestamps: str = "LogAppendTime", max_bytes: int = 2**20) -> str:
     name = f"journal-{uuid4().hex[:8]}"
     admin = AdminClient({"bootstrap.servers": servers})
-    admin.create_topics([NewTopic(name, partition_count, 1, config={"message.timestamp.type": timestamps})])[name].result(30)
+    admin.create_topics(
+        [NewTopic(name, partition_count, 1, config={"message.timestamp.type": timestamps, "max.message.bytes": str(max_bytes)})]
+    )[name].result(30)
     # A topic is made before every part of the broker knows of it.
     until = time.monotonic() + 30
     while name not in admin.list_topics(timeout=30).topics:

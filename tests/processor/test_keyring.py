@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from processor.keyring import Keyring
+from processor.rule_settings import RuleSettings
 from processor.settings import Settings
 from tests.processor.logs import KEY, Log
 from tests.processor.played import NEEDS_CHECK, rules, span
@@ -58,6 +59,16 @@ def test_values_are_hashed_with_the_key_and_left_out_without_one() -> None:
     assert record.offenders[0].attributes == {"amount": 5, "customer": hashed("ann", REDACTION), "region": "eu"}
     (record,) = _judged(Keyring()).outbox.sent
     assert record.offenders[0].attributes == {"amount": 5, "region": "eu"}
+
+
+def test_a_key_has_a_name_that_does_not_tell_it(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_bytes(REDACTION + b"\n")
+    (named,) = {Keyring(redaction_key=REDACTION).redaction_key_id, Settings(redaction_key_file=file).judged_with.redaction_key_id}
+    assert named == RuleSettings(redaction_key_file=file).judged_with.redaction_key_id
+    assert len(named) == 16
+    assert Keyring(redaction_key=SIGNING).redaction_key_id != named
+    assert Keyring().redaction_key_id == Settings().judged_with.redaction_key_id == ""
 
 
 def test_keys_come_from_files_and_are_not_shown(tmp_path: Path) -> None:

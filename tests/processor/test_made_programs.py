@@ -43,6 +43,14 @@ def test_all_that_verdicts_hang_on_makes_another_program(other: OfferedSet) -> N
     assert program_id(other) != program_id(PLAIN)
 
 
+def test_the_key_that_hashes_values_makes_another_program_where_a_rule_redacts_so() -> None:
+    """Else a violation would be said with two contents under one id, before and after the key was changed."""
+    hashing = offered(NEEDS_CHECK.replace("mask", "hash"), NO_BYPASS)
+    ids = {program_id(replace(hashing, judged_with=JudgedWith(redaction_key_id=key))) for key in ("", "a" * 16, "b" * 16)}
+    assert len(ids) == 3
+    assert program_id(replace(PLAIN, judged_with=JudgedWith(redaction_key_id="a" * 16))) == program_id(PLAIN)
+
+
 def test_layout_tests_and_file_names_make_no_other_program() -> None:
     moved = tuple(SourceFile(f"elsewhere/{source.name}", source.content + b"# a comment\n") for source in PLAIN.sources)
     assert program_id(replace(PLAIN, sources=moved)) == program_id(PLAIN)
@@ -78,7 +86,7 @@ def test_a_set_of_an_older_language_is_read_by_this_one() -> None:
 
 
 def test_a_set_comes_back_from_its_record() -> None:
-    given = replace(PLAIN, versions={"no-bypass": 3}, judged_with=JudgedWith(5, 7))
+    given = replace(PLAIN, versions={"no-bypass": 3}, judged_with=JudgedWith(5, 7, "a" * 16))
     record = given.record(program_id(given), "2026-01-01T00:00:00.000000000Z")
     assert OfferedSet.of_record(record) == given
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from processor.closing import SECOND_NS, ClosingPolicy
 from tests.processor.logs import KEY, Log, Owner
 from tests.processor.played import NEEDS_CHECK, NO_BYPASS, rules, span
-from topics.journal import Checkpoint, encode, read_entry
+from topics.journal import Checkpoint, Mark, encode, read_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +37,7 @@ def shown(owner: Owner) -> dict[str, Any]:
         "program": traces.judging.program_id,
         "policy": traces.policy,
         "lost until": traces.lost_until_ns,
+        "shed level": traces.shedding.level,
         "traces": [
             (
                 *(
@@ -134,6 +135,18 @@ def _with_state_lost() -> tuple[Log, Owner]:
     return log, owner
 
 
+def _shed() -> tuple[Log, Owner]:
+    log = Log(policy=SMALL)
+    owner = log.own()
+    log.append(0, span("charge", 1))
+    owner.read()
+    owner.handler.shed(KEY, 256)
+    owner.owner.mark(0)
+    log.append(1, span("charge", 2, of=2))
+    owner.read()
+    return log, owner
+
+
 STORIES: dict[str, Callable[[], tuple[Log, Owner]]] = {
     "clamp_ns": _clamped,
     "drain": _drained,
@@ -142,6 +155,7 @@ STORIES: dict[str, Callable[[], tuple[Log, Owner]]] = {
     "program": _by_other_rules,
     "limits": _by_other_limits,
     "lost_until_ns": _with_state_lost,
+    "shed_level": _shed,
 }
 
 
@@ -149,6 +163,10 @@ def _successor(log: Log) -> Owner:
     owner = log.own()
     owner.read()
     return owner
+
+
+def test_each_field_of_a_mark_has_its_story() -> None:
+    assert STORIES.keys() == Mark.model_fields.keys() - {"position", "time_ns"}
 
 
 @pytest.mark.parametrize("field", STORIES)
@@ -170,7 +188,7 @@ def test_a_replay_obeys_the_marks_and_without_what_they_say_it_would_stand_elsew
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["record", "record", "record", "checkpoint", "idle", "evict", "rules"]),
+        st.sampled_from(["record", "record", "record", "checkpoint", "idle", "evict", "rules", "shed"]),
         st.sampled_from([0.0, 0.5, 2.0, 4.0, 9.0]),
         st.integers(1, 3),
         st.sampled_from(["charge", "check", "bypass"]),
@@ -195,6 +213,8 @@ def test_whoever_takes_the_partition_stands_where_its_owner_stood(some: list[tup
             owner.read()
         elif what == "evict":
             owner.handler.evict(KEY, len(log.records) // 2)
+        elif what == "shed":
+            owner.handler.shed(KEY, (0, 100, 200, 256)[number % 4])
         elif what == "rules":
             log.put_in_force(f"{number:016x}", rules(NO_BYPASS, NEEDS_CHECK))
         else:

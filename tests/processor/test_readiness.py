@@ -46,6 +46,8 @@ def test_each_reason_is_met_alone(facts: Facts, reason: NotReady, words: str) ->
         (replace(FINE, clock_offset_s=-3600.0), Notice.CLOCK_OFF, r"-3600\.0 s"),
         (replace(FINE, losses={"no_journal": 2}), Notice.STATE_LOST, "no_journal: 2"),
         (replace(FINE, evicted_count=9), Notice.EVICTING, "9 traces"),
+        (replace(FINE, shed_count=9), Notice.SHEDDING, "9 traces .* shed now: none"),
+        (replace(FINE, shed_shares={"otlp_spans[3]": 0.25}), Notice.SHEDDING, r"25% of otlp_spans\[3\]"),
     ],
 )
 def test_each_notice_is_met_alone_and_the_worker_stays_ready(facts: Facts, notice: Notice, words: str) -> None:

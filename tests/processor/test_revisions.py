@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from processor import metrics as m
@@ -93,8 +95,48 @@ def test_a_redelivered_span_with_other_content_is_counted_and_the_first_stands(e
     assert played.tally.count(m.SPANS_DIFFERING if engine == "reference" else m.SPANS_REDELIVERED) == 1
 
 
-def test_no_early_verdict_is_said_unless_it_is_asked_for() -> None:
+def test_a_violation_is_said_early_by_default() -> None:
     played = Played(rules(NO_BYPASS))
+    played.arrive(0, span("bypass", 1))
+    played.mark(0)
+    assert [record.early for record in played.records] == [True]
+
+
+def test_open_traces_are_not_asked_about_where_no_rule_can_be_violated_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    played = Played(rules(NEEDS_CHECK))
+    engine = played.partition.judging.engine
+
+    def asked(*_: object) -> list[bytes]:
+        raise AssertionError("asked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "judge", asked)
+        played.arrive(0, span("charge", 1))
+        played.mark(0)
+    played.drain(1)
+    assert played.words == ["violated"]
+
+
+@pytest.mark.parametrize(("expires", "is_early"), [("", False), (", expires: 2020-01-01", True), (", expires: 2030-01-01", False)])
+def test_an_exception_that_has_expired_delays_no_early_verdict(expires: str, *, is_early: bool) -> None:
+    text = f"""
+rules:
+  - id: no-bypass
+    rule: never {{ bypass }}
+    exceptions: [{{name: known, when: count(drill) > 1, owner: sre, reason: known{expires}}}]
+  - id: checked
+    rule: when {{ charge }} always {{ check }}
+"""
+    played = Played(rules(text))
+    played.arrive(0, span("bypass", 1))
+    played.mark(0)
+    assert [record.early for record in played.records] == [True] * is_early
+    played.drain(1)
+    assert {record.rule.id for record in played.records} == {"no-bypass"}
+
+
+def test_no_early_verdict_is_said_where_that_is_turned_off() -> None:
+    played = Played(rules(NO_BYPASS), replace(EARLY, early_verdicts=False))
     played.arrive(0, span("bypass", 1))
     played.mark(0)
     assert played.said == []
@@ -160,8 +202,12 @@ def test_every_rule_of_the_set_says_its_own_verdict() -> None:
     played = Played(rules(NEEDS_CHECK, NO_BYPASS))
     played.arrive(0, span("charge", 1), span("bypass", 2))
     played.drain(1)
-    assert played.words == ["violated", "violated"]
-    assert [record.rule.id for record in played.records] == ["needs-check", "no-bypass"]
+    assert played.words == ["violated", "violated", "violated"]
+    assert [(record.rule.id, record.early) for record in played.records] == [
+        ("no-bypass", True),
+        ("needs-check", False),
+        ("no-bypass", False),
+    ]
 
 
 def test_judging_a_trace_again_with_nothing_new_says_nothing_again() -> None:

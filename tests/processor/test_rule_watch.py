@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from processor.made_programs import JudgedWith
+from compiler.source import SourceFile
+from processor.made_programs import JudgedWith, OfferedSet
 from processor.rule_watch import RuleWatch
 from tests.processor.played import NEEDS_CHECK, NO_BYPASS
 from tests.trace_engines import engine_for
@@ -268,6 +269,34 @@ def test_a_record_that_compiles_to_another_program_than_its_key_says_is_not_foun
         assert program is not None
         archive.records["1" * 16] = archive.records[program.id]
         assert rules.find("1" * 16) is None
+
+
+def test_a_program_that_hashes_with_another_key_is_gone(tmp_path: Path, archive: MemoryArchive) -> None:
+    (tmp_path / "a.yaml").write_text(NEEDS_CHECK.replace("mask", "hash"))
+
+    def begun(key_id: str) -> RuleWatch:
+        rules = RuleWatch(tmp_path, JudgedWith(redaction_key_id=key_id), engine_for, archive)  # type: ignore[arg-type]  # a double
+        rules._round()
+        rules._round()
+        return rules
+
+    before, after, again = begun("a" * 16), begun("b" * 16), begun("a" * 16)
+    assert after.find(before.current.id) is None
+    assert again.find(before.current.id) is not None
+    (tmp_path / "a.yaml").write_text(NO_BYPASS)
+    assert begun("a" * 16).find(before.current.id) is not None
+    assert begun("b" * 16).find(before.current.id) is None
+
+
+def test_a_set_for_another_key_is_refused_and_says_which(tmp_path: Path, archive: MemoryArchive) -> None:
+    """The topic's set is for the key that `betrace rules apply` was given."""
+    rules = RuleWatch(tmp_path, JudgedWith(redaction_key_id="b" * 16), engine_for, archive)  # type: ignore[arg-type]  # a double
+    source = SourceFile("a.yaml", NEEDS_CHECK.replace("mask", "hash").encode())
+    for key_id, words in (("a" * 16, f"key {'a' * 16}"), ("", "no key")):
+        rules._offer(OfferedSet((source,), JudgedWith(redaction_key_id=key_id)))
+        (fault,) = rules.standing.refused
+        assert fault.text == f"rules redact by hash with {words}, this worker has key {'b' * 16} (redaction_key_file)"
+    assert rules.standing.program is None
 
 
 def test_programs_of_the_past_are_kept_in_small_number(tmp_path: Path, archive: MemoryArchive) -> None:

@@ -48,7 +48,7 @@ def traces_of_log(log: Sequence[LogRecord], limits: Limits) -> Iterator[WholeTra
             if trace is None:
                 trace = current[trace_id] = WholeTrace(trace_id, record.offset, record.timestamp_ns, record.timestamp_ns)
             trace.last_ns = max(trace.last_ns, record.timestamp_ns)
-            trace.is_doubtful = trace.is_doubtful or record.key != trace_id.encode()
+            trace.is_doubtful = trace.is_doubtful or len(ids) > 1 or record.key != trace_id.encode()
         for span in record.spans:
             trace = current[span.trace_id]
             if span.span_id in trace.spans:

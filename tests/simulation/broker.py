@@ -80,13 +80,13 @@ class InputLog:
     first: int = 0
     end: int = 0
 
-    def append(self, spans: Sequence[tuple[int, int]], timestamp_ns: int | None, *, gap: int, is_keyed: bool) -> LogRecord:
-        """Append a record of spans, each by (trace, number); of none it is a record that nobody can read."""
+    def append(self, spans: Sequence[tuple[int, int]], timestamp_ns: int | None, *, gap: int, key: int | None) -> LogRecord:
+        """Append a record of spans, each by (trace, number), keyed by a trace; of none it is a record that nobody can read."""
         offset = self.end + gap
         own = tuple((self.number, trace, number) for trace, number in spans)
-        key = trace_id(self.number, spans[0][0]).encode() if spans and is_keyed else None
+        own_key = None if key is None else trace_id(self.number, key).encode()
         value = _encoded(own) if own else POISON
-        record = LogRecord(offset, timestamp_ns, key, value, TOPIC, self.number, tuple(span(*one) for one in own))
+        record = LogRecord(offset, timestamp_ns, own_key, value, TOPIC, self.number, tuple(span(*one) for one in own))
         self.records.append(record)
         self.end = offset + 1
         return record

@@ -27,6 +27,7 @@ _CHECKPOINT = "processor.checkpoint"
 _RECOVERY = "processor.recovery"
 _HANDLER = "processor.handler"
 _OWNED = "processor.owned"
+_SHEDDING = "processor.shedding"
 _STORE = "tests.doubles.store"
 _OBEYED_AGAIN = """            self.position = max(self.position, mark.position)
             self._obey(mark)
@@ -202,6 +203,38 @@ MUTANTS = (
         "self.traces.limit_by(policy_of(mark.limits))",
         "self.traces.limit_by(self._settings.policy)",
         "policy",
+    ),
+    Mutant(  # a replay sheds nothing
+        "shed level",
+        _OWNER,
+        _OBEYED_AGAIN,
+        _OBEYED_AGAIN.replace("(mark)", '(mark.model_copy(update={"shed_level": None}))'),
+        "shed",
+    ),
+    Mutant(  # a recovery without the store begins with the level of a fresh partition
+        "shed standing", _OWNER, "self.traces.shedding.level = standing.shed_level", "pass", "shed"
+    ),
+    Mutant(  # the rest of a trace whose beginning was judged is shed
+        "shed from the middle", _SHEDDING, "if trace.origin.offset < self.marked:", "if False:", "shed"
+    ),
+    Mutant(  # the rest of a trace whose beginning was shed is judged
+        "judged from the middle",
+        _PARTITION,
+        "        trace.last_record_ns = max(trace.last_record_ns, arrival.arrived_ns)\n        self._note(trace)\n",
+        "        trace.last_record_ns = max(trace.last_record_ns, arrival.arrived_ns)\n"
+        "        self._forget(trace)\n        self._note(trace)\n",
+        "shed",
+    ),
+    Mutant("shed uncounted", _OWNER, "        self.ledger.traces_shed += traces\n", "", "shed"),
+    Mutant(  # what is shed is decided for a whole chunk beforehand
+        "shed beforehand", _SHEDDING, "if is_alone and index > first:", "if False:", "shed-unkeyed"
+    ),
+    Mutant(  # what is shed is not told apart from what began under another key
+        "shed in halves",
+        _SHEDDING,
+        "            if trace.origin.offset < self.marked:\n                return False\n",
+        "            return False\n",
+        "shed-unkeyed",
     ),
     Mutant(  # a trace that is forgotten stays in the store
         "forgotten",

@@ -87,11 +87,14 @@ def _judge_partition(evidence: Evidence, key: PartitionKey, published: Sequence[
             # Whoever decided it last may have died before it was said, and nobody can find out what it was.
             unsaid |= {(violation, statement.revision) for violation, statement in run.statements[last_began:]}
         last_began = len(run.statements)
-        before = Counter(run.counts)
+        before, shed_before = Counter(run.counts), Counter(run.shed)
         for mark in record.record.marks:
             run.obey(mark)
         counts = _counts(record)
         _same(f"{key.partition}: record {record.offset} counts", counts, _difference(run.counts, before))
+        shed = run.shed - shed_before
+        told_shed = (record.record.traces_shed, record.record.records_shed)
+        _same(f"{key.partition}: record {record.offset} shed", told_shed, (shed["traces"], shed["records"]))
         counted.update(counts)
         if previous is not None and not is_loss and record.record.rebuild_offset > low_before:
             raise BrokenPromiseError(f"{key.partition}: record {record.offset} cannot be said again from {record.record.rebuild_offset}")
@@ -135,6 +138,7 @@ def _check_states(run: Uninterrupted, record: ValidRecord, seen: Sequence[Seen],
     place = f"record {record.offset}"
     _same(f"{place}: standing", (standing.position, standing.time_ns, standing.program), (run.position, run.time_ns, run.program))
     _same(f"{place}: limits", standing.limits, run.limits)
+    _same(f"{place}: shed level", standing.shed_level, run.shed_level)
     states = run.states() if seen else {}
     for one in seen:
         _same(f"{place}: place of the worker", (one.position, one.time_ns), (run.position, run.time_ns))
@@ -186,7 +190,7 @@ def _is_plain(records: Sequence[ValidRecord]) -> bool:
     """Say whether nothing was decided that the batch run does not know of."""
     marks = [mark for record in records for mark in record.record.marks]
     changes = [mark for mark in marks if mark.program is not None or mark.limits is not None]
-    special = [mark for mark in marks if mark.clamp_ns is not None or mark.evict_before is not None or mark.cut]
+    special = [mark for mark in marks if mark.clamp_ns is not None or mark.evict_before is not None or mark.cut or mark.shed_level]
     lost = any(_begins_with_nothing(record) for record in records)
     return len(changes) == 1 and changes[0].position == 0 and not special and not lost
 

@@ -47,6 +47,7 @@ _WEIGHTS = MappingProxyType(
         "lose": 0,
         "rules": 0,
         "evict": 0,
+        "shed": 0,
         "skew": 0,
     }
 )
@@ -57,7 +58,8 @@ class Profile:
     """How a run is made: `weights` change how often a kind of step comes, `clock_s` how far time goes at once.
 
     `fault` is the chance of one in a call; `late` that a record is stamped late, `again` that it repeats a span, `poison` that nobody can
-    read it, `unkeyed` that it has no key, `unstamped` that it has no timestamp; `drains` is that of a stop to close what is open.
+    read it, `unkeyed` that it has no key, `lying` that its key names another trace than it holds, `unstamped` that it has no
+    timestamp; `drains` is that of a stop to close what is open.
     """
 
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -69,6 +71,7 @@ class Profile:
     again: float = 0.1
     poison: float = 0.02
     unkeyed: float = 0.0
+    lying: float = 0.0
     unstamped: float = 0.0
     policies: int = 1
     store_interval_s: tuple[int, ...] = (0, 0, 2, 5)
@@ -105,8 +108,12 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
         "drain": Profile(weights={"stop": 8}, drains=0.8),
         "memory": Profile(weights={"crash": 4}, memory_max_bytes=MEMORY_MAX_BYTES, trace_count=6),
         "unkeyed": Profile(unkeyed=0.3, weights={"rules": 1, "evict": 1}),
+        "shed": Profile(weights={"shed": 10}, late=0.4, clock_s=(0.3, 0.3, 1, 2, 4, 8, 9), trace_count=5),
+        "shed-unkeyed": Profile(
+            weights={"shed": 10, "evict": 1}, late=0.4, clock_s=(0.3, 1, 4, 8, 8, 9), trace_count=3, unkeyed=0.2, lying=0.15
+        ),
         "mixed": Profile(
-            weights={"rules": 1.5, "evict": 1.5, "wipe": 1, "roll back": 2, "move": 6},
+            weights={"rules": 1.5, "evict": 1.5, "shed": 1.5, "wipe": 1, "roll back": 2, "move": 6},
             late=0.4,
             clock_s=(0.3, 1, 2, 4, 9, 11, 70),
             fault=0.2,
@@ -178,6 +185,7 @@ class Scenario:
             "resume": len(alive) > len(free),
             "skew": bool(alive),
             "evict": any(worker.owned - worker.retake for worker in free),
+            "shed": any(worker.owned - worker.retake for worker in free),
             "wipe": not world.store.is_empty,
             "roll back": not world.store.is_empty,
             "down": not is_down,
@@ -195,10 +203,13 @@ class Scenario:
         is_keyed = draw.random() >= profile.unkeyed
         if not is_keyed and draw.random() < 0.5:
             spans += ((draw.randrange(profile.trace_count), self._number()),)
+        key = trace if is_keyed else None
         if draw.random() < profile.poison:
-            spans = ()
+            spans, key = (), None
+        if spans and profile.lying and draw.random() < profile.lying:
+            key = draw.randrange(profile.trace_count)
         stamp_ns = None if draw.random() < profile.unstamped else self._stamp_ns()
-        return Step("append", partition, (spans, stamp_ns, draw.choice((0, 0, 0, 0, 1, 3)), is_keyed))
+        return Step("append", partition, (spans, stamp_ns, draw.choice((0, 0, 0, 0, 1, 3)), key))
 
     def _number(self) -> int:
         draw = self.random
@@ -238,6 +249,10 @@ class Scenario:
     def _evict(self, world: World) -> Step:
         place, partition = self._owned(world, lambda worker, key: key not in worker.retake)
         return Step("evict", place, (partition, self.random.choice((0, 1, 3, 6))))
+
+    def _shed(self, world: World) -> Step:
+        place, partition = self._owned(world, lambda worker, key: key not in worker.retake)
+        return Step("shed", place, (partition, self.random.choice((0, 0, 60, 130, 160, 220, 256))))
 
     def _owned(self, world: World, is_fit: Callable[[Worker, PartitionKey], bool]) -> tuple[int, int]:
         """Draw a worker and one of its partitions."""

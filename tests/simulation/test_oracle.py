@@ -109,7 +109,7 @@ def _commit_too_much(evidence: Evidence) -> None:
 
 
 def _leave_something(evidence: Evidence) -> None:
-    evidence.broker.logs[evidence.broker.keys[0]].append([(0, 0)], evidence.broker.now_ns, gap=0, is_keyed=True)
+    evidence.broker.logs[evidence.broker.keys[0]].append([(0, 0)], evidence.broker.now_ns, gap=0, key=0)
 
 
 def _bury_more(evidence: Evidence) -> None:
@@ -177,7 +177,7 @@ def test_only_records_whose_epoch_is_the_newest_fence_count() -> None:
 def test_the_batch_run_begins_a_trace_anew_after_its_retention_only() -> None:
     log = InputLog(0)
     for second in (0, 8, 17, 9, 26):
-        log.append([(0, second)], second * SECOND_NS, gap=0, is_keyed=True)
+        log.append([(0, second)], second * SECOND_NS, gap=0, key=0)
     # 17 is more than 8 after 8; 9 comes late, to the trace of 17; 26 is more than 8 after 17.
     assert [(one.first_offset, len(one.spans)) for one in traces_of_log(log.records, LIMITS)] == [(0, 2), (2, 2), (4, 1)]
 

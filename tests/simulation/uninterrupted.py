@@ -18,7 +18,7 @@ from compiler.verdict import Closing, Judgement, Verdict
 from tests.simulation.broker import LogRecord
 from tests.simulation.state import TraceState
 from tests.simulation.statements import Facts, Said, Statement, next_statement, statement_id
-from topics.journal import Checkpoint, Fence, Limits, Mark, read_entry, record_hash
+from topics.journal import Checkpoint, Fence, Limits, Mark, read_entry, record_hash, shed_share
 from topics.span import Span
 from topics.violation import CloseReason
 
@@ -115,6 +115,9 @@ class Uninterrupted:
         self.program = ""
         self.limits: Limits | None = None
         self.lost_until_ns = -1
+        self.shed_level = 0
+        self.shed: Counter[str] = Counter()
+        self._marked = 0
         self._partition = partition
         self._log = log
         self._read = 0
@@ -139,6 +142,9 @@ class Uninterrupted:
             self.limits = mark.limits
         if mark.lost_until_ns is not None:
             self.lost_until_ns = mark.lost_until_ns
+        if mark.shed_level is not None:
+            self.shed_level = mark.shed_level
+        self._marked = mark.position
 
     @property
     def low_watermark(self) -> int:
@@ -153,6 +159,8 @@ class Uninterrupted:
     def _take(self, record: LogRecord, clamp_ns: int | None) -> None:
         at_ns = self.time_ns if record.timestamp_ns is None else record.timestamp_ns
         at_ns = at_ns if clamp_ns is None else min(at_ns, clamp_ns)
+        if self._is_shed(record, at_ns):
+            return
         by_trace: dict[str, list[Span]] = {}
         for span in record.spans:
             by_trace.setdefault(span.trace_id, []).append(span)
@@ -162,6 +170,26 @@ class Uninterrupted:
             self._grow(life, spans, record.offset, at_ns)
             if is_scattered and not life.is_scattered:
                 life.is_scattered = life.is_touched = True
+
+    def _is_shed(self, record: LogRecord, at_ns: int) -> bool:
+        """Say whether the record is dropped unread, and if so take note: a trace is read whole or not at all."""
+        assert self.limits is not None
+        if record.key is None:
+            return False
+        trace_id, retention_ns = record.key.decode(), self.limits.closed_retention_ns
+        life = self.lives.get(trace_id)
+        goes_on = life is not None and (retention_ns is None or at_ns <= life.last_ns + retention_ns)
+        if life is not None and goes_on and life.reason is not CloseReason.SHED and life.first_offset < self._marked:
+            return False
+        is_known = life is not None and goes_on and life.reason is CloseReason.SHED
+        if not is_known and shed_share(record.key) >= self.shed_level:
+            return False
+        life = self._life(trace_id, record.offset, at_ns)
+        life.is_lost = life.is_lost and goes_on
+        life.last_ns = max(life.last_ns, at_ns)
+        life.reason, life.is_stripped, life.is_touched = CloseReason.SHED, True, False
+        self.shed.update(traces=not is_known, records=1)
+        return True
 
     def _life(self, trace_id: str, offset: int, at_ns: int) -> Life:
         assert self.limits is not None

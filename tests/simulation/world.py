@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from processor.closing import SECOND_NS, ClosingPolicy
 from processor.engines import EngineName
+from processor.overload import ShedPolicy
 from processor.record import PartitionKey
 from processor.surroundings import CoreSettings
 from tests.simulation.broker import TOPIC, BrokenPromiseError, Broker
@@ -22,6 +23,8 @@ from topics.journal import Checkpoint, read_entry
 
 _ROUND_COUNT_MAX = 60
 _ROUND_NS = 7 * SECOND_NS
+# So seldom does a worker, which never lags here by what production calls a lag, lower the level that a step has set.
+_SHED_INTERVAL_NS = 30 * SECOND_NS
 _LAST_ROUNDS_NS = 100 * SECOND_NS
 
 
@@ -98,9 +101,9 @@ class World:
     # ---- steps outside the workers --------------------------------------------------------------------------------------------------
 
     def _do_append(self, step: Step) -> bool:
-        spans, stamp_ns, gap, is_keyed = step.what
+        spans, stamp_ns, gap, key = step.what
         timestamp_ns = None if stamp_ns is None else self.broker.now_ns + stamp_ns
-        self.broker.logs[self.key(step.who)].append(spans, timestamp_ns, gap=gap, is_keyed=is_keyed)
+        self.broker.logs[self.key(step.who)].append(spans, timestamp_ns, gap=gap, key=key)
         return True
 
     def _do_clock(self, step: Step) -> bool:
@@ -160,6 +163,7 @@ class World:
             idle_interval_ns=self.setting.idle_interval_ns,
             memory_max_bytes=self.setting.memory_max_bytes,
             worker=f"worker {len(self.workers)}",
+            shed=ShedPolicy(interval_ns=_SHED_INTERVAL_NS),
         )
         store = self.store if self.setting.has_store else None
         worker = Worker(len(self.workers), self.broker, store, self.rules, settings, is_eager=is_eager)
@@ -251,6 +255,13 @@ class World:
         if worker is None or key not in worker.owned - worker.retake:
             return False
         worker.call(lambda: worker.handler.evict(key, max(0, worker.positions[key] - step.what[1])))
+        return True
+
+    def _do_shed(self, step: Step) -> bool:
+        worker, key = self.free(step.who), self.key(step.what[0])
+        if worker is None or key not in worker.owned - worker.retake:
+            return False
+        worker.call(lambda: worker.handler.shed(key, step.what[1]))
         return True
 
     def _do_resume(self, step: Step) -> bool:
