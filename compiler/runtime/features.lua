@@ -58,15 +58,45 @@ return function(E)
     return EXISTS
   end
 
-  -- The values of a column, whatever texts they are. `at`: where the class's rows begin in `order`; width: features of the class.
-  function FEATURE.values(lo, hi, column, feature, width)
-    for k = 0, hi - lo do
-      local s = slots[order[lo + k] * K + column]
-      local tag = s.tag
-      local at = k * width + feature
-      if tag == 0x0a then F[at] = TEXT else F[at] = plain(s, tag, at, k) end
+  -- What is asked of each row of a class: a column, which of how many features it becomes; and of texts that are told apart their table.
+  ffi.cdef [[
+    typedef struct {
+      int32_t column, feature, width, short_step, r1, r2, mask;
+      const entry_t *entries, *shorts;
+    } asked_t;
+  ]]
+
+  -- `texts` is a table of texts whose entries hold the bits of the tests they pass, or nil.
+  function FEATURE.asked(column, feature, width, texts)
+    local asked = ffi.new("asked_t", column, feature, width)
+    if texts then
+      asked.short_step, asked.r1, asked.r2, asked.mask = texts.short, texts.r1, texts.r2, texts.mask
+      asked.entries, asked.shorts = texts.entries, texts.shorts
     end
+    return asked
   end
+
+  local function slot_at(A, lo, k) return slots[order[lo + k] * K + A.column] end
+
+  local function put_plain(A, lo, k)
+    local s = slot_at(A, lo, k)
+    local at = k * A.width + A.feature
+    F[at] = plain(s, s.tag, at, k)
+  end
+
+  -- The value of row k, whatever text it is. Where ways part nothing is held: the compiler finds no registers otherwise.
+  local function put_value(A, lo, k)
+    if slot_at(A, lo, k).tag == 0x0a then F[k * A.width + A.feature] = TEXT else put_plain(A, lo, k) end
+  end
+
+  -- Like `run` in decoder.lua these loops read nothing but their arguments. One of texts is another function, for a compiled loop is made for
+  -- what it is given first.
+  local function each_value(one, A, lo, hi)
+    for k = 0, hi - lo do one(A, lo, k) end
+  end
+
+  -- The values of a column, whatever texts they are, of the class's rows, which lie at lo .. hi of the order.
+  function FEATURE.values(lo, hi, asked) each_value(put_value, asked, lo, hi) end
 
   -- Where a text is in a table if it is there, and what tells it (texts.lua); `n` is at least 2.
   local function samples(p, n, r1, r2, mask)
@@ -75,39 +105,53 @@ return function(E)
     return place(a, z, r1, r2, mask), a, z, cast(i32p, p + (band(more, bnot(arshift(more, 31))) - 2)).v
   end
 
-  -- The same, and which tests they pass: `texts` is a table of texts whose entries hold the bits. A text that is not in it is `unknown`, as
-  -- is one too short to be learnt (`short`: 1) where there are patterns.
-  function FEATURE.texts(lo, hi, column, feature, width, texts)
-    local entries, shorts, short, r1, r2, mask = texts.entries, texts.shorts, texts.short, texts.r1, texts.r2, texts.mask
-    unknown.n = 0
-    for k = 0, hi - lo do
-      local s = slots[order[lo + k] * K + column]
-      local tag = s.tag
-      local at = k * width + feature
-      if tag == 0x0a then
-        local p, n = s.p, s.len
-        if n >= 2 then
-          local x, a, z, y = samples(p, n, r1, r2, mask)
-          local other = bor(bxor(a, entries[x].a), bxor(z, entries[x].z), bxor(y, entries[x].y), bxor(n, entries[x].len))
-          local same = arshift(band(bnot(other), other - 1), 31)
-          local word = band(same, entries[x].c[0])
-          if n > COMPARED and same ~= 0 and C.memcmp(entries[x].text + 2, p + 2, n - 6) ~= 0 then same, word = 0, 0 end
-          if band(bnot(same), entries[x].next) ~= 0 then
-            local found = E.text_chain(entries, entries[x].next, p, 0, n, a, z)
-            if found >= 0 then same, word = -1, entries[found].c[0] end
-          end
-          F[at] = bor(TEXT, word)
-          unknown.v[unknown.n] = k
-          unknown.n = unknown.n + 1 + same
-        else
-          F[at] = bor(TEXT, shorts[n == 0 and 256 or p[0]].c[0])
-          unknown.v[unknown.n] = k
-          unknown.n = unknown.n + short
-        end
-      else
-        F[at] = plain(s, tag, at, k)
-      end
+  local function put_unknown(k, step)
+    unknown.v[unknown.n] = k
+    unknown.n = unknown.n + step
+  end
+
+  local function put_short(A, lo, k)
+    local s = slot_at(A, lo, k)
+    F[k * A.width + A.feature] = bor(TEXT, A.shorts[s.len == 0 and 256 or s.p[0]].c[0])
+    put_unknown(k, A.short_step)
+  end
+
+  local function put_long(A, lo, k)
+    local s = slot_at(A, lo, k)
+    local p, n, entries = s.p, s.len, A.entries
+    local x, a, z, y = samples(p, n, A.r1, A.r2, A.mask)
+    local other = bor(bxor(a, entries[x].a), bxor(z, entries[x].z), bxor(y, entries[x].y), bxor(n, entries[x].len))
+    local same = arshift(band(bnot(other), other - 1), 31)
+    local word = band(same, entries[x].c[0])
+    if n > COMPARED and same ~= 0 and C.memcmp(entries[x].text + 2, p + 2, n - 6) ~= 0 then same, word = 0, 0 end
+    if band(bnot(same), entries[x].next) ~= 0 then
+      local found = E.text_chain(entries, entries[x].next, p, 0, n, a, z)
+      if found >= 0 then same, word = -1, entries[found].c[0] end
     end
+    F[k * A.width + A.feature] = bor(TEXT, word)
+    put_unknown(k, 1 + same)
+  end
+
+  -- The value of row k, and which tests it passes.
+  local function put_text(A, lo, k)
+    if slot_at(A, lo, k).tag ~= 0x0a then
+      put_plain(A, lo, k)
+    elseif slot_at(A, lo, k).len < 2 then
+      put_short(A, lo, k)
+    else
+      put_long(A, lo, k)
+    end
+  end
+
+  local function each_text(one, A, lo, hi)
+    for k = 0, hi - lo do one(A, lo, k) end
+  end
+
+  -- The same, and which tests they pass. A text that is not in the table is `unknown`, as is one too short to be learnt (`short`: 1) where there
+  -- are patterns.
+  function FEATURE.texts(lo, hi, asked)
+    unknown.n = 0
+    each_text(put_text, asked, lo, hi)
   end
 
   function FEATURE.durations(lo, hi, feature, width)

@@ -59,6 +59,7 @@ return function(E)
     elseif #texts + #patterns > 0 then
       feature.texts = FEATURE.table(tag, texts, patterns)
     end
+    feature.asked = FEATURE.asked(column, place, width, feature.texts)
     table.insert(classes[class].features, feature)
   end
 
@@ -68,7 +69,7 @@ return function(E)
     ["span:status"] = function(f, lo, hi) FEATURE.statuses(lo, hi, f.place, f.width, f.words) end,
     ["span:parentID"] = function(f, lo, hi) FEATURE.parents(lo, hi, f.place, f.width) end,
     slot = function(f, lo, hi)
-      if f.texts then FEATURE.texts(lo, hi, f.column, f.place, f.width, f.texts) else FEATURE.values(lo, hi, f.column, f.place, f.width) end
+      if f.texts then FEATURE.texts(lo, hi, f.asked) else FEATURE.values(lo, hi, f.asked) end
       if #f.patterns > 0 and FEATURE.unknown() > 0 then
         for x = 1, #f.patterns do FEATURE.pattern(lo, f.column, f.place, f.width, f.patterns[x][1], f.patterns[x][2]) end
         FEATURE.learn(lo, f.column, f.place, f.width, f.texts)
@@ -113,10 +114,10 @@ return function(E)
 
   -- The rows at lo .. hi of the order that a captured leaf selects; returns how many they are.
   local function pick(masks, lo, hi)
-    local n = 0
+    local n, count = 0, #masks
     for k = lo, hi do
       local at, some = order[k] * WORDS, 0
-      for x = 1, #masks, 2 do some = bor(some, band(membership[at + masks[x]], masks[x + 1])) end
+      for x = 1, count, 2 do some = bor(some, band(membership[at + masks[x]], masks[x + 1])) end
       if some ~= 0 then
         picked[n] = order[k]
         n = n + 1

@@ -40,7 +40,7 @@ return function(E)
   end
 
   -- Whether the value of D.st bytes is of a usual form; one without a type is none.
-  local function is_usual()
+  local function is_usual(D)
     D.z = cast(i32p, D.b + (D.ve - 4)).v
     -- Sizes of 15 and more are one.
     D.h = tobit(D.st - 15)
@@ -49,13 +49,13 @@ return function(E)
   end
 
   -- Puts the value at D.vp .. D.ve into the slot of entry D.k; false where it is odd.
-  function E.put_value()
+  function E.put_value(D)
     D.at = tobit(D.base + keys[D.k].c[2 * (D.lvl - 3)])
     D.vt, D.vl, D.st = 0, 0, tobit(D.ve - D.vp)
     if D.st > 0 then D.vt, D.vl = D.b[D.vp], D.b[D.vp + 1] end
     if D.vt == 0x0a and D.vl == D.st - 2 and D.vl < 128 then
       set(D.at, D.b, D.vp + 2, D.ve, D.vt)
-    elseif is_usual() then
+    elseif is_usual(D) then
       set(D.at, D.b, D.vp + 1, D.ve, D.vt)
     elseif D.vt == 0x0a and D.vl >= 128 and D.b[D.vp + 2] < 128 and D.b[D.vp + 2] > 0 then
       D.vl = tobit(D.vl - 128 + D.b[D.vp + 2] * 128)

@@ -13,9 +13,14 @@ return function(E)
       int32_t p, e, lvl, kvt, base, row;
       int32_t kp, n, vp, ve, k, a, z, h, at, vt, vl, st;
       const uint8_t *b;
+      int32_t last, enough, stop_row, why;
+      const uint64_t *addresses; const int64_t *lengths;
+      uint64_t offset;
     } decoder_t;
   ]]
-  local D = E.buffer("decoder_t", 1)
+  -- Handed on as an argument wherever spans are decoded, not read as a variable from outside: a field is an offset from one register then,
+  -- and no constant of its own; and compiled code knows that a write to one field leaves the others as they are.
+  local D = ffi.new("decoder_t")
   E.D = D
 
   -- Returns a function that looks the text at D.kp, of D.n bytes, up in a set of the texts of a table: its entry in D.k, -1 where it is not
@@ -34,12 +39,12 @@ return function(E)
     end
     local places = E.buffer("int32_t", place_count)
 
-    local function first_place(set) return tobit(begins[set] + place(D.a, D.z, r1, r2, masks[set])) end
+    local function first_place(D, set) return tobit(begins[set] + place(D.a, D.z, r1, r2, masks[set])) end
     local function place_behind(at, set) return begins[set] + band(at - begins[set] + 1, masks[set]) end
 
     local function put(entry, set)
       D.a, D.z = entries[entry].a, entries[entry].z
-      local at = first_place(set)
+      local at = first_place(D, set)
       while places[at] >= 0 do at = place_behind(at, set) end
       places[at] = entry
     end
@@ -55,24 +60,24 @@ return function(E)
       end
     end
 
-    local function is_entry(at)
+    local function is_entry(D, at)
       return entries[at].z == D.z and entries[at].a == D.a and entries[at].len == D.n and has_inner(entries, at, D.b + D.kp, D.n)
     end
 
-    local function further(at, set)
+    local function further(D, at, set)
       at = place_behind(at, set)
       if places[at] < 0 then return -1 end
-      if is_entry(places[at]) then return places[at] end
-      return further(at, set)
+      if is_entry(D, places[at]) then return places[at] end
+      return further(D, at, set)
     end
 
-    return function(set)
+    return function(D, set)
       D.k = -1
       if D.n >= 2 then
         D.a, D.z = cast(i32p, D.b + (D.kp - 2)).v, cast(i32p, D.b + (D.kp + D.n - 4)).v
-        D.h = first_place(set)
+        D.h = first_place(D, set)
         D.k = places[D.h]
-        if D.k >= 0 and not is_entry(D.k) then D.k = further(D.h, set) end
+        if D.k >= 0 and not is_entry(D, D.k) then D.k = further(D, D.h, set) end
       else
         -- Place 0 is never a follower: no text so short.
         local at = shorts[D.n == 0 and 256 or D.b[D.kp]].next
@@ -87,11 +92,11 @@ return function(E)
   local find_name = finder(E.names, { classes })
 
   -- The name of the row: its class, 0 where no rule names it.
-  function E.name_at(b, s, n)
+  function E.name_at(D, b, s, n)
     D.kp, D.n, D.named = s, n, 1
     rows[D.row].np = b + s
     rows[D.row].nlen = n
-    find_name(0)
+    find_name(D, 0)
     rows[D.row].name = D.k >= 0 and names[D.k].id or 0
   end
 
