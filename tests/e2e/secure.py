@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.e2e.brokers import Listener, own_kafka
+from loadtest.kafka_broker import Listener, own_kafka
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
