@@ -9,7 +9,7 @@ from loadtest.consumption import PARTITION_COUNT, Load, NotMeasuredError, check_
 from loadtest.feed import Order, feeding
 from loadtest.latency import wait_until_ready
 from loadtest.pipeline_stage import Stage
-from loadtest.pipeline_work import CHANGES, NS, Work
+from loadtest.pipeline_work import CHANGES_MAX, NS, Work
 from loadtest.worker_process import Worker
 
 TRACE_COUNT: Final = 10_000
@@ -41,7 +41,7 @@ def cpu_per_record(stage: Stage, work: Work, trace_count: int = TRACE_COUNT, eve
 
 def _when(worker: Worker, record_count: float) -> tuple[float, float]:
     """Wait until a worker has read so many records; return how many it has, and its processor time."""
-    until = time.monotonic() + _TIMEOUT_S + CHANGES
+    until = time.monotonic() + _TIMEOUT_S + CHANGES_MAX
     while (found := worker.metric("betrace_records_read_total")) < record_count:
         worker.check()
         if time.monotonic() > until:

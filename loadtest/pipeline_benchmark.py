@@ -49,17 +49,18 @@ _P99: Final = 0.99
 
 @dataclass(frozen=True, slots=True)
 class PipelineEffort:
-    """How much is run: runs of each row, records of a run, seconds at half load, and runs of the recovery."""
+    """How much is run: runs of each row, records of a run, seconds at half load, changes of an open trace, and runs of the recovery."""
 
     run_count: int
     record_count: int
     keyed_record_count: int
     live_s: float
+    change_count: int
     recovery_count: int
 
 
-FULL: Final = PipelineEffort(5, 200_000, 400_000, 30, 5)
-QUICK: Final = PipelineEffort(3, 60_000, 120_000, 16, 1)
+FULL: Final = PipelineEffort(5, 200_000, 400_000, 30, 20, 5)
+QUICK: Final = PipelineEffort(3, 60_000, 80_000, 12, 10, 1)
 
 
 @dataclass
@@ -89,8 +90,9 @@ class PipelineRun:
             per_s = self._ten_spans(stage, work.ten_spans())
             self._keyed(stage, recorded_shop(RULE_COUNT), KEYED)
             self._keyed(stage, recorded_shop(), NO_BAR)
+            self._checkpoints(stage, work.changing(self.effort.change_count))
+            stage.share_processors()
             self._latency(stage, work.ten_spans(), per_s * _HALF)
-            self._checkpoints(stage, work.changing())
             self._recovery(stage, work)
         self.rows.sort(key=lambda row: row.row)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,8 +23,8 @@ from topics.admin import State, apply
 from topics.settings import TopicSettings
 
 _TIMEOUT_S: Final = 60.0
-# Both workers of a group come before there is work: Kafka's own default. Records are large in batches.
-_BROKER: Final = "group.initial.rebalance.delay.ms=3000\nnum.network.threads=2\nnum.io.threads=4\n"
+# Workers that are started together share the partitions from the begin.
+_BROKER: Final = "group.initial.rebalance.delay.ms=1500\nnum.network.threads=2\nnum.io.threads=4\n"
 
 
 @dataclass
@@ -40,12 +40,16 @@ class Outputs:
 
 @dataclass
 class Stage:
-    """A broker and a store that are up. `cpus` are the processors of the workers, the last one first; the others are everybody's."""
+    """A broker, whose process is `broker_pid`, and a store that are up.
+
+    `cpus` are the processors of the workers, the last one first: that of the first worker is its own until `share_processors`.
+    """
 
     folder: Path
     servers: str
     store_url: str
     cpus: Sequence[int]
+    broker_pid: int
     workers: list[Worker] = field(default_factory=list)
     _numbers: int = 0
 
@@ -129,6 +133,14 @@ class Stage:
             (folder / Path(source.name).name).write_bytes(source.content)
         return folder
 
+    def share_processors(self) -> None:
+        """Let the broker and whoever is started from now on run on any processor: what is measured next is time, not work."""
+        for pid in (os.getpid(), self.broker_pid):
+            for thread in Path(f"/proc/{pid}/task").iterdir():
+                # A thread may have ended meanwhile.
+                with suppress(ProcessLookupError):
+                    os.sched_setaffinity(int(thread.name), self.cpus)
+
     def end(self) -> None:
         """Kill what is still running."""
         for worker in self.workers:
@@ -151,7 +163,7 @@ def pipeline_stage() -> Iterator[Stage]:
                 own_kafka(folder / "kafka", Listener(properties=_BROKER, java_options=FAST)) as broker,
                 embedded_store(folder / "store" / "log") as store,
             ):
-                stage = Stage(folder, broker.servers, store, cpus[::-1])
+                stage = Stage(folder, broker.servers, store, cpus[::-1], broker.process.pid)
                 try:
                     yield stage
                 finally:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from typing import Final
 
 from cli.shop_rules import SHOP_RULES
 from compiler import SourceFile, rule_texts
-from loadtest.corpora.corpus import Corpus, Facts, Form, enough, written
+from loadtest.corpora.corpus import Corpus, Facts, Form, written
 from loadtest.corpora.shop_traces import shop_traces
 from loadtest.corpora.wire import Layout
 from loadtest.expected import Expected, expected_of
@@ -26,7 +26,7 @@ RULE_COUNT: Final = 10
 SPANS_PER_RECORD: Final = 10
 ROUND_TRACES: Final = 750
 CHANGED_TRACES: Final = 500
-CHANGES: Final = 20
+CHANGES_MAX: Final = 20
 NS: Final = 1_000_000_000
 # A rule that every other trace violates is wrong: evidence is made for the few.
 _SHARE_MAX: Final = 0.02
@@ -55,7 +55,7 @@ class PipelineWork:
 
     def __init__(self, trace_count: int = ROUND_TRACES) -> None:
         shop = (trace for trace in shop_traces(SEED) if len(trace) >= SPANS_PER_RECORD)
-        self._traces = [trace[:SPANS_PER_RECORD] for trace in enough(shop, _spans_of(trace_count))]
+        self._traces = [trace[:SPANS_PER_RECORD] for trace in islice(shop, trace_count)]
         self._corpus = written("shop, ten spans", self._traces, Form.TRACES, Layout.COLLECTOR)
         texts = chain(_DECIDED_EARLY, named_rules(SEED))
         self.rules = firing("named 10", texts, RULE_COUNT, self._corpus, _SHARE_MAX)
@@ -73,15 +73,15 @@ class PipelineWork:
         loop = of_all.loop.restricted(chosen)
         return _work("traces that violate a rule at once", self.rules, loop, _corpus_of("probes", loop))
 
-    def changing(self, every_ns: int = NS, copy_count: int = CHANGED_TRACES) -> Work:
+    def changing(self, change_count: int = CHANGES_MAX, every_ns: int = NS, trace_count: int = CHANGED_TRACES) -> Work:
         """Return traces that get a span of theirs `every_ns`, a record each, and stay open."""
-        shop = (trace for trace in shop_traces(SEED + 1) if len(trace) >= CHANGES)
-        traces = [trace[:CHANGES] for trace in enough(shop, _spans_of(copy_count))][:copy_count]
+        shop = (trace for trace in shop_traces(SEED + 1) if len(trace) >= CHANGES_MAX)
+        traces = [trace[:change_count] for trace in islice(shop, trace_count)]
         records = [written("", [(span,) for span in trace], Form.TRACES, Layout.COLLECTOR).records for trace in traces]
         gap_ns = every_ns // len(traces)
         pieces = [
-            Piece(number, change * every_ns + number * gap_ns, of_trace[change], 1, change == CHANGES - 1)
-            for change in range(CHANGES)
+            Piece(number, change * every_ns + number * gap_ns, of_trace[change], 1, change == change_count - 1)
+            for change in range(change_count)
             for number, of_trace in enumerate(records)
         ]
         loop = Loop(tuple(trace[0].trace_id for trace in traces), tuple(pieces))
@@ -137,7 +137,3 @@ def _work(name: str, rules: RuleSample, loop: Loop, corpus: Corpus) -> Work:
 
 def _corpus_of(name: str, loop: Loop) -> Corpus:
     return Corpus(name, "keyed records of one trace", "collector layout", tuple(piece.value for piece in loop.pieces))
-
-
-def _spans_of(trace_count: int) -> int:
-    return trace_count * 22
