@@ -25,9 +25,9 @@ def cpu_per_record(stage: Stage, work: Work, trace_count: int = TRACE_COUNT, eve
     topic = stage.spans_topic(PARTITION_COUNT)
     load = Load(work, topic, copy_count, stage.write_rules("rules", work.sources))
     outputs = stage.outputs(topic, PARTITION_COUNT)
-    settings: dict[str, object] = {} if checkpoints else dict(_HARDLY_EVER)
     # Without checkpoints nothing says that time has passed: the traces close when the worker is stopped.
-    worker = stage.start(topic, outputs, load.rules, stage.cpus[0], drains_on_stop=True, **settings)
+    settings = {"drains_on_stop": True, **({} if checkpoints else _HARDLY_EVER)}
+    worker = stage.start(topic, outputs, load.rules, settings, stage.cpus[0])
     wait_until_ready(worker, PARTITION_COUNT)
     with feeding(Order(stage.servers, topic, PARTITION_COUNT, work.loop, copy_count, every_ns // copy_count)) as fed:
         begin = _when(worker, _WARM_SHARE * load.record_count)

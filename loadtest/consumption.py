@@ -99,7 +99,7 @@ def consume(stage: Stage, load: Load, worker_count: int) -> Consumed:
     outputs = stage.outputs(load.topic, PARTITION_COUNT)
     cpus = [stage.cpus[number % len(stage.cpus)] for number in range(worker_count)]
     with ThreadPoolExecutor(worker_count) as pool:
-        workers = list(pool.map(lambda cpu: stage.start(load.topic, outputs, load.rules, cpu), cpus))
+        workers = list(pool.map(lambda cpu: stage.start(load.topic, outputs, load.rules, cpu=cpu), cpus))
     found = _watch(workers, load)
     for worker in workers:
         worker.stop()

@@ -67,7 +67,7 @@ def latencies(stage: Stage, work: Work, traces_per_s: float, seconds: float) -> 
     topic = stage.spans_topic(PARTITION_COUNT)
     load = Load(work, topic, copy_count, stage.write_rules("rules", work.sources))
     outputs = stage.outputs(topic, PARTITION_COUNT)
-    worker = stage.start(topic, outputs, load.rules, is_early=True, root_grace_s=CLOSE_DELAY_S)
+    worker = stage.start(topic, outputs, load.rules, {"is_early": True, "root_grace_s": CLOSE_DELAY_S})
     wait_until_ready(worker, PARTITION_COUNT)
     clock = _Clock(time.time_ns() + round(_SETTLE_S * NS))
     log = ViolationLog(stage.servers, outputs.violations, clock.take)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,8 +86,10 @@ class Stage:
             raise RuntimeError(f"the broker refused topics: {refused}")
         return found
 
-    def start(self, spans_topic: str, outputs: Outputs, rules: Path, cpu: int | None = None, **settings: object) -> Worker:
-        """Start a worker with checkpoints to the store."""
+    def start(
+        self, spans_topic: str, outputs: Outputs, rules: Path, settings: Mapping[str, object] | None = None, cpu: int | None = None
+    ) -> Worker:
+        """Start a worker with checkpoints to the store, on one processor if so asked; `settings` are those that are not as usual."""
         given = {
             "rules": rules,
             "bootstrap_servers": self.servers,
@@ -100,7 +102,7 @@ class Stage:
             "store_url": self.store_url,
             "store_app": outputs.group,
             "http_port": 0,
-            **settings,
+            **(settings or {}),
         }
         clean = {key: value for key, value in os.environ.items() if not key.startswith("BETRACE_")}
         environment = clean | {"BETRACE_" + key.upper(): str(value) for key, value in given.items()}

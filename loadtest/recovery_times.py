@@ -31,7 +31,12 @@ _SETTLE_S: Final = 6.0
 _TIMEOUT_S: Final = 120.0
 # Longer than all that is measured, shorter than what would close the open traces.
 _PROBED_S: Final = 60.0
-_SETTINGS: Final = {"is_early": True, "idle_timeout_s": 600, "closed_retention_s": 600, "group_session_timeout_s": SESSION_S}
+_SETTINGS: Final[dict[str, object]] = {
+    "is_early": True,
+    "idle_timeout_s": 600,
+    "closed_retention_s": 600,
+    "group_session_timeout_s": SESSION_S,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +138,7 @@ class _Crew:
         return found
 
     def _start(self) -> Worker:
-        return self.stage.start(self.topic, self.outputs, self.rules, **_SETTINGS)
+        return self.stage.start(self.topic, self.outputs, self.rules, _SETTINGS)
 
 
 def _open(stage: Stage, work: PipelineWork, topic: str, workers: Sequence[Worker], count: int) -> None:

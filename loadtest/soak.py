@@ -25,7 +25,7 @@ _LOOK_S: Final = 1.0
 _STUCK_S: Final = 10.0
 _CLOSE_TIMEOUT_S: Final = 120.0
 # So many traces are remembered that the plateau is reached soon; the topic keeps what comes in a minute.
-_SETTINGS: Final = {"idle_timeout_s": 10, "closed_retention_s": 10, "timestamp_skew_max_s": 5}
+_SETTINGS: Final[dict[str, object]] = {"idle_timeout_s": 10, "closed_retention_s": 10, "timestamp_skew_max_s": 5}
 _TOPIC: Final = {"retention.ms": "60000", "segment.bytes": str(64 * 2**20), "segment.ms": "30000"}
 
 
@@ -127,7 +127,7 @@ class SoakRun:
         topic = stage.spans_topic(PARTITION_COUNT, _TOPIC)
         load = Load(work, topic, copy_count, stage.write_rules("rules", work.sources))
         outputs = stage.outputs(topic, PARTITION_COUNT)
-        worker = stage.start(topic, outputs, load.rules, stage.cpus[0], **_SETTINGS)
+        worker = stage.start(topic, outputs, load.rules, _SETTINGS, stage.cpus[0])
         wait_until_ready(worker, PARTITION_COUNT)
         believed = Believed()
         order = Order(stage.servers, topic, PARTITION_COUNT, loop, copy_count, step_ns)
