@@ -23,7 +23,7 @@ class Copied(NamedTuple):
 
 def trace_id(began_ns: int, copy: int, trace: int) -> bytes:
     """Return the id of a repeated trace."""
-    low = ((copy << 32 | trace) + 1) * _ODD & _WORD
+    low = ((copy << 32 | trace) ^ _ODD) * _ODD & _WORD
     low ^= low >> 32
     return ((began_ns ^ low) & _WORD).to_bytes(8, "big") + low.to_bytes(8, "big")
 
@@ -33,7 +33,7 @@ def copied(raw: bytes) -> Copied:
     low = int.from_bytes(raw[8:], "big")
     began_ns = int.from_bytes(raw[:8], "big") ^ low
     low ^= low >> 32
-    number = (low * _INVERSE & _WORD) - 1
+    number = (low * _INVERSE & _WORD) ^ _ODD
     return Copied(began_ns, number >> 32, number & 2**32 - 1)
 
 

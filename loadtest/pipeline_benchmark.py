@@ -96,6 +96,10 @@ class PipelineRun:
             self._recovery(stage, work)
         self.rows.sort(key=lambda row: row.row)
 
+    def _found(self, row: Row) -> None:
+        self.rows.append(row)
+        self.heard(f"row {row.row}, {row.name}: {'no figure' if row.figure is None else f'{row.figure:.4g} {row.unit}'}")
+
     def _note(self, work: Work) -> None:
         self.rules.setdefault(work.rules.name, work.rules)
         if work.facts not in self.corpora:
@@ -125,16 +129,16 @@ class PipelineRun:
         """Report one worker beside the bare loop; row 4 speaks of spans, row 5 of records."""
         name, count, against = load.work.name, len(runs), "a loop of confluent-kafka that only consumes the same records"
         unit, factor = ("spans", load.spans_per_record) if row == 4 else ("records", 1.0)  # noqa: PLR2004 - the row's number
-        self.rows.append(
+        self._found(
             Row(row, f"{name}: one worker on one core", factor * median(run.per_second for run in runs), f"{unit}/s", bar, count, against)
         )
         per_cpu = factor * median(run.per_cpu_second for run in runs)
-        self.rows.append(Row(row, f"{name}: one worker, of its processor time", per_cpu, f"{unit}/CPU-s", NO_BAR, count, against))
+        self._found(Row(row, f"{name}: one worker, of its processor time", per_cpu, f"{unit}/CPU-s", NO_BAR, count, against))
         of_cpu = median(run.per_cpu_second / it.record_count * it.cpu_s for run, it in zip(runs, bare, strict=True))
         of_wall = median(run.per_second / it.record_count * it.seconds for run, it in zip(runs, bare, strict=True))
         limit = OF_BARE if bar is not NO_BAR else NO_BAR
-        self.rows.append(Row(row, f"{name}: one worker beside the bare client, processor time", of_cpu, TIMES_BARE, limit, count, against))
-        self.rows.append(Row(row, f"{name}: one worker beside the bare client, wall clock", of_wall, TIMES_BARE, NO_BAR, count, against))
+        self._found(Row(row, f"{name}: one worker beside the bare client, processor time", of_cpu, TIMES_BARE, limit, count, against))
+        self._found(Row(row, f"{name}: one worker beside the bare client, wall clock", of_wall, TIMES_BARE, NO_BAR, count, against))
         self.measurements.append({"name": name, "workers": [_plain(run) for run in runs], "bare": [_plain(run) for run in bare]})
 
     def _scaling(self, load: Load, alone: list[Consumed], two: list[Consumed], bare: list[Read], bare_two: list[list[Read]]) -> None:
@@ -143,11 +147,11 @@ class PipelineRun:
         of_wall = median(run.per_second / one.per_second for run, one in zip(two, alone, strict=True))
         both = [sum(it.record_count for it in run) / max(it.seconds for it in run) for run in bare_two]
         bare_wall = median(rate * one.seconds / one.record_count for rate, one in zip(both, bare, strict=True))
-        self.rows.append(Row(6, f"{name}, spans of their processor time", of_cpu, TIMES_ONE, SCALING, count, "one worker"))
-        self.rows.append(
+        self._found(Row(6, f"{name}, spans of their processor time", of_cpu, TIMES_ONE, SCALING, count, "one worker"))
+        self._found(
             Row(6, f"{name}, wall clock", of_wall, TIMES_ONE, NO_BAR, count, f"one worker; two bare loops reach {bare_wall:.2f} of one")
         )
-        self.rows.append(Row(6, "two bare loops, wall clock", bare_wall, TIMES_ONE, NO_BAR, count, "one bare loop"))
+        self._found(Row(6, "two bare loops, wall clock", bare_wall, TIMES_ONE, NO_BAR, count, "one bare loop"))
         self.measurements.append(
             {"name": name, "workers": [_plain(run) for run in two], "bare": [[_plain(it) for it in run] for run in bare_two]}
         )
@@ -179,7 +183,7 @@ class PipelineRun:
         if collector:
             figure = median(run.per_cpu_second * load.spans_per_record / its for run, its in zip(runs, collector, strict=True))
             against = "the Collector's tail sampling with ten policies on the same records"
-        self.rows.append(Row(5, name, figure, TIMES_COLLECTOR, OF_COLLECTOR, len(collector), against))
+        self._found(Row(5, name, figure, TIMES_COLLECTOR, OF_COLLECTOR, len(collector), against))
         self.measurements.append({"name": f"{name}, Collector", "spans_per_cpu_second": collector})
 
     def _latency(self, stage: Stage, work: Work, traces_per_s: float) -> None:
@@ -193,10 +197,8 @@ class PipelineRun:
         early, close = (
             median(quantile(them, _P99) for them in some) for some in zip(*((it.early_s, it.close_s) for it in runs), strict=True)
         )
-        self.rows.append(
-            Row(7, "latency of violations decided while the trace is open, p99", early, "s", EARLY_LATENCY, len(runs), against)
-        )
-        self.rows.append(
+        self._found(Row(7, "latency of violations decided while the trace is open, p99", early, "s", EARLY_LATENCY, len(runs), against))
+        self._found(
             Row(7, "latency of violations decided at close, beyond the close delay, p99", close, "s", CLOSE_LATENCY, len(runs), against)
         )
         self.measurements.append(
@@ -214,7 +216,7 @@ class PipelineRun:
             pairs.append((cpu_per_record(stage, work, checkpoints=True), cpu_per_record(stage, work, checkpoints=False)))
         share = median(100 * (1 - off / on) for on, off in pairs)
         name = f"checkpoints while {TRACE_COUNT} open traces change every second, of the worker's processor time"
-        self.rows.append(Row(8, name, share, "%", CHECKPOINTS, len(pairs), "the same without a checkpoint"))
+        self._found(Row(8, name, share, "%", CHECKPOINTS, len(pairs), "the same without a checkpoint"))
         self.measurements.append({"name": "cost of checkpoints", "cpu_s_per_record": pairs})
 
     def _recovery(self, stage: Stage, work: PipelineWork) -> None:
@@ -224,10 +226,10 @@ class PipelineRun:
             runs.append(silences(stage, work))
         count, beyond = len(runs), f"the session timeout of {SESSION_S:g} s"
         name = f"a worker with {OPEN_PER_WORKER} open traces is killed: until its partitions are judged again, beyond the session timeout"
-        self.rows.append(Row(9, name, median(run.recovery_s for run in runs), "s", RECOVERY, count, beyond))
+        self._found(Row(9, name, median(run.recovery_s for run in runs), "s", RECOVERY, count, beyond))
         silence, against = "silence of partitions that stay while a worker", "records on every partition all the time"
-        self.rows.append(Row(9, f"{silence} joins", median(run.joining_s for run in runs), "s", SILENCE, count, against))
-        self.rows.append(Row(9, f"{silence} leaves", median(run.leaving_s for run in runs), "s", SILENCE, count, against))
+        self._found(Row(9, f"{silence} joins", median(run.joining_s for run in runs), "s", SILENCE, count, against))
+        self._found(Row(9, f"{silence} leaves", median(run.leaving_s for run in runs), "s", SILENCE, count, against))
         self.measurements.append({"name": "recovery", "runs": [_plain(run) for run in runs]})
 
 
