@@ -19,6 +19,7 @@ from loadtest.worker_process import Worker, total
 
 PARTITION_COUNT: Final = 4
 _LOOK_S: Final = 0.1
+_LOOK_SELDOM_S: Final = 2.0
 _TIMEOUT_S: Final = 300.0
 # The last checkpoint of a worker follows within its interval of a second.
 _LAST_CHECKPOINT_S: Final = 1.3
@@ -113,7 +114,7 @@ def _watch(workers: Sequence[Worker], load: Load) -> Consumed:
     ended: float | None = None
     records: dict[int, float] = {}
     while True:
-        time.sleep(_LOOK_S)
+        time.sleep(_until_next_look(list(first.values()), sum(records.values()), load.record_count))
         if time.monotonic() > until:
             raise NotMeasuredError(f"only {sum(records.values()):.0f} of {load.record_count} records were judged within {_TIMEOUT_S:g} s")
         closed = 0.0
@@ -137,6 +138,15 @@ def _watch(workers: Sequence[Worker], load: Load) -> Consumed:
         sum(workers[number].cpu_s() - look.cpu_s for number, look in first.items()),
         sum(worker.resident_mib() for worker in workers),
     )
+
+
+def _until_next_look(first: Sequence[_Look], record_count: float, wanted: float) -> float:
+    """Return for how many seconds not to look: a look costs the worker processor time, so many are taken only near begin and end."""
+    so_far = record_count - sum(look.records for look in first)
+    if so_far <= 0 or record_count >= wanted:
+        return _LOOK_S
+    left_s = (wanted - record_count) / so_far * (time.monotonic() - min(look.at for look in first))
+    return min(_LOOK_SELDOM_S, max(_LOOK_S, left_s / 2))
 
 
 def check_said(stage: Stage, load: Load, outputs: Outputs) -> None:

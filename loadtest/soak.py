@@ -24,9 +24,9 @@ _STAMPED_PER_S: Final = 2_000
 _LOOK_S: Final = 1.0
 _STUCK_S: Final = 10.0
 _CLOSE_TIMEOUT_S: Final = 120.0
-# So many traces are remembered that the plateau is reached soon; the topic keeps what comes in a minute.
+# So many traces are remembered that the plateau is reached soon; the topic keeps what comes in three minutes: who lags more loses input.
 _SETTINGS: Final[dict[str, object]] = {"idle_timeout_s": 10, "closed_retention_s": 10, "timestamp_skew_max_s": 5}
-_TOPIC: Final = {"retention.ms": "60000", "segment.bytes": str(64 * 2**20), "segment.ms": "30000"}
+_TOPIC: Final = {"retention.ms": "180000", "segment.bytes": str(64 * 2**20), "segment.ms": "30000"}
 
 
 @dataclass(frozen=True, slots=True)
