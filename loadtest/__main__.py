@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn, Protocol
@@ -114,6 +115,8 @@ class _Run(Protocol):
 
 def _measure(name: str, engine_name: str, run: _Run, parts: Callable[[], dict[str, str]], output: str, *, baseline: bool) -> None:
     about, of = machine(), commit()
+    # Whoever ends it ends its broker and its workers too.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     try:
         found = parts()
         run.measure()
