@@ -2,14 +2,14 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format reference loadtest-engine differential fuzz simulation storm lock
+.PHONY: help setup demo test check format reference loadtest-engine loadtest-pipeline loadtest-soak differential fuzz simulation storm lock
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 17
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 19
 
 setup: $(READY) ## Make .venv with the locked packages and the betrace command
 
@@ -57,6 +57,12 @@ storm: $(READY) ## Break everything around the workers for SECONDS, in RUNS stor
 
 loadtest-engine: $(READY) ## Measure the engine beside what it is compared with; ARGS="--quick" ends within a minute
 	$(BIN)/python -m loadtest engine $(ARGS)
+
+loadtest-pipeline: $(READY) ## Measure workers on Apache Kafka and a store; ARGS="--quick" ends within 12 minutes
+	$(BIN)/python -m loadtest pipeline $(ARGS)
+
+loadtest-soak: $(READY) ## Let a worker run at half load for an hour; ARGS="--quick": for four minutes
+	$(BIN)/python -m loadtest soak $(ARGS)
 
 COMPILE := $(BIN)/pip-compile --quiet --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 lock: $(READY) ## Pin the newest packages that pyproject.toml allows

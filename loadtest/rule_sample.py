@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from compiler import RuleSet, Verdict
+from compiler import RuleSet, SourceFile, Verdict
 from loadtest.candidates import reference_verdicts
 from loadtest.corpora.corpus import Corpus
 from loadtest.measured import Verdicts
@@ -23,11 +23,12 @@ class RulesDoNotFireError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RuleSample:
-    """A rule set and, by rule id, the fraction of the sample's traces that violate it."""
+    """A rule set, by rule id the fraction of the sample's traces that violate it, and its files where somebody else is to read them."""
 
     name: str
     rule_set: RuleSet
     violated: dict[str, float]
+    sources: tuple[SourceFile, ...] = ()
 
     @property
     def fired(self) -> int:
@@ -39,19 +40,22 @@ class RuleSample:
         return {"name": self.name, "rules": len(self.violated), "fired": self.fired, "violated": self.violated}
 
 
-def sampled(name: str, rule_set: RuleSet, sample: Corpus) -> RuleSample:
+def sampled(name: str, rule_set: RuleSet, sample: Corpus, sources: Sequence[SourceFile] = ()) -> RuleSample:
     """Return a rule set with what it does on a sample; raises RulesDoNotFireError where that is nothing."""
-    found = RuleSample(name, rule_set, violated_share(rule_set, _reference_verdicts(rule_set, sample)))
+    found = RuleSample(name, rule_set, violated_share(rule_set, _reference_verdicts(rule_set, sample)), tuple(sources))
     if not found.fired:
         raise RulesDoNotFireError(f"{name}: none of its {len(found.violated)} rules is violated by a trace")
     return found
 
 
-def firing(name: str, texts: Iterator[str], count: int, sample: Corpus) -> RuleSample:
-    """Return the first `count` drawn rules that a trace of the sample violates; raises RulesDoNotFireError where there are too few."""
+def firing(name: str, texts: Iterator[str], count: int, sample: Corpus, share_max: float = 1.0) -> RuleSample:
+    """Return the first `count` drawn rules that a trace of the sample violates, none of them more than this share of the traces.
+
+    Raises RulesDoNotFireError where there are too few.
+    """
     kept: list[str] = []
     prefix = name.replace(" ", "-")
-    left = count * _DRAWS_PER_RULE_MAX
+    left = round(count * _DRAWS_PER_RULE_MAX / share_max)
     while len(kept) < count and left > 0:
         drawn = list(islice(texts, min(left, count * 2)))
         if not drawn:
@@ -59,10 +63,11 @@ def firing(name: str, texts: Iterator[str], count: int, sample: Corpus) -> RuleS
         left -= len(drawn)
         rule_set = compiled([rule_file(drawn, prefix)])
         shares = violated_share(rule_set, _reference_verdicts(rule_set, sample))
-        kept += [text for text, share in zip(drawn, shares.values(), strict=True) if share]
+        kept += [text for text, share in zip(drawn, shares.values(), strict=True) if 0 < share <= share_max]
     if len(kept) < count:
         raise RulesDoNotFireError(f"{name}: of all rules drawn only {len(kept)} are violated by a trace, {count} are needed")
-    return sampled(name, compiled([rule_file(kept[:count], prefix)]), sample)
+    source = rule_file(kept[:count], prefix)
+    return sampled(name, compiled([source]), sample, [source])
 
 
 def _reference_verdicts(rule_set: RuleSet, corpus: Corpus) -> Verdicts:

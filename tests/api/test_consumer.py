@@ -18,8 +18,9 @@ from api.listing import LIMIT_MAX, ViolationFilter
 from api.metrics import ApiMetrics
 from api.settings import ApiSettings
 from api.view import View
+from loadtest.kafka_broker import NoKafka
 from tests.api.rows import ids
-from tests.e2e.brokers import NoKafka, apache_kafka
+from tests.e2e.brokers import apache_kafka
 from tests.topics.embedded import embedded_broker
 from tests.topics.records import violation
 from topics.admin import apply

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.brokers import Broker, NoKafka, apache_kafka, tansu
+from loadtest.kafka_broker import NoKafka
+from tests.e2e.brokers import Broker, apache_kafka, tansu
 from tests.e2e.stage import Stage, make_topics
 
 if TYPE_CHECKING:

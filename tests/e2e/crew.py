@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.e2e.stage import ROOT, RUN
+from loadtest.machine import ROOT
+from loadtest.worker_process import COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -140,5 +140,5 @@ class Crew:
         log_file = self.folder / f"worker-{self._started}.log"
         self._started += 1
         with log_file.open("wb") as log:
-            process = subprocess.Popen([sys.executable, "-c", RUN], cwd=ROOT, env=dict(self.environment), stdout=log, stderr=log)
+            process = subprocess.Popen(COMMAND, cwd=ROOT, env=dict(self.environment), stdout=log, stderr=log)
         return process, log_file

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Collection, Iterator
 
-    from tests.e2e.brokers import OwnKafka
+    from loadtest.kafka_broker import OwnKafka
     from tests.e2e.crew import Crew, Member
     from tests.e2e.toxiproxy import Proxy
     from tests.redis_servers import RedisServer

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.e2e.brokers import Listener, own_kafka
+from loadtest.kafka_broker import UP_SOON, Listener, own_kafka
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +82,7 @@ def token_kafka(folder: Path, issuer: Issuer) -> Iterator[SecureKafka]:
     listener = Listener(
         protocol="SASL_SSL",
         properties=_TLS.format(keystore=keystore, password=_KEYSTORE_PASSWORD) + told,
-        java_arguments=(f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={issuer.keys_url}",),
+        java_options=(*UP_SOON, f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={issuer.keys_url}"),
     )
     with own_kafka(folder, listener) as own:
         yield SecureKafka(own.servers, ca, other)

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import time
-import urllib.request
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
+from loadtest.worker_process import Worker, start_worker
 from topics.admin import State, apply
 from topics.settings import TopicSettings
 from topics.violation import Violation, read_violation
@@ -26,50 +23,9 @@ if TYPE_CHECKING:
     from processor.record import Record
     from tests.e2e.brokers import Broker
 
-ROOT = Path(__file__).resolve().parents[2]
 RULES = Path(__file__).resolve().parent / "rules"
 PARTITIONS = 4
-RUN = "from processor.settings import Settings; from processor.worker import run_worker; raise SystemExit(run_worker(Settings()))"
 _WAIT_S = 90.0
-
-
-@dataclass
-class Worker:
-    """A worker in a process of its own."""
-
-    process: subprocess.Popen[str]
-    url: str
-    log_file: Path
-
-    def get(self, path: str) -> tuple[int, bytes]:
-        """Return status and body of a page; status 0 while it does not answer."""
-        try:
-            with urllib.request.urlopen(self.url + path, timeout=5) as answer:  # noqa: S310 - our own loopback address
-                return answer.status, answer.read()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read()
-        except OSError:
-            return 0, b""
-
-    def metric(self, name: str) -> float:
-        """Return the sum of a metric over its labels."""
-        lines = self.get("/metrics")[1].decode().splitlines()
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((name + " ", name + "{")))
-
-    def kill(self) -> None:
-        """End it without warning, as a crash of the machine would."""
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-    def stop(self) -> int:
-        """Stop it as an operator would; return its exit status."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(_WAIT_S)
-
-    def log(self) -> str:
-        """Return what it logged."""
-        return self.log_file.read_text()
 
 
 @dataclass
@@ -125,17 +81,7 @@ class Stage:
 
     def start(self, **settings: object) -> Worker:
         """Start a worker and return when its pages have an address."""
-        log_file = self.folder / f"worker-{len(self.workers)}.log"
-        with log_file.open("w") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-c", RUN], cwd=ROOT, env=self.environment(**settings), stdout=subprocess.PIPE, stderr=log, text=True
-            )
-        assert process.stdout is not None
-        with process.stdout as output:
-            words = output.readline().split()
-        if len(words) < 3:
-            raise AssertionError(f"the worker ended with {process.wait(_WAIT_S)}:\n{log_file.read_text()}")
-        worker = Worker(process, words[2], log_file)
+        worker = start_worker(self.environment(**settings), self.folder / f"worker-{len(self.workers)}.log")
         self.workers.append(worker)
         return worker
 

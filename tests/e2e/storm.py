@@ -21,9 +21,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cli.embedded_store import store_binary
-from tests.e2e.brokers import Broker, Listener, NoKafka, OwnKafka, lasting_port, own_kafka
+from loadtest.kafka_broker import Listener, NoKafka, OwnKafka, lasting_port, own_kafka
+from loadtest.machine import ROOT
+from tests.e2e.brokers import Broker
 from tests.e2e.faults import OF_THE_WAYS, Kind, Scene, schedule
-from tests.e2e.stage import PARTITIONS, ROOT, Stage, make_topics
+from tests.e2e.stage import PARTITIONS, Stage, make_topics
 from tests.e2e.storm_input import Player, Window, plan
 from tests.e2e.toxiproxy import NoProxy, Proxy, toxiproxy
 from tests.e2e.trial import Trial

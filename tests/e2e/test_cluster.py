@@ -11,7 +11,8 @@ import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from tests.e2e.brokers import Broker, Listener, NoKafka, OwnKafka, kafka_nodes
+from loadtest.kafka_broker import Listener, NoKafka, OwnKafka, kafka_nodes
+from tests.e2e.brokers import Broker
 from tests.e2e.stage import PARTITIONS, Stage, make_topics
 from tests.e2e.storm_input import Player, plan
 from tests.e2e.trial import Trial

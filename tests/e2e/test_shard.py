@@ -20,11 +20,13 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it exports 
 )
 
 from compiler import compile_sources
+from loadtest.machine import ROOT
+from loadtest.worker_process import Worker
 from processor.engines import DEFAULT_ENGINE, make_engine
 from processor.finite import FiniteOutcome, judge_finite
 from processor.rule_directory import read_sources
 from processor.sharder import ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC
-from tests.e2e.stage import PARTITIONS, ROOT, RULES, Worker, last_revisions, wait_for
+from tests.e2e.stage import PARTITIONS, RULES, last_revisions, wait_for
 from tests.processor.sharding import LogRecord, captured, java_partition
 from tests.topics.otlp_spans import span
 from topics.dead_letter import read_dead_letter

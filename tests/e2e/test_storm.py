@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.brokers import NoKafka
+from loadtest.kafka_broker import NoKafka
 from tests.e2e.faults import Kind, schedule
 from tests.e2e.storm import Storm
 

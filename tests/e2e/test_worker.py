@@ -21,7 +21,8 @@ from topics.cloudevents import read_event
 from topics.recordings import SHOP_PROTO_KEYED, recording
 
 if TYPE_CHECKING:
-    from tests.e2e.stage import Stage, Worker
+    from loadtest.worker_process import Worker
+    from tests.e2e.stage import Stage
 
 
 @cache

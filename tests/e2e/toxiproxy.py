@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.e2e.brokers import lasting_port
+from loadtest.kafka_broker import lasting_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,13 +14,14 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # it exports these without saying so
 
+from loadtest.kafka_broker import Listener, own_kafka
 from processor import kafka_journal
 from processor.journal import Ack, JournalError
 from processor.kafka_journal import JournalTopicError, KafkaJournal
 from processor.partition_time import wall_clock_ns
 from processor.record import PartitionKey
 from processor.settings import Settings
-from tests.e2e.brokers import Broker, Listener, own_kafka, skipping_without_kafka
+from tests.e2e.brokers import Broker, skipping_without_kafka
 from tests.e2e.wire_proxy import wire
 
 APACHE_KAFKA = pytest.param("kafka", marks=pytest.mark.kafka)

@@ -7,10 +7,11 @@ import time
 
 import pytest
 
+from loadtest.kafka_broker import lasting_port
 from processor.metrics import DEAD_LETTERS_TOO_LARGE, Tally
 from processor.producer import DeliveryError, KafkaPublisher
 from processor.settings import Settings
-from tests.e2e.brokers import Broker, lasting_port
+from tests.e2e.brokers import Broker
 from tests.processor.test_kafka_journal import create
 from topics.dead_letter import DeadLetter
 from topics.log_reader import LogReader

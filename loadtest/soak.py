@@ -1,0 +1,167 @@
+"""`soak`: a worker at half load for an hour, row 15: its memory does not grow, no partition stands still, and nothing is said wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import linear_regression, mean, median
+from typing import Final
+
+from loadtest.consumption import PARTITION_COUNT, Load, NotMeasuredError, consume, preload
+from loadtest.corpora.corpus import Facts
+from loadtest.expected import check_verdict_counts, check_violations
+from loadtest.feed import NS, Fed, Order, feeding
+from loadtest.latency import wait_until_closed, wait_until_ready
+from loadtest.pipeline_stage import Stage, pipeline_stage
+from loadtest.pipeline_work import PipelineWork, Work
+from loadtest.rows import GROWTH, NO_BAR, STUCK, Row
+from loadtest.rule_sample import RuleSample
+from loadtest.violation_log import Believed, ViolationLog
+from loadtest.worker_process import Worker
+
+_STAMPED_PER_S: Final = 2_000
+_LOOK_S: Final = 1.0
+_STUCK_S: Final = 10.0
+_CLOSE_TIMEOUT_S: Final = 120.0
+# So many traces are remembered that the plateau is reached soon; the topic keeps what comes in three minutes: who lags more loses input.
+_SETTINGS: Final[dict[str, object]] = {"idle_timeout_s": 10, "closed_retention_s": 10, "timestamp_skew_max_s": 5}
+_TOPIC: Final = {"retention.ms": "180000", "segment.bytes": str(64 * 2**20), "segment.ms": "30000"}
+
+
+@dataclass(frozen=True, slots=True)
+class SoakEffort:
+    """How long it is: `seconds` of traffic, after `measured_count` records by which half of the load is found."""
+
+    seconds: float
+    measured_count: int
+
+
+FULL: Final = SoakEffort(3_600, 100_000)
+QUICK: Final = SoakEffort(210, 30_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen of the worker at a moment, in seconds since the begin: memory, and where it was in each partition."""
+
+    at_s: float
+    resident_mib: float
+    positions: Mapping[str, float]
+
+
+def growth_percent(looks: Sequence[Look]) -> float:
+    """Return by how much the memory of the last quarter of the time is greater than that of the second, by their medians.
+
+    The first quarter is for warming up.
+    """
+    quarter = len(looks) // 4
+    second, last = (median(look.resident_mib for look in some) for some in (looks[quarter : 2 * quarter], looks[-quarter:]))
+    return 100 * (last / second - 1)
+
+
+def slope_percent(looks: Sequence[Look]) -> float:
+    """Return by how much memory grows over all the time after the first quarter, by least squares, in percent of its mean."""
+    after = looks[len(looks) // 4 :]
+    sizes = [look.resident_mib for look in after]
+    slope = linear_regression([look.at_s for look in after], sizes).slope
+    return 100 * slope * (after[-1].at_s - after[0].at_s) / mean(sizes)
+
+
+def stuck(looks: Sequence[Look], still_s: float = _STUCK_S) -> list[str]:
+    """Return the partitions whose position did not move for so long."""
+    moved: dict[str, tuple[float, float]] = {}
+    found: set[str] = set()
+    for look in looks:
+        for partition, position in look.positions.items():
+            before = moved.get(partition)
+            if before is None or position != before[1]:
+                moved[partition] = (look.at_s, position)
+            elif look.at_s - before[0] > still_s:
+                found.add(partition)
+    return sorted(found)
+
+
+@dataclass
+class SoakRun:
+    """One run and what it has found so far; raises as PipelineRun does."""
+
+    quick: bool = False
+    heard: Callable[[str], None] = lambda _what: None
+    rows: list[Row] = field(default_factory=list)
+    rules: dict[str, RuleSample] = field(default_factory=dict)
+    corpora: list[Facts] = field(default_factory=list)
+    measurements: list[dict[str, object]] = field(default_factory=list)
+
+    @property
+    def effort(self) -> SoakEffort:
+        """How long it is."""
+        return QUICK if self.quick else FULL
+
+    def measure(self) -> None:
+        """Find half of the load, and let it come."""
+        work = PipelineWork().ten_spans()
+        self.rules[work.rules.name] = work.rules
+        self.corpora.append(work.facts)
+        with pipeline_stage() as stage:
+            self.heard("what one worker does")
+            half = self._whole_load(stage, work) / 2
+            self.heard(f"{self.effort.seconds:.0f} s at {half:.0f} records a second")
+            looks, fed = self._soak(stage, work, half)
+        self._report(looks, fed)
+
+    def _whole_load(self, stage: Stage, work: Work) -> float:
+        gap_ns = NS // _STAMPED_PER_S
+        paced = Work(work.name, work.rules, work.loop.paced(gap_ns), work.facts, work.expected)
+        copy_count = max(1, round(self.effort.measured_count / len(work.loop.pieces)))
+        load = preload(stage, paced, copy_count, len(work.loop.pieces) * gap_ns)
+        found = consume(stage, load, 1).per_second
+        stage.remove(load.topic)
+        return found
+
+    def _soak(self, stage: Stage, work: Work, traces_per_s: float) -> tuple[list[Look], Fed]:
+        gap_ns = round(NS / traces_per_s)
+        loop = work.loop.paced(gap_ns)
+        step_ns = gap_ns * len(loop.pieces)
+        copy_count = max(1, round(self.effort.seconds * NS / step_ns))
+        topic = stage.spans_topic(PARTITION_COUNT, _TOPIC)
+        load = Load(work, topic, copy_count, stage.write_rules("rules", work.sources))
+        outputs = stage.outputs(topic, PARTITION_COUNT)
+        worker = stage.start(topic, outputs, load.rules, _SETTINGS, stage.cpus[0])
+        wait_until_ready(worker, PARTITION_COUNT)
+        believed = Believed()
+        order = Order(stage.servers, topic, PARTITION_COUNT, loop, copy_count, step_ns)
+        with ViolationLog(stage.servers, outputs.violations, believed.take).followed(), feeding(order) as feed:
+            looks: list[Look] = []
+            began = time.monotonic()
+            while not feed.done():
+                time.sleep(_LOOK_S)
+                looks.append(_look(worker, time.monotonic() - began))
+            fed = feed.result()
+            wait_until_closed(worker, load.trace_count, _CLOSE_TIMEOUT_S)
+            time.sleep(2)
+            verdicts = worker.metrics()
+        worker.stop()
+        check_violations("soak", believed.by_trace(), work.expected, copy_count)
+        check_verdict_counts("soak", verdicts, work.expected, copy_count)
+        return looks, fed
+
+    def _report(self, looks: Sequence[Look], fed: Fed) -> None:
+        if len(looks) < 8:  # noqa: PLR2004 - two of each quarter
+            raise NotMeasuredError("too short to say whether memory grows")
+        against = f"{fed.span_count / fed.seconds:.0f} spans/s for {fed.seconds / 60:.0f} min, half of what one worker does; " + ", ".join(
+            f"{name}={value}" for name, value in _SETTINGS.items()
+        )
+        self.rows.append(Row(15, "growth of memory, second quarter to last", growth_percent(looks), "%", GROWTH, 1, against))
+        self.rows.append(Row(15, "growth of memory after a quarter, least squares", slope_percent(looks), "%", NO_BAR, 1, against))
+        self.rows.append(Row(15, f"partitions that stood still for {_STUCK_S:g} s", len(stuck(looks)), "partitions", STUCK, 1, against))
+        memory = median(look.resident_mib for look in looks[len(looks) // 4 :])
+        self.rows.append(Row(15, "memory of the worker", memory, "MiB", NO_BAR, 1, against))
+        found: dict[str, object] = {"name": "soak", "fed": fed._asdict(), "resident_mib": [round(look.resident_mib, 1) for look in looks]}
+        self.measurements.append(found)
+
+
+def _look(worker: Worker, at_s: float) -> Look:
+    worker.check()
+    positions = {name: value for name, value in worker.metrics().items() if name.startswith("betrace_position{")}
+    return Look(at_s, worker.resident_mib(), positions)
