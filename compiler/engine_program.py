@@ -34,6 +34,7 @@ RUNTIME = (
         "texts",
         "wire",
         "id_sets",
+        "touches",
         "traces",
         "resources",
         "wanted",

@@ -9,28 +9,25 @@ from typing import TYPE_CHECKING
 from processor import metrics as m
 from processor.closing import ClosingPolicy
 from processor.judging import Judging
-from processor.keyed_input import bury_refused, is_keyed_by_trace
 from processor.ledger import Ledger
 from processor.metrics import Mutable
-from processor.open_trace import Arrival
 from processor.partition import Partition
 from processor.partition_time import PartitionTime
-from processor.trace_engine import TakenRecord
+from processor.refused_records import bury_refused
 from topics.dead_letter import DeadLetter
 from topics.journal import Checkpoint, Limits, Mark, Standing
 from topics.violation import Violation
 
 if TYPE_CHECKING:
-    from collections import Counter
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from processor.journal_tail import JournalTail
     from processor.judging import SaidVerdict
     from processor.programs import Programs
     from processor.record import PartitionKey, Record
     from processor.recovery import Replay, ReplayedMark
+    from processor.routing import Brought
     from processor.surroundings import CoreSettings, Surroundings
-    from topics.refusal import RefusalReason
 
 # What goes out once the journal has the record that it belongs to.
 Said = Violation | DeadLetter
@@ -310,25 +307,15 @@ class PartitionOwner:
         if not records:
             return False
         arrivals = self.time.arrivals([record.timestamp_ns for record in records], limit_ns)
-        taken = [TakenRecord(record.value, record.format, at_ns) for record, at_ns in zip(records, arrivals.at_ns, strict=True)]
-        brought = self.traces.take(taken, [record.key for record in records])
-        unkeyed = 0
-        for index, (record, at_ns) in enumerate(zip(records, arrivals.at_ns, strict=True)):
-            groups = brought.touches.get(index, ())
-            scattered = self._settings.is_keyed and not all(is_keyed_by_trace(record, touches) for _, touches in groups)
-            unkeyed += scattered
-            arrival = Arrival(record.topic, record.partition, record.offset, at_ns, record.timestamp_ns is not None, scattered)
-            for judging, touches in groups:
-                self.traces.arrive(arrival, judging, touches)
-        self._count(records, brought.refused, unkeyed)
-        self.traces.settle()
+        brought = self.traces.take(records, arrivals.at_ns, is_keyed=self._settings.is_keyed)
+        self._count(records, brought)
         return arrivals.is_clamped
 
-    def _count(self, records: Sequence[Record], refused: Mapping[int, Counter[RefusalReason]], unkeyed: int) -> None:
+    def _count(self, records: Sequence[Record], brought: Brought) -> None:
         self._metrics.add(m.RECORDS_READ, len(records))
-        if unkeyed:
-            self._metrics.add(m.RECORDS_UNKEYED, unkeyed)
-        for index, reasons in refused.items():
+        if brought.apart:
+            self._metrics.add(m.RECORDS_UNKEYED, len(brought.apart))
+        for index, reasons in brought.refused.items():
             bury_refused(records[index], reasons, self._metrics, self._bury)
 
     def _bury(self, letter: DeadLetter) -> None:
