@@ -11,7 +11,7 @@ from array import array
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from compiler.captured_trace import CapturedView, TraceTotals, known
+from compiler.captured_trace import AskedLeaf, CapturedView, TraceTotals, asked_leaves, known
 from compiler.engine_program import compile_program
 from compiler.judge import judge
 from compiler.verdict import Closing
@@ -74,14 +74,17 @@ class LuaTraceEngine:
         )
         self._layout = self.program.program.layout
         self._reader = RowReader(self._layout, lambda place: _text(self.program.pooled(place)))
+        # By the index of a rule that was explained before.
+        self._leaves: dict[int, tuple[AskedLeaf, ...]] = {}
         self._seal = Seal(self.layout)
         self._room = array("B", bytes(_ROOM_SIZE))
         # Of the trace explained last: who asks for one rule's evidence often asks for another's.
         self._explained: tuple[int, list[Row], CapturedView] | None = None
+        self._told: tuple[int, TraceTotals] | None = None
 
     def take(self, partition: int, batch: Batch, policy: TakePolicy) -> Taken:
         """Decode some records of a partition, in their order, and take in their spans; never raises for what they hold."""
-        self._explained = None
+        self._explained = self._told = None
         taken, given = Taken([], {}, []), LuaBatch(batch)
         at = 0
         while at < len(given):
@@ -120,7 +123,7 @@ class LuaTraceEngine:
             opened_ns=asked.opened_ns,
             skew_tolerance_ns=self._skew_tolerance_ns,
             offender_count_max=self._offender_count_max,
-            memory=known(rule, self._layout, members, _STAND_IN),
+            memory=known(self._asked_leaves(rule_index), members, _STAND_IN),
         )
 
     def facts(self, handle: int) -> TraceFacts:
@@ -138,7 +141,7 @@ class LuaTraceEngine:
 
     def drop(self, handle: int) -> None:
         """Forget a trace; its handle may be used again."""
-        self._explained = None
+        self._explained = self._told = None
         self.program.drop(handle)
 
     # ---- traces that move -----------------------------------------------------------------------------------------------------------
@@ -211,18 +214,33 @@ class LuaTraceEngine:
 
     # ---- reading back ---------------------------------------------------------------------------------------------------------------
 
+    def _asked_leaves(self, rule_index: int) -> tuple[AskedLeaf, ...]:
+        found = self._leaves.get(rule_index)
+        if found is None:
+            found = self._leaves[rule_index] = asked_leaves(self._rules[rule_index], self._layout)
+        return found
+
     def _view(self, handle: int) -> tuple[list[Row], CapturedView]:
         if self._explained is None or self._explained[0] != handle:
-            rows = list(self._reader.rows(self.program.captured(handle), self.program.trace_id(handle).decode()))
-            links = {span.span_id: span for span in self._links(handle)}
-            self._explained = (handle, rows, CapturedView([row.span for row in rows], self._totals(handle), links))
+            totals = self._totals(handle)
+            rows = list(self._reader.rows(self.program.captured(handle), totals.trace_id))
+            self._explained = (handle, rows, CapturedView(lambda: [row.span for row in rows], totals, lambda: self._links(handle)))
         return self._explained[1:]
 
-    def _links(self, handle: int) -> Iterator[Span]:
+    def _links(self, handle: int) -> dict[str, Span]:
+        found = {}
         for span_id, parent_id in _PAIR.iter_unpack(self.program.tree(handle)):
-            yield Span("", span_id.hex(), "", 0, 0, parent_id.hex() if any(parent_id) else "")
+            name = span_id.hex()
+            found[name] = Span("", name, "", 0, 0, parent_id.hex() if any(parent_id) else "")
+        return found
 
     def _totals(self, handle: int) -> TraceTotals:
+        """Return what there is to say of a trace, which is asked for again and again until its records go on."""
+        if self._told is None or self._told[0] != handle:
+            self._told = (handle, self._new_totals(handle))
+        return self._told[1]
+
+    def _new_totals(self, handle: int) -> TraceTotals:
         root_name, root_service, span_count, orphan_count, root_count, times = self.program.facts(handle)
         first_start_ns, last_end_ns = _TIMES.unpack(times)
         services = self.program.services(handle)
