@@ -360,6 +360,16 @@ def test_keys_that_are_all_well_formed_are_read_like_any_others() -> None:
     assert [touch.apart_order != NONE for touch in taken.touches] == [True, False] * 4
 
 
+@pytest.mark.parametrize(("one", "other"), [(32, 32), (31, 33)])
+def test_a_key_in_capitals_or_of_another_length_is_not_the_id_though_all_digits_of_the_batch_are_right(one: int, other: int) -> None:
+    ids = [trace_id(number) for number in (0xAB, 0xCD)]
+    written = "".join(ids) if one != other else "".join(ids).upper()
+    keys = [written[:one].encode(), written[one:].encode()]
+    assert [len(key) for key in keys] == [one, other]
+    rows = [record(span("a", 1, of=number))._replace(key=key) for number, key in zip((0xAB, 0xCD), keys, strict=True)]
+    assert fresh().take(0, batch_of(rows, is_keyed=True), UNLIMITED).apart == [0, 1]
+
+
 def test_a_record_of_very_many_spans_that_is_decoded_here_is_told_as_one_record() -> None:
     """Its parts come one after the other, and where one of its traces is another, all of it is apart."""
     spans = [span("a", number, of=1 + number // 1_500) for number in range(1, 2_501)]
