@@ -6,12 +6,13 @@ select. Spans that no violation of the rule would name were not captured: a stan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 from compiler import ir
-from compiler.engine_layout import Layout, Leaf, LeafKey
+from compiler.engine_layout import Layout, Leaf
 from compiler.engine_plan import is_plain, is_plain_all, leaf_key
 from compiler.interpreter import Memory
 from compiler.ir_walk import walk
@@ -39,14 +40,14 @@ class TraceTotals:
 class CapturedView(TraceView):
     """A trace of which only some spans are there; totals are of all.
 
-    `links` are all spans with their parents, by id, where a rule asks for them.
+    `captured` gives them in order of arrival, and `links` all spans with their parents, by id, where a rule asks for them: both are called
+    where a rule looks at more than what its leaves select.
     """
 
-    def __init__(self, spans: Sequence[Span], totals: TraceTotals, links: Mapping[str, Span]) -> None:
-        super().__init__(spans)
-        self.by_id = {**links, **self.by_id}
+    def __init__(self, captured: Callable[[], Sequence[Span]], totals: TraceTotals, links: Callable[[], Mapping[str, Span]]) -> None:
+        self._captured = captured
+        self._links = links
         self.__dict__.update(
-            spans=sorted(spans, key=place),
             trace_id=totals.trace_id,
             first_start_ns=totals.first_start_ns,
             last_end_ns=totals.last_end_ns,
@@ -54,6 +55,16 @@ class CapturedView(TraceView):
             orphan_count=totals.orphan_count,
         )
         self._totals = totals
+
+    @cached_property
+    def by_id(self) -> dict[str, Span]:  # type: ignore[override]  # read only, as everywhere
+        """The spans that are there, and the links of all."""
+        return {**self._links(), **{span.span_id: span for span in self._captured()}}
+
+    @cached_property
+    def spans(self) -> list[Span]:
+        """The captured spans in order of (start, id)."""
+        return sorted(self._captured(), key=place)
 
     @property
     def span_count(self) -> int:
@@ -80,20 +91,31 @@ class CapturedView(TraceView):
 Members = Callable[[Leaf], "Sequence[Span] | bool"]
 
 
-def known(rule: Rule, layout: Layout, members: Members, stand_in: Span) -> Memory:
-    """Return what is known of a trace by its leaves, for one rule."""
-    memory = Memory()
+class AskedLeaf(NamedTuple):
+    """A part of a rule that its leaf answers: the node's id, which holds as long as the rule, and what is known by it."""
 
-    def spans_of(key: LeafKey) -> list[Span]:
-        found = members(layout.leaves[key])
-        if isinstance(found, bool):
-            return [stand_in] if found else []
-        return sorted(found, key=place)
+    node_id: int
+    leaf: Leaf
+    is_selection: bool
 
+
+def asked_leaves(rule: Rule, layout: Layout) -> tuple[AskedLeaf, ...]:
+    """Return the parts of a rule that leaves answer; it is the same for every trace."""
+    found: list[AskedLeaf] = []
     for part in (rule.program, *(exception.formula for exception in rule.exceptions)):
         for node in walk(part):
             if isinstance(node, ir.Selector) and is_plain(node) and leaf_key(node) in layout.leaves:
-                memory.selected[id(node)] = spans_of(leaf_key(node))
+                found.append(AskedLeaf(id(node), layout.leaves[leaf_key(node)], is_selection=True))
             elif isinstance(node, ir.AllOf) and is_plain_all(node):
-                memory.not_true[id(node)] = spans_of(leaf_key(node.selector, node.predicate))
+                found.append(AskedLeaf(id(node), layout.leaves[leaf_key(node.selector, node.predicate)], is_selection=False))
+    return tuple(found)
+
+
+def known(asked: Iterable[AskedLeaf], members: Members, stand_in: Span) -> Memory:
+    """Return what is known of a trace by leaves, for the rule that asks for them."""
+    memory = Memory()
+    for one in asked:
+        found = members(one.leaf)
+        spans = ([stand_in] if found else []) if isinstance(found, bool) else sorted(found, key=place)
+        (memory.selected if one.is_selection else memory.not_true)[one.node_id] = spans
     return memory

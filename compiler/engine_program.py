@@ -35,6 +35,7 @@ RUNTIME = (
         "texts",
         "wire",
         "id_sets",
+        "touches",
         "traces",
         "resources",
         "wanted",

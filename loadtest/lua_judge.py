@@ -20,14 +20,14 @@ from processor.trace_engine import VERDICTS
 _COMPLETE, _NO_EXPIRY, _FOREVER = 2, -1, -1
 _SPAN_COUNT_MAX = 2**31 - 1
 _DONE, _MORE = 0, 1
-# A touch is eight numbers (compiler/runtime/memory.lua): the handle is the second, whether the trace began with it the seventh.
-_TOUCH_SIZE, _HANDLE, _OPENED = 8, 1, 6
+# How many numbers of four bytes tell of a trace (sum_t in compiler/runtime/memory.lua), which is its handle, and which says that it began.
+_SUM_SIZE, _HANDLE, _OPENED = 28, 18, 19
 
 
 class _Program(Protocol):
     """The functions of compiler/runtime/engine.lua that are called here."""
 
-    def take(self, addresses: int, sizes: int, arrived: int, first: int, count: int, *policy: int) -> tuple[int, int, bytes]: ...
+    def take(self, addresses: int, sizes: int, arrived: int, keys: int, *numbers: int) -> tuple[int, int, bytes, bytes]: ...
     def judge(self, asked: int, count: int) -> bytes: ...
     def drop(self, handle: int) -> None: ...
     def drop_many(self, handles: int, count: int) -> None: ...
@@ -105,9 +105,9 @@ class LuaJudge:
         opened: list[int] = []
         at, why = 0, _MORE
         while why == _MORE:
-            at, why, wire = self._program.take(*pointers, at, len(records), 0, _SPAN_COUNT_MAX, _FOREVER, BYTES_OFFSET)
-            touches = memoryview(wire).cast("i")
-            opened += compress(touches[_HANDLE::_TOUCH_SIZE].tolist(), touches[_OPENED::_TOUCH_SIZE].tolist())
+            at, why, wire, _ = self._program.take(*pointers, 0, at, len(records), 0, _SPAN_COUNT_MAX, _FOREVER, 0, BYTES_OFFSET)
+            sums = memoryview(wire).cast("i")
+            opened += compress(sums[_HANDLE::_SUM_SIZE].tolist(), sums[_OPENED::_SUM_SIZE].tolist())
         if why != _DONE:
             raise ValueError(f"record {at} is not what a sender writes")
         return opened

@@ -16,6 +16,7 @@ PHASES = {
     "evaluate_any": "evaluate selections of any span",
     "evaluate": "evaluate selections of named spans",
     "capture_all": "capture rows",
+    "add_up": "add up what records brought",
     "lay_out": "lay out captured rows",
     "judge": "judge",
     "drop": "drop",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from compiler import Closing, Verdict
 from loadtest.measured import Evidence, Memory, Verdicts
-from processor.trace_engine import CODES, VERDICTS, Asked, TakenRecord, TakePolicy, TraceEngine
+from processor.trace_engine import CODES, VERDICTS, Asked, TakenRecord, TakePolicy, TraceEngine, batch_of
 
 _POLICY = TakePolicy(span_count_max=2**31 - 1)
 _PARTITION = 0
@@ -63,7 +63,7 @@ class PortJudge:
         return Evidence(len(violations), taken_ns)
 
     def _opened(self, records: Sequence[bytes]) -> list[Asked]:
-        taken = self._engine.take(_PARTITION, [TakenRecord(value, "protobuf", 0) for value in records], _POLICY)
+        taken = self._engine.take(_PARTITION, batch_of(TakenRecord(value, "protobuf", 0) for value in records), _POLICY)
         opened = {touch.handle: touch.trace_id for touch in taken.touches}
         self._ids = list(opened.values())
         return [Asked(handle, Closing.COMPLETE, None) for handle in opened]

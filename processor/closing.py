@@ -74,14 +74,15 @@ def policy_of(limits: Limits) -> ClosingPolicy:
 def due(trace: OpenTrace, policy: ClosingPolicy) -> tuple[int, CloseReason] | None:
     """Return when an open trace must close and why: the earliest limit, in the order of `CloseReason` where several fall together."""
     found: tuple[int, CloseReason] | None = None
-    for since_ns, limit_ns, reason in (
-        (trace.last_new_span_ns if trace.root_seen else None, policy.root_grace_ns, CloseReason.ROOT_ENDED),
-        (trace.last_record_ns, policy.idle_timeout_ns, CloseReason.IDLE),
-        (trace.first_record_ns, policy.max_age_ns, CloseReason.MAX_AGE),
-        (trace.over_limit_ns, 0, CloseReason.SPAN_LIMIT),
-    ):
-        if since_ns is not None and limit_ns is not None and (found is None or since_ns + limit_ns < found[0]):
-            found = (since_ns + limit_ns, reason)
+    # Written out: it is asked several times of every trace.
+    if trace.root_seen and policy.root_grace_ns is not None:
+        found = (trace.last_new_span_ns + policy.root_grace_ns, CloseReason.ROOT_ENDED)
+    if policy.idle_timeout_ns is not None and (found is None or trace.last_record_ns + policy.idle_timeout_ns < found[0]):
+        found = (trace.last_record_ns + policy.idle_timeout_ns, CloseReason.IDLE)
+    if policy.max_age_ns is not None and (found is None or trace.first_record_ns + policy.max_age_ns < found[0]):
+        found = (trace.first_record_ns + policy.max_age_ns, CloseReason.MAX_AGE)
+    if trace.over_limit_ns is not None and (found is None or trace.over_limit_ns < found[0]):
+        found = (trace.over_limit_ns, CloseReason.SPAN_LIMIT)
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -106,13 +105,14 @@ class Judging:
 
     def close(self, traces: Sequence[OpenTrace], now_ns: int) -> None:
         """Say the verdict of every rule on traces that have just closed."""
-        counts: Counter[bytes] = Counter()
         for judged in self._judged(traces):
             judged.trace.verdicts = judged.codes
-            counts[judged.codes] += 1
             self._say_new(judged, self._spoken_of(judged), now_ns)
-        for codes, count in counts.items():
-            for rule, code in zip(self._rules, codes, strict=True):
+        all_codes, width = b"".join([trace.verdicts for trace in traces]), len(self._rules)
+        for index, rule in enumerate(self._rules):
+            codes = all_codes[index::width]
+            for code in sorted(set(codes)):
+                count = codes.count(code)
                 self._metrics.add(m.VERDICTS, count, rule.id, VERDICTS[code])
                 self._count(rule, VERDICTS[code], count)
 

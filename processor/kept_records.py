@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from compiler.rule_set import RuleSet
     from compiler.verdict import Judgement
     from processor.record import RecordFormat
-    from processor.trace_engine import Asked, Taken, TakenRecord, TakePolicy, TraceEngine, TraceFacts
+    from processor.trace_engine import Asked, Batch, Taken, TakePolicy, TraceEngine, TraceFacts
     from topics.span import Span
 
 KEPT_SIZE_MAX = 256 * 2**20
@@ -40,9 +40,9 @@ class KeptRecords:
     _decoded: OrderedDict[int, Mapping[str, list[Span]]] = field(default_factory=OrderedDict)
     _decoded_size: int = 0
 
-    def keep(self, records: Sequence[TakenRecord], taken: Taken) -> None:
-        """Keep some records as far as there is room, and note which traces they touched."""
-        places: list[int | None] = [self._place(record) for record in records]
+    def keep(self, batch: Batch, taken: Taken) -> None:
+        """Keep some records as far as there is room, and note which traces they touched; touches are of one record each."""
+        places: list[int | None] = [self._place(*record) for record in zip(batch.values, batch.formats, strict=True)]
         for touch in taken.touches:
             place = places[touch.record]
             if place is None:
@@ -61,11 +61,11 @@ class KeptRecords:
                     spans.setdefault(span.span_id, span)
         return TraceView(spans.values())
 
-    def _place(self, record: TakenRecord) -> int | None:
-        if self._size + len(record.value) > self.size_max:
+    def _place(self, value: bytes, record_format: RecordFormat) -> int | None:
+        if self._size + len(value) > self.size_max:
             return None
-        self._size += len(record.value)
-        self._records.append((record.value, record.format))
+        self._size += len(value)
+        self._records.append((value, record_format))
         return len(self._records) - 1
 
     def _spans(self, place: int) -> Mapping[str, list[Span]]:
@@ -97,10 +97,10 @@ class KeepingEngine:
         """The rules it judges by."""
         return self.engine.rule_set
 
-    def take(self, partition: int, records: Sequence[TakenRecord], policy: TakePolicy) -> Taken:
-        """Take in records, and keep them."""
-        taken = self.engine.take(partition, records, policy)
-        self.kept.keep(records, taken)
+    def take(self, partition: int, batch: Batch, policy: TakePolicy) -> Taken:
+        """Take in records, and keep them: which record touched which trace must be told, whatever the policy."""
+        taken = self.engine.take(partition, batch, policy._replace(by_record=True))
+        self.kept.keep(batch, taken)
         return taken
 
     def judge(self, asked: Sequence[Asked]) -> list[bytes]:

@@ -61,7 +61,7 @@ def _refuse(*_arguments: object) -> NoReturn:
 class _Functions(Protocol):
     """What compiler/runtime/engine.lua returns."""
 
-    def take(self, *numbers: int) -> tuple[int, int, bytes]: ...
+    def take(self, *numbers: int) -> tuple[int, int, bytes, bytes]: ...
     def judge(self, asked: int, count: int, /) -> bytes: ...
     def trace_id(self, handle: int, /) -> bytes: ...
     def seen(self, handle: int, /) -> bytes: ...
@@ -114,13 +114,13 @@ class LuaProgram:
 
     # ---- what engine.lua answers ----------------------------------------------------------------------------------------------------
 
-    def take(self, *numbers: int) -> tuple[int, int, bytes]:
+    def take(self, *numbers: int) -> tuple[int, int, bytes, bytes]:
         """Take in records.
 
-        Numbers: addresses of the arrays of their addresses, lengths and arrivals, which to begin with, how many, partition, policy, and how
-        far behind its address each record begins.
+        Numbers: addresses of the arrays of their addresses, lengths and arrivals and of the ids that their keys write, which to begin with,
+        how many, partition, policy, and how far behind its address each record begins.
 
-        Return the record it came to, why it stopped there, and what the records touched.
+        Return the record it came to, why it stopped there, what the records touched, and which of them have another key.
         """
         return self._safe(self._functions.take, *numbers)
 

@@ -11,15 +11,16 @@ from array import array
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from compiler.captured_trace import CapturedView, TraceTotals, known
+from compiler.captured_trace import AskedLeaf, CapturedView, TraceTotals, asked_leaves, known
 from compiler.engine_program import compile_program
 from compiler.judge import judge
 from compiler.verdict import Closing
 from processor.captured_rows import RowReader, selected
+from processor.lua_batch import LuaBatch, policy_numbers, touches_of
 from processor.lua_engine import BYTES_OFFSET, MEMORY_MAX_BYTES, LuaProgram
-from processor.trace_engine import Asked, Taken, Touch, TraceFacts
-from processor.trace_states import Seal, trace_id_of
-from topics.otlp import RECORD_SIZE_MAX, decode, encode_protobuf
+from processor.trace_engine import Asked, Taken, TraceFacts, moved
+from processor.trace_states import Seal
+from topics.otlp import decode, encode_protobuf
 from topics.refusal import RefusalReason
 from topics.span import Span
 
@@ -30,9 +31,8 @@ if TYPE_CHECKING:
     from compiler.rule_set import RuleSet
     from compiler.verdict import Judgement
     from processor.captured_rows import Row
-    from processor.trace_engine import TakenRecord, TakePolicy
+    from processor.trace_engine import Batch, TakePolicy, Touch
 
-_TOUCH = struct.Struct("<8i")
 _TIMES = struct.Struct("<qq")
 _PAIR = struct.Struct("<8s8s")
 _CLOSINGS = {Closing.OPEN: 0, Closing.INCOMPLETE: 1, Closing.COMPLETE: 2}
@@ -74,25 +74,25 @@ class LuaTraceEngine:
         )
         self._layout = self.program.program.layout
         self._reader = RowReader(self._layout, lambda place: _text(self.program.pooled(place)))
-        self._trace_ids: dict[int, str] = {}
+        # By the index of a rule that was explained before.
+        self._leaves: dict[int, tuple[AskedLeaf, ...]] = {}
         self._seal = Seal(self.layout)
         self._room = array("B", bytes(_ROOM_SIZE))
         # Of the trace explained last: who asks for one rule's evidence often asks for another's.
         self._explained: tuple[int, list[Row], CapturedView] | None = None
+        self._told: tuple[int, TraceTotals] | None = None
 
-    def take(self, partition: int, records: Sequence[TakenRecord], policy: TakePolicy) -> Taken:
+    def take(self, partition: int, batch: Batch, policy: TakePolicy) -> Taken:
         """Decode some records of a partition, in their order, and take in their spans; never raises for what they hold."""
-        self._explained = None
-        taken = Taken([], {})
+        self._explained = self._told = None
+        taken, given = Taken([], {}, []), LuaBatch(batch)
         at = 0
-        while at < len(records):
-            behind = at
-            while behind < len(records) and records[behind].format == "protobuf" and len(records[behind].value) <= RECORD_SIZE_MAX:
-                behind += 1
-            odd = self._take_some(partition, records[at:behind], at, policy, taken) if behind > at else behind
-            at = odd
-            if at < len(records):
-                self._take_odd(partition, records[at], at, policy, taken)
+        while at < len(given):
+            behind = given.usual_until(at)
+            if at < behind:
+                at = self._take_some(partition, given, at, behind, policy, taken)
+            if at < len(given):
+                self._take_odd(partition, given, at, policy, taken)
                 at += 1
         return taken
 
@@ -123,7 +123,7 @@ class LuaTraceEngine:
             opened_ns=asked.opened_ns,
             skew_tolerance_ns=self._skew_tolerance_ns,
             offender_count_max=self._offender_count_max,
-            memory=known(rule, self._layout, members, _STAND_IN),
+            memory=known(self._asked_leaves(rule_index), members, _STAND_IN),
         )
 
     def facts(self, handle: int) -> TraceFacts:
@@ -141,8 +141,7 @@ class LuaTraceEngine:
 
     def drop(self, handle: int) -> None:
         """Forget a trace; its handle may be used again."""
-        self._explained = None
-        del self._trace_ids[handle]
+        self._explained = self._told = None
         self.program.drop(handle)
 
     # ---- traces that move -----------------------------------------------------------------------------------------------------------
@@ -180,73 +179,73 @@ class LuaTraceEngine:
         why = self.program.load_many(partition, *pointers, BYTES_OFFSET, len(states), handles.buffer_info()[0])
         if why:
             raise ValueError("a trace is there already" if why == _KNOWN else "a state is damaged")
-        found = handles.tolist()
-        self._trace_ids.update(zip(found, map(trace_id_of, states), strict=True))
-        return found
+        return handles.tolist()
 
     # ---- taking in ------------------------------------------------------------------------------------------------------------------
 
-    def _take_some(self, partition: int, records: Sequence[TakenRecord], base: int, policy: TakePolicy, taken: Taken) -> int:
+    def _take_some(self, partition: int, given: LuaBatch, first: int, behind: int, policy: TakePolicy, taken: Taken) -> int:
         """Give records in protobuf to the program; return the index of the first that it found odd, or the one behind the last."""
-        addresses = array("Q", [id(record.value) for record in records])
-        lengths = array("q", [len(record.value) for record in records])
-        arrived = array("q", [record.arrived_ns for record in records])
-        at, why = 0, _MORE
+        at, why = first, _MORE
         while why == _MORE:
-            at, why, touches = self._call(partition, (addresses, lengths, arrived), at, policy, BYTES_OFFSET)
-            taken.touches.extend(self._touches(touches, base))
-        return base + at
+            at, why, sums, apart = self.program.take(*given.numbers, at, behind, partition, *policy_numbers(policy), BYTES_OFFSET)
+            taken.touches.extend(touches_of(sums))
+            if apart:
+                taken.apart.extend(array("i", apart))
+        return at
 
-    def _call(
-        self, partition: int, arrays: tuple[array[int], array[int], array[int]], first: int, policy: TakePolicy, offset: int = 0
-    ) -> tuple[int, int, bytes]:
-        """Take in records from `first` on: `arrays` are their addresses, lengths and arrivals; their bytes begin `offset` behind."""
-        addresses, lengths, arrived = (one.buffer_info()[0] for one in arrays)
-        retention = -1 if policy.closed_retention_ns is None else policy.closed_retention_ns
-        return self.program.take(addresses, lengths, arrived, first, len(arrays[0]), partition, policy.span_count_max, retention, offset)
-
-    def _touches(self, wire: bytes, base: int) -> Iterator[Touch]:
-        for record, handle, spans, kept, again, over, opened, root in _TOUCH.iter_unpack(wire):
-            if opened:
-                self._trace_ids[handle] = self.program.trace_id(handle).decode()
-            trace_id = self._trace_ids[handle]
-            yield Touch(base + record, handle, trace_id, bool(opened), spans, kept, again, 0, over, root_seen=bool(root))
-
-    def _take_odd(self, partition: int, record: TakenRecord, index: int, policy: TakePolicy, taken: Taken) -> None:
+    def _take_odd(self, partition: int, given: LuaBatch, index: int, policy: TakePolicy, taken: Taken) -> None:
         """Decode a record here, count what is refused, write the rest in its usual form."""
-        decoded = decode(record.value, record.format)
+        batch = given.batch
+        decoded = decode(batch.values[index], batch.formats[index])
         refused = Counter(decoded.refused)
-        values = [encode_protobuf(decoded.spans[start : start + _SPANS_AT_ONCE]) for start in range(0, len(decoded.spans), _SPANS_AT_ONCE)]
-        merged: dict[int, Touch] = {}
-        for value in values:
-            usual = Taken([], {})
-            if self._take_some(partition, [record._replace(value=value, format="protobuf")], index, policy, usual) == index:
+        brought: list[Touch] = []
+        for start in range(0, len(decoded.spans), _SPANS_AT_ONCE):
+            usual = given.only(index, encode_protobuf(decoded.spans[start : start + _SPANS_AT_ONCE]))
+            part = Taken([], {}, [])
+            if self._take_some(partition, usual, 0, 1, policy, part) == 0:
                 refused[RefusalReason.MALFORMED] += 1
-            for touch in usual.touches:
-                merged[touch.handle] = _joined(merged.get(touch.handle), touch)
-        taken.touches.extend(merged.values())
+            brought += moved(part.touches, [index], [start])
+        if batch.is_keyed and any(touch.trace_id.encode("ascii") != batch.keys[index] for touch in brought):
+            taken.apart.append(index)
+            brought = [touch._replace(apart_order=touch.order) for touch in brought]
+        taken.touches.extend(brought)
         if refused:
             taken.refused[index] = refused
 
     # ---- reading back ---------------------------------------------------------------------------------------------------------------
 
+    def _asked_leaves(self, rule_index: int) -> tuple[AskedLeaf, ...]:
+        found = self._leaves.get(rule_index)
+        if found is None:
+            found = self._leaves[rule_index] = asked_leaves(self._rules[rule_index], self._layout)
+        return found
+
     def _view(self, handle: int) -> tuple[list[Row], CapturedView]:
         if self._explained is None or self._explained[0] != handle:
-            rows = list(self._reader.rows(self.program.captured(handle), self._trace_ids[handle]))
-            links = {span.span_id: span for span in self._links(handle)}
-            self._explained = (handle, rows, CapturedView([row.span for row in rows], self._totals(handle), links))
+            totals = self._totals(handle)
+            rows = list(self._reader.rows(self.program.captured(handle), totals.trace_id))
+            self._explained = (handle, rows, CapturedView(lambda: [row.span for row in rows], totals, lambda: self._links(handle)))
         return self._explained[1:]
 
-    def _links(self, handle: int) -> Iterator[Span]:
+    def _links(self, handle: int) -> dict[str, Span]:
+        found = {}
         for span_id, parent_id in _PAIR.iter_unpack(self.program.tree(handle)):
-            yield Span("", span_id.hex(), "", 0, 0, parent_id.hex() if any(parent_id) else "")
+            name = span_id.hex()
+            found[name] = Span("", name, "", 0, 0, parent_id.hex() if any(parent_id) else "")
+        return found
 
     def _totals(self, handle: int) -> TraceTotals:
+        """Return what there is to say of a trace, which is asked for again and again until its records go on."""
+        if self._told is None or self._told[0] != handle:
+            self._told = (handle, self._new_totals(handle))
+        return self._told[1]
+
+    def _new_totals(self, handle: int) -> TraceTotals:
         root_name, root_service, span_count, orphan_count, root_count, times = self.program.facts(handle)
         first_start_ns, last_end_ns = _TIMES.unpack(times)
         services = self.program.services(handle)
         return TraceTotals(
-            self._trace_ids[handle],
+            self.program.trace_id(handle).decode(),
             span_count,
             tuple(sorted(_texts(services))),
             first_start_ns if last_end_ns else None,
@@ -269,16 +268,3 @@ def _texts(wire: bytes) -> Iterator[str]:
 
 def _text(found: bytes) -> str:
     return found.decode("utf-8", "surrogateescape")
-
-
-def _joined(before: Touch | None, touch: Touch) -> Touch:
-    """Add up what parts of one record brought to one trace."""
-    if before is None:
-        return touch
-    return before._replace(
-        span_count=before.span_count + touch.span_count,
-        new_count=before.new_count + touch.new_count,
-        redelivered_count=before.redelivered_count + touch.redelivered_count,
-        over_limit_count=before.over_limit_count + touch.over_limit_count,
-        root_seen=before.root_seen or touch.root_seen,
-    )

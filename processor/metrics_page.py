@@ -23,12 +23,18 @@ class PrometheusMetrics:
             it.name: Counter(it.name, it.sentence, it.labels, registry=self._registry) for it in METRICS if it.kind is Kind.COUNTER
         }
         self._gauges = {it.name: Gauge(it.name, it.sentence, it.labels, registry=self._registry) for it in METRICS if it.kind is Kind.GAUGE}
+        # Counters by name and labels: to look one up in its family costs more than to let it grow.
+        self._children: dict[tuple[str, ...], Counter] = {}
         self._tally = Tally()
 
     def add(self, metric: Metric, amount: int = 1, *labels: str) -> None:
         """Let a counter grow."""
-        counter = self._counters[metric.name]
-        (counter.labels(*labels) if labels else counter).inc(amount)
+        key = (metric.name, *labels)
+        child = self._children.get(key)
+        if child is None:
+            counter = self._counters[metric.name]
+            child = self._children[key] = counter.labels(*labels) if labels else counter
+        child.inc(amount)
         self._tally.add(metric, amount, *labels)
 
     def set(self, metric: Metric, value: float, *labels: str) -> None:

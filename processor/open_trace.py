@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from processor.trace_engine import NONE
 from topics.violation import CloseReason
 
 if TYPE_CHECKING:
     from processor.judging import Judging
+    from processor.record import Record
     from processor.trace_engine import Touch
 
 # The handle of a trace that no engine keeps.
@@ -21,20 +23,6 @@ class Origin(NamedTuple):
     topic: str
     partition: int
     offset: int
-
-
-class Arrival(NamedTuple):
-    """A record as the traces see it: where it stands and when it arrived in partition time.
-
-    `timed` is False for a record without a timestamp, `scattered` True for one whose traces may lie in other partitions too.
-    """
-
-    topic: str
-    partition: int
-    offset: int
-    arrived_ns: int
-    timed: bool = True
-    scattered: bool = False
 
 
 @dataclass(slots=True)
@@ -75,49 +63,55 @@ class OpenTrace:
     said: dict[int, Said] = field(default_factory=dict)
     queued_ns: int | None = None
 
-    def touched(self, touch: Touch, arrival: Arrival) -> None:
-        """Take note of what a record brought."""
-        self.last_record_ns = max(self.last_record_ns, arrival.arrived_ns)
-        self.scattered = self.scattered or arrival.scattered
-        if touch.over_limit_count and self.over_limit_ns is None:
-            self.over_limit_ns = arrival.arrived_ns
-        if touch.new_count:
-            self.root_seen = self.root_seen or touch.root_seen
-            self.last_new_span_ns = max(self.last_new_span_ns, arrival.arrived_ns)
-            if (arrival.topic, arrival.partition) == self.origin[:2]:
-                self.last_offset = max(self.last_offset, arrival.offset)
+    def root_touched(self, touch: Touch) -> None:
+        """Take note of what the records brought up to their first root."""
+        self.root_seen = True
+        self.last_record_ns = max(self.last_record_ns, touch.root_arrived_ns)
+        self.last_new_span_ns = max(self.last_new_span_ns, touch.root_new_arrived_ns)
+
+    def over_limit(self, arrived_ns: int) -> None:
+        """Take note that a record brought too many spans."""
+        if self.over_limit_ns is None:
+            self.over_limit_ns = arrived_ns
+
+    def touched(self, touch: Touch, last_new: Record | None) -> None:
+        """Take note of what records brought, the last of them that brought a span that was kept (None: none did) among it."""
+        self.last_record_ns = max(self.last_record_ns, touch.arrived_ns)
+        self.scattered = self.scattered or touch.apart_order != NONE
+        if last_new is not None:
+            self.last_new_span_ns = max(self.last_new_span_ns, touch.new_arrived_ns)
+            if last_new.partition == self.origin.partition and last_new.topic == self.origin.topic:
+                self.last_offset = max(self.last_offset, last_new.offset)
 
 
-def open_trace(touch: Touch, arrival: Arrival, judging: Judging, number: int) -> OpenTrace:
+def open_trace(touch: Touch, record: Record, arrived_ns: int, judging: Judging, number: int) -> OpenTrace:
     """Return a trace that begins with this record; `number` orders the traces of a partition by their first record."""
-    at_ns = arrival.arrived_ns
     return OpenTrace(
         touch.trace_id,
         judging,
         touch.handle,
-        Origin(arrival.topic, arrival.partition, arrival.offset),
+        Origin(record.topic, record.partition, record.offset),
         number,
-        first_record_ns=at_ns,
-        opened_ns=at_ns if arrival.timed else None,
-        last_record_ns=at_ns,
-        last_new_span_ns=at_ns,
-        last_offset=arrival.offset,
+        first_record_ns=arrived_ns,
+        opened_ns=None if record.timestamp_ns is None else arrived_ns,
+        last_record_ns=arrived_ns,
+        last_new_span_ns=arrived_ns,
+        last_offset=record.offset,
     )
 
 
-def shed_trace(trace_id: str, arrival: Arrival, judging: Judging, number: int) -> OpenTrace:
+def shed_trace(trace_id: str, record: Record, arrived_ns: int, judging: Judging, number: int) -> OpenTrace:
     """Return a trace that is shed from this record on: only its times are remembered, so that none of it is ever judged."""
-    at_ns = arrival.arrived_ns
     return OpenTrace(
         trace_id,
         judging,
         NO_HANDLE,
-        Origin(arrival.topic, arrival.partition, arrival.offset),
+        Origin(record.topic, record.partition, record.offset),
         number,
-        first_record_ns=at_ns,
-        opened_ns=at_ns if arrival.timed else None,
-        last_record_ns=at_ns,
-        last_new_span_ns=at_ns,
-        last_offset=arrival.offset,
+        first_record_ns=arrived_ns,
+        opened_ns=None if record.timestamp_ns is None else arrived_ns,
+        last_record_ns=arrived_ns,
+        last_new_span_ns=arrived_ns,
+        last_offset=record.offset,
         close_reason=CloseReason.SHED,
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import Counter
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from processor import metrics as m
@@ -12,6 +14,7 @@ from processor.ledger import Ledger
 from processor.open_trace import NO_HANDLE, open_trace, shed_trace
 from processor.routing import Router, take
 from processor.shedding import Shedding
+from processor.trace_engine import NONE, ORDER_BITS, Batch
 from topics.journal import CUT_MAX, Mark
 from topics.violation import CloseReason
 
@@ -20,9 +23,11 @@ if TYPE_CHECKING:
 
     from processor.judging import Judging
     from processor.metrics import Metrics
-    from processor.open_trace import Arrival, OpenTrace
+    from processor.open_trace import OpenTrace
+    from processor.record import Record
     from processor.routing import Brought
-    from processor.trace_engine import TakenRecord, Touch
+    from processor.shedding import ShedRecord
+    from processor.trace_engine import Touch
 
 
 class Partition:
@@ -43,7 +48,9 @@ class Partition:
         self.traces: dict[str, OpenTrace] = {}
         self.shedding = Shedding()
         self.number = number
-        self._touched: dict[int, OpenTrace] = {}
+        # Traces with anything new since the last mark, by number, and where among all records it came first.
+        self._touched: dict[int, tuple[int, OpenTrace]] = {}
+        self._order_before = 0
         self._queue: list[tuple[int, int, str]] = []
         self._ages: list[tuple[int, int, str]] = []
         # Handles of an engine that stand for nothing the flow remembers.
@@ -51,7 +58,8 @@ class Partition:
         # How many traces are judged by another program than the one in force.
         self._foreign_count = 0
         self._opened_count = 0
-        self._spans_read = 0
+        # Counted since the last records settled.
+        self._spans_read = self._opened = self._lost = 0
 
     @property
     def first_offset(self) -> int | None:
@@ -72,87 +80,120 @@ class Partition:
 
     # ---- records --------------------------------------------------------------------------------------------------------------------
 
-    def take(self, records: Sequence[TakenRecord], keys: Sequence[bytes | None] = ()) -> Brought:
-        """Give records to the engines of their traces; what each one brought is to arrive next, in their order.
+    def take(self, records: Sequence[Record], arrived_ns: Sequence[int], *, is_keyed: bool = False) -> Brought:
+        """Take in records, given when each arrived; the key is the id of the trace, if they are keyed.
 
-        `keys` are the records' keys, needed where traces of several programs are remembered.
+        Nothing is said before the next mark, but of a trace that one of the same id displaces.
         """
+        batch = Batch(
+            [record.value for record in records],
+            [record.format for record in records],
+            arrived_ns,
+            [record.key for record in records],
+            is_keyed,
+        )
+        policy = self.policy.take_policy
+        if len({record.partition for record in records}) > 1 or len({record.topic for record in records}) > 1:
+            # Several logs that are read as one: a trace remembers the last offset of its own.
+            policy = policy._replace(by_record=True)
         if self._foreign_count:
-            return Router(self.number, self.traces, self.judging, self.policy.take_policy).take(records, keys)
-        return take(self.number, records, self.judging, self.policy.take_policy)
+            brought = Router(self.number, self.traces, self.judging, policy).take(batch)
+        else:
+            brought = take(self.number, batch, self.judging, policy)
+        for judging, touches in brought.touches:
+            for touch in touches:
+                self._arrive(touch, records, arrived_ns, judging)
+        self._settle(len(records))
+        return brought
 
-    def arrive(self, arrival: Arrival, judging: Judging, touches: Iterable[Touch]) -> None:
-        """Take in what one record brought to traces of one program.
+    def _arrive(self, touch: Touch, records: Sequence[Record], arrived_ns: Sequence[int], judging: Judging) -> None:
+        """Take in what records brought to a trace."""
+        trace = self._trace(touch, records, arrived_ns, judging)
+        self._spans_read += touch.span_count
+        if touch.new_count != touch.span_count:
+            self._count_not_new(touch)
+        self._touch(trace, touch)
+        if touch.first_over_limit != NONE and touch.first_over_limit == touch.first_root:
+            trace.over_limit(arrived_ns[touch.first_over_limit])
+        # Records let a trace live longer, for which its place in the queue need not change, unless one brings a shorter limit. The queue is
+        # as it would be, had each record come alone.
+        if touch.first_root != NONE:
+            trace.root_touched(touch)
+            self._enqueue(trace)
+        trace.touched(touch, None if touch.last_new == NONE else records[touch.last_new])
+        if touch.first_over_limit != NONE:
+            trace.over_limit(arrived_ns[touch.first_over_limit])
+            self._enqueue(trace)
+        if self.changed is not None:
+            self.changed.add(touch.trace_id)
 
-        Nothing is said before the next mark, but of a trace that this one's id displaces.
-        """
-        for touch in touches:
-            trace = self._trace(touch, arrival, judging)
-            self._spans_read += touch.span_count
-            if touch.new_count != touch.span_count:
-                self._count_not_new(touch)
-            # A trace that turns out to be scattered is judged by another column, be the spans known or not.
-            if touch.new_count or (arrival.scattered and not trace.scattered):
-                self._touched[trace.number] = trace
-            trace.touched(touch, arrival)
-            # A record lets a trace live longer, for which its place in the queue need not change, unless it brings a shorter limit.
-            if touch.root_seen or touch.over_limit_count:
-                self._enqueue(trace)
-            if self.changed is not None:
-                self.changed.add(touch.trace_id)
+    def _touch(self, trace: OpenTrace, touch: Touch) -> None:
+        """Note that a trace is to be judged again at the next mark, and since when, if there is anything new of it."""
+        order = touch.new_order
+        # A trace that turns out to be scattered is judged by another column, be the spans known or not.
+        if touch.apart_order != NONE and not trace.scattered and not NONE < order < touch.apart_order:
+            order = touch.apart_order
+        if order != NONE and trace.number not in self._touched:
+            self._touched[trace.number] = (self._order_before + order, trace)
 
-    def shed(self, trace_id: str, arrival: Arrival) -> bool:
+    def is_shed(self, shed: ShedRecord) -> bool:
+        """Whether the record's trace is shed already, so that it only lets that one be remembered longer."""
+        trace = self.traces.get(shed.trace_id)
+        is_there = trace is not None and not begins_anew(self.policy.take_policy, trace.last_record_ns, shed.arrived_ns)
+        return is_there and trace is not None and trace.close_reason is CloseReason.SHED
+
+    def shed(self, shed: ShedRecord) -> bool:
         """Take note of a record that is shed (processor/shedding.py); say whether its trace is shed from now on."""
+        trace_id, record, arrived_ns = shed
         trace = self.traces.get(trace_id)
-        if trace is not None and begins_anew(self.policy.take_policy, trace.last_record_ns, arrival.arrived_ns):
-            self._displace(trace, arrival.arrived_ns)
+        if trace is not None and begins_anew(self.policy.take_policy, trace.last_record_ns, arrived_ns):
+            self._displace(trace, arrived_ns)
             trace = None
         is_new = trace is None or trace.close_reason is not CloseReason.SHED
         if trace is None:
             self._opened_count += 1
-            trace = shed_trace(trace_id, arrival, self.judging, self._opened_count)
+            trace = shed_trace(trace_id, record, arrived_ns, self.judging, self._opened_count)
             self.remember(trace)
         elif is_new:
             self._end(trace, CloseReason.SHED)
             self.shedding.trace_ids.add(trace_id)
-            self._superfluous.append((trace.judging, trace.handle))
-            trace.handle = NO_HANDLE
+            self._drop(trace)
             self._enqueue(trace)
-        trace.last_record_ns = max(trace.last_record_ns, arrival.arrived_ns)
+        trace.last_record_ns = max(trace.last_record_ns, arrived_ns)
         self._note(trace)
         return is_new
 
-    def settle(self) -> None:
-        """All that a `take` brought has arrived: count it, and let engines forget what came of traces that nobody judges any more."""
-        if self._spans_read:
-            self.metrics.add(m.SPANS_READ, self._spans_read)
-            self._spans_read = 0
+    def _settle(self, count: int) -> None:
+        """All that so many records brought has arrived: count it; let engines forget what came of traces that nobody judges any more."""
+        self._order_before += count << ORDER_BITS
+        for metric, amount in ((m.SPANS_READ, self._spans_read), (m.TRACES_OPENED, self._opened), (m.TRACES_STATE_LOST, self._lost)):
+            if amount:
+                self.metrics.add(metric, amount)
+        self._spans_read = self._opened = self._lost = 0
         for judging, handle in self._superfluous:
             judging.engine.drop(handle)
         self._superfluous.clear()
 
-    def _trace(self, touch: Touch, arrival: Arrival, judging: Judging) -> OpenTrace:
+    def _trace(self, touch: Touch, records: Sequence[Record], arrived_ns: Sequence[int], judging: Judging) -> OpenTrace:
+        """Return the trace that was touched, which may begin now."""
         known = self.traces.get(touch.trace_id)
-        if known is None:
-            return self._open(touch, arrival, judging)
-        if known.handle == NO_HANDLE and not begins_anew(self.policy.take_policy, known.last_record_ns, arrival.arrived_ns):
-            if touch.opened:
-                self._superfluous.append((judging, touch.handle))
-            return known
-        if touch.opened:
-            self._displace(known, arrival.arrived_ns)
-            return self._open(touch, arrival, judging)
-        return known
-
-    def _open(self, touch: Touch, arrival: Arrival, judging: Judging) -> OpenTrace:
+        at_ns = arrived_ns[touch.record]
+        if known is not None:
+            if known.handle == NO_HANDLE and not begins_anew(self.policy.take_policy, known.last_record_ns, at_ns):
+                if touch.opened:
+                    self._superfluous.append((judging, touch.handle))
+                return known
+            if not touch.opened:
+                return known
+            self._displace(known, at_ns)
         self._opened_count += 1
-        trace = open_trace(touch, arrival, judging, self._opened_count)
+        trace = open_trace(touch, records[touch.record], at_ns, judging, self._opened_count)
         self.remember(trace)
-        if trace.first_record_ns <= self.lost_until_ns:
+        self._opened += 1
+        if at_ns <= self.lost_until_ns:
             trace.state_lost = True
             self.ledger.traces_state_lost += 1
-            self.metrics.add(m.TRACES_STATE_LOST)
-        self.metrics.add(m.TRACES_OPENED)
+            self._lost += 1
         return trace
 
     def _count_not_new(self, touch: Touch) -> None:
@@ -223,7 +264,7 @@ class Partition:
         if trace.close_reason is None:
             limit = due(trace, self.policy)
             self._end(trace, CloseReason.MAX_AGE if limit is None else limit[1])
-            trace.judging.close([trace], now_ns)
+            self._say_closed([trace], now_ns)
         elif trace.handle != NO_HANDLE and self._touched.pop(trace.number, None) is not None:
             self._revise([trace], now_ns)
         self._forget(trace)
@@ -233,15 +274,16 @@ class Partition:
     def obey(self, mark: Mark) -> None:
         """Say and do what is decided by a mark: late spans' revisions, closings, early verdicts, cuts, in this order."""
         now_ns = mark.time_ns
-        touched, self._touched = self._touched, {}
-        self._revise([trace for trace in touched.values() if trace.close_reason is not None and trace.handle != NO_HANDLE], now_ns)
+        touched = [trace for _, trace in sorted(self._touched.values(), key=itemgetter(0))]
+        self._touched.clear()
+        self._revise([trace for trace in touched if trace.close_reason is not None and trace.handle != NO_HANDLE], now_ns)
         if mark.evict_before is not None:
             self._evict(mark.evict_before, now_ns)
         self._fall_due(now_ns)
         if mark.drain:
             self._close_all(CloseReason.DRAINED, now_ns)
         if self.policy.early_verdicts:
-            for judging, some in _by_program(trace for trace in touched.values() if trace.close_reason is None):
+            for judging, some in _by_program(trace for trace in touched if trace.close_reason is None):
                 judging.early(some, now_ns)
         for trace_id in mark.cut:
             if trace_id in self.traces:
@@ -312,13 +354,15 @@ class Partition:
             self._forget(trace)
 
     def _say_closed(self, traces: Sequence[OpenTrace], now_ns: int) -> None:
+        for reason, count in Counter(trace.close_reason for trace in traces).items():
+            assert reason is not None
+            self.metrics.add(m.TRACES_CLOSED, count, reason)
         for judging, some in _by_program(traces):
             judging.close(some, now_ns)
 
     def _end(self, trace: OpenTrace, reason: CloseReason) -> None:
         trace.close_reason = reason
         self._touched.pop(trace.number, None)
-        self.metrics.add(m.TRACES_CLOSED, 1, reason)
         self._note(trace)
 
     def _revise(self, traces: Sequence[OpenTrace], now_ns: int) -> None:

@@ -4,42 +4,37 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from processor import metrics as m
 from processor.closing import limits_of, policy_of
 from processor.judging import Judging
-from processor.keyed_input import bury_refused, is_keyed_by_trace
 from processor.ledger import Ledger
 from processor.metrics import Mutable
-from processor.open_trace import Arrival
 from processor.partition import Partition
 from processor.partition_time import PartitionTime
-from processor.shedding import ShedRecord
-from processor.trace_engine import TakenRecord
+from processor.refused_records import bury_refused
 from topics.dead_letter import DeadLetter
 from topics.journal import Checkpoint, Mark, Standing
 from topics.violation import Violation
 
 if TYPE_CHECKING:
-    from collections import Counter
+    from collections.abc import Sequence
 
     from processor.journal_tail import JournalTail
     from processor.judging import SaidVerdict
     from processor.programs import Programs
     from processor.record import PartitionKey, Record
     from processor.recovery import Replay, ReplayedMark
+    from processor.routing import Brought
+    from processor.shedding import ShedRecord
     from processor.surroundings import CoreSettings, Surroundings
-    from topics.refusal import RefusalReason
 
 # What goes out once the journal has the record that it belongs to.
 Said = Violation | DeadLetter
 
 # Until the first mark tells what time it is.
 _LOST_SO_FAR_NS = 2**62
-_NOTHING_SHED: Mapping[int, Sequence[ShedRecord]] = MappingProxyType({})
 
 
 class PartitionOwner:
@@ -333,46 +328,41 @@ class PartitionOwner:
         if self.traces.shedding:
             self._bring_unless_shed(records, arrivals.at_ns)
         else:
-            self._bring(records, arrivals.at_ns, _NOTHING_SHED)
+            self._bring(records, arrivals.at_ns)
         return arrivals.is_clamped
 
-    def _bring_unless_shed(self, records: Sequence[Record], at_ns: Sequence[int]) -> None:
-        for run in self.traces.shedding.runs(records, at_ns, self.traces.traces, self.traces.policy.take_policy):
-            self._bring([records[index] for index in run.kept], [at_ns[index] for index in run.kept], run.shed)
+    def _bring(self, records: Sequence[Record], arrived_ns: Sequence[int]) -> None:
+        """Let records bring what they hold."""
+        if records:
+            self._count(records, self.traces.take(records, arrived_ns, is_keyed=self._settings.is_keyed))
 
-    def _bring(self, records: Sequence[Record], at_ns: Sequence[int], shed: Mapping[int, Sequence[ShedRecord]]) -> None:
-        """Let records bring what they hold; those in `shed` come before the record of that index, or behind the last."""
-        taken = [TakenRecord(record.value, record.format, arrived_ns) for record, arrived_ns in zip(records, at_ns, strict=True)]
-        brought = self.traces.take(taken, [record.key for record in records])
-        unkeyed = 0
-        for index, (record, arrived_ns) in enumerate(zip(records, at_ns, strict=True)):
-            if shed and index in shed:
-                self._shed(shed[index])
-            groups = brought.touches.get(index, ())
-            scattered = self._settings.is_keyed and not all(is_keyed_by_trace(record, touches) for _, touches in groups)
-            unkeyed += scattered
-            arrival = Arrival(record.topic, record.partition, record.offset, arrived_ns, record.timestamp_ns is not None, scattered)
-            for judging, touches in groups:
-                self.traces.arrive(arrival, judging, touches)
-        self._shed(shed.get(len(records), ()))
-        self._count(records, brought.refused, unkeyed)
-        self.traces.settle()
+    def _bring_unless_shed(self, records: Sequence[Record], arrived_ns: Sequence[int]) -> None:
+        """Let those records bring what they hold that are not shed, together as far as no trace begins to be shed among them."""
+        policy = self.traces.policy.take_policy
+        for run in self.traces.shedding.runs(records, arrived_ns, self.traces.traces, policy):
+            kept, at_ns = [records[index] for index in run.kept], [arrived_ns[index] for index in run.kept]
+            done = 0
+            for behind, shed in run.shed:
+                if not self.traces.is_shed(shed):
+                    self._bring(kept[done:behind], at_ns[done:behind])
+                    done = behind
+                self._shed(shed)
+            self._bring(kept[done:], at_ns[done:])
 
-    def _shed(self, records: Sequence[ShedRecord]) -> None:
-        if not records:
-            return
-        traces = sum(self.traces.shed(*record) for record in records)
-        self.ledger.traces_shed += traces
-        self.ledger.records_shed += len(records)
+    def _shed(self, shed: ShedRecord) -> None:
+        is_new = self.traces.shed(shed)
+        self.ledger.traces_shed += is_new
+        self.ledger.records_shed += 1
+        self._metrics.add(m.RECORDS_READ, 1)
+        self._metrics.add(m.RECORDS_SHED, 1)
+        if is_new:
+            self._metrics.add(m.TRACES_SHED, 1)
+
+    def _count(self, records: Sequence[Record], brought: Brought) -> None:
         self._metrics.add(m.RECORDS_READ, len(records))
-        self._metrics.add(m.RECORDS_SHED, len(records))
-        self._metrics.add(m.TRACES_SHED, traces)
-
-    def _count(self, records: Sequence[Record], refused: Mapping[int, Counter[RefusalReason]], unkeyed: int) -> None:
-        self._metrics.add(m.RECORDS_READ, len(records))
-        if unkeyed:
-            self._metrics.add(m.RECORDS_UNKEYED, unkeyed)
-        for index, reasons in refused.items():
+        if brought.apart:
+            self._metrics.add(m.RECORDS_UNKEYED, len(brought.apart))
+        for index, reasons in brought.refused.items():
             bury_refused(records[index], reasons, self._metrics, self._bury)
 
     def _bury(self, letter: DeadLetter) -> None:

@@ -6,12 +6,12 @@ import struct
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from compiler.judge import ReferenceEngine
 from compiler.trace import TraceView
 from processor.closing import begins_anew
-from processor.trace_engine import CODES, Asked, Taken, Touch, TraceFacts
+from processor.trace_engine import CODES, NONE, ORDER_BITS, Asked, Taken, Touch, TraceFacts
 from processor.trace_states import CHECK_SIZE, Seal, trace_id_of
 from topics.otlp import decode, encode_protobuf
 from topics.otlp_protobuf import read_request
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from compiler.rule_set import RuleSet
     from compiler.verdict import Judgement
-    from processor.trace_engine import TakenRecord, TakePolicy
+    from processor.trace_engine import Batch, TakePolicy
     from topics.refusal import RefusalReason
     from topics.span import Span
 
@@ -43,6 +43,16 @@ class _Trace:
     trace_id: str
     last_record_ns: int
     spans: dict[str, Span] = field(default_factory=dict)
+
+
+class _Grown(NamedTuple):
+    """How many spans of a record were kept, had come before, equal or not, and were too many; whether a kept one is a root."""
+
+    new: int
+    redelivered: int
+    differing: int
+    over_limit: int
+    root_seen: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +79,23 @@ class ReferenceTraceEngine:
         # Of the traces judged last: who asks for verdicts asks for their evidence next.
         self._judged: dict[int, _Judged] = {}
 
-    def take(self, partition: int, records: Sequence[TakenRecord], policy: TakePolicy) -> Taken:
-        """Decode some records of a partition, in their order, and take in their spans; never raises for what they hold."""
+    def take(self, partition: int, batch: Batch, policy: TakePolicy) -> Taken:
+        """Decode some records of a partition, in their order, and take in their spans; a touch is of one record, whatever the policy."""
         self._judged.clear()
         touches: list[Touch] = []
         refused: dict[int, Counter[RefusalReason]] = {}
-        for index, record in enumerate(records):
-            decoded = decode(record.value, record.format)
+        apart: list[int] = []
+        columns = zip(batch.values, batch.formats, batch.arrived_ns, batch.keys, strict=True)
+        for index, (value, record_format, arrived_ns, key) in enumerate(columns):
+            decoded = decode(value, record_format)
             if decoded.refused:
                 refused[index] = decoded.refused
-            touches += self._touches(partition, index, record.arrived_ns, decoded.spans, policy)
-        return Taken(touches, refused)
+            brought = list(self._touches(partition, index, arrived_ns, decoded.spans, policy))
+            if batch.is_keyed and any(touch.trace_id.encode("ascii") != key for touch in brought):
+                apart.append(index)
+                brought = [touch._replace(apart_order=touch.order) for touch in brought]
+            touches += brought
+        return Taken(touches, refused, apart)
 
     def judge(self, asked: Sequence[Asked]) -> list[bytes]:
         """Return for each trace asked one byte per enabled rule: the index of its verdict in VERDICTS."""
@@ -149,14 +165,36 @@ class ReferenceTraceEngine:
         by_trace: dict[str, list[Span]] = {}
         for span in spans:
             by_trace.setdefault(span.trace_id, []).append(span)
-        for trace_id, own in by_trace.items():
+        for place, (trace_id, own) in enumerate(by_trace.items()):
             handle = self._handles.get((partition, trace_id))
             opened = handle is None or begins_anew(policy, self._traces[handle].last_record_ns, arrived_ns)
             if handle is None or opened:
                 handle = self._open(partition, trace_id, arrived_ns)
             trace = self._traces[handle]
             trace.last_record_ns = max(trace.last_record_ns, arrived_ns)
-            yield _grown(trace, own, Touch(record, handle, trace_id, opened, len(own), 0, 0, 0, 0, root_seen=False), policy.span_count_max)
+            grown = _grown(trace, own, policy.span_count_max)
+            order = (record << ORDER_BITS) + place
+            has_new, has_root = grown.new > 0, grown.root_seen
+            yield Touch(
+                order=order,
+                handle=handle,
+                trace_id=trace_id,
+                opened=opened,
+                span_count=len(own),
+                new_count=grown.new,
+                redelivered_count=grown.redelivered,
+                differing_count=grown.differing,
+                over_limit_count=grown.over_limit,
+                arrived_ns=arrived_ns,
+                new_arrived_ns=arrived_ns if has_new else 0,
+                new_order=order if has_new else NONE,
+                last_new=record if has_new else NONE,
+                first_over_limit=record if grown.over_limit else NONE,
+                first_root=record if has_root else NONE,
+                root_arrived_ns=arrived_ns if has_root else 0,
+                root_new_arrived_ns=arrived_ns if has_root else 0,
+                apart_order=NONE,
+            )
 
     def _open(self, partition: int, trace_id: str, arrived_ns: int) -> int:
         handle = self._free.pop() if self._free else len(self._traces)
@@ -187,7 +225,7 @@ def _read(partition: int, state: bytes) -> _Trace:
     return _Trace(partition, trace_id_of(state), last_record_ns, spans)
 
 
-def _grown(trace: _Trace, spans: Iterable[Span], touch: Touch, span_count_max: int) -> Touch:
+def _grown(trace: _Trace, spans: Iterable[Span], span_count_max: int) -> _Grown:
     """Keep spans unless their ids have come before or the trace has too many: of one id the first to arrive stands."""
     new = redelivered = differing = over_limit = 0
     root_seen = False
@@ -202,6 +240,4 @@ def _grown(trace: _Trace, spans: Iterable[Span], touch: Touch, span_count_max: i
             new += 1
             trace.spans[span.span_id] = span
             root_seen = root_seen or not span.parent_id
-    return touch._replace(
-        new_count=new, redelivered_count=redelivered, differing_count=differing, over_limit_count=over_limit, root_seen=root_seen
-    )
+    return _Grown(new, redelivered, differing, over_limit, root_seen)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from processor import metrics as m
 from topics.dead_letter import DeadLetter
 
 if TYPE_CHECKING:
     from collections import Counter
+    from collections.abc import Callable
 
+    from processor.metrics import Metrics
     from processor.record import Record
     from topics.refusal import RefusalReason
 
@@ -26,3 +29,11 @@ def letter_of(record: Record, refused: Counter[RefusalReason]) -> DeadLetter:
         headers=tuple(record.headers),
         detail=", ".join(f"{word}: {count}" for word, count in sorted(refused.items())),
     )
+
+
+def bury_refused(record: Record, refused: Counter[RefusalReason], metrics: Metrics, bury: Callable[[DeadLetter], None]) -> None:
+    """Count what of a record was refused, and bury the record."""
+    for reason, count in sorted(refused.items()):
+        metrics.add(m.ITEMS_REFUSED, count, reason)
+        metrics.add(m.RECORDS_REFUSED, 1, reason)
+    bury(letter_of(record, refused))

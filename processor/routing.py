@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from processor.closing import begins_anew
 from processor.open_trace import NO_HANDLE
+from processor.trace_engine import Batch, moved
 from topics.otlp import decode, encode_protobuf
 
 if TYPE_CHECKING:
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
 
     from processor.judging import Judging
     from processor.open_trace import OpenTrace
-    from processor.trace_engine import TakenRecord, TakePolicy, Touch
+    from processor.record import RecordFormat
+    from processor.trace_engine import TakePolicy, Touch
     from topics.refusal import RefusalReason
     from topics.span import Span
 
@@ -23,23 +26,26 @@ TRACE_ID = re.compile(rb"[0-9a-f]{32}")
 
 
 class Brought(NamedTuple):
-    """What some records brought: by index of the record, who judges the touched traces and the touches; what was refused, likewise."""
+    """What a batch brought: touches in their order, with who judges their traces; by record what was refused; which records are apart."""
 
-    touches: dict[int, list[tuple[Judging, list[Touch]]]]
+    touches: Sequence[tuple[Judging, Sequence[Touch]]]
     refused: dict[int, Counter[RefusalReason]]
+    apart: Sequence[int]
 
 
-def take(number: int, records: Sequence[TakenRecord], judging: Judging, policy: TakePolicy) -> Brought:
-    """Give records to one engine; `number` is the partition's."""
-    taken = judging.engine.take(number, records, policy)
-    touches: dict[int, list[tuple[Judging, list[Touch]]]] = {}
-    for touch in taken.touches:
-        groups = touches.get(touch.record)
-        if groups is None:
-            touches[touch.record] = [(judging, [touch])]
-        else:
-            groups[0][1].append(touch)
-    return Brought(touches, taken.refused)
+def take(number: int, batch: Batch, judging: Judging, policy: TakePolicy) -> Brought:
+    """Give a batch to one engine; `number` is the partition's."""
+    taken = judging.engine.take(number, batch, policy)
+    return Brought([(judging, taken.touches)], taken.refused, taken.apart)
+
+
+class _Part(NamedTuple):
+    """A part of a record, told by its index: how many of its spans went to other programs before, and a value with the rest."""
+
+    record: int
+    place: int
+    value: bytes
+    format: RecordFormat
 
 
 class Router:
@@ -57,22 +63,25 @@ class Router:
         # Of the traces met in this chunk: who judges them, and their last record.
         self._met: dict[str, tuple[Judging, int]] = {}
 
-    def take(self, records: Sequence[TakenRecord], keys: Sequence[bytes | None]) -> Brought:
+    def take(self, batch: Batch) -> Brought:
         """Give all records to engines, each one's in their order."""
         refused: dict[int, Counter[RefusalReason]] = {}
-        given: dict[Judging, list[tuple[int, TakenRecord]]] = {}
-        for index, (record, key) in enumerate(zip(records, keys, strict=True)):
+        given: dict[Judging, list[_Part]] = {}
+        for index, (value, record_format, arrived_ns, key) in enumerate(
+            zip(batch.values, batch.formats, batch.arrived_ns, batch.keys, strict=True)
+        ):
             if key is not None and TRACE_ID.fullmatch(key):
-                judging = self._judging(key.decode("ascii"), record.arrived_ns)
-                given.setdefault(judging, []).append((index, record))
+                judging = self._judging(key.decode("ascii"), arrived_ns)
+                given.setdefault(judging, []).append(_Part(index, 0, value, record_format))
                 continue
-            decoded = decode(record.value, record.format)
+            decoded = decode(value, record_format)
             if decoded.refused:
                 refused[index] = Counter(decoded.refused)
-            for judging, spans in self._by_program(decoded.spans, record.arrived_ns).items():
-                part = record._replace(value=encode_protobuf(spans), format="protobuf")
-                given.setdefault(judging, []).append((index, part))
-        return self._taken(given, refused)
+            place = 0
+            for judging, spans in self._by_program(decoded.spans, arrived_ns).items():
+                given.setdefault(judging, []).append(_Part(index, place, encode_protobuf(spans), "protobuf"))
+                place += len(spans)
+        return self._taken(batch, given, refused)
 
     def _by_program(self, spans: Iterable[Span], arrived_ns: int) -> dict[Judging, list[Span]]:
         found: dict[Judging, list[Span]] = {}
@@ -92,11 +101,21 @@ class Router:
         self._met[trace_id] = (judging, max(last_ns, arrived_ns))
         return judging
 
-    def _taken(self, given: Mapping[Judging, Sequence[tuple[int, TakenRecord]]], refused: dict[int, Counter[RefusalReason]]) -> Brought:
-        touches: dict[int, list[tuple[Judging, list[Touch]]]] = {}
+    def _taken(self, batch: Batch, given: Mapping[Judging, Sequence[_Part]], refused: dict[int, Counter[RefusalReason]]) -> Brought:
+        brought: list[tuple[int, Judging, Touch]] = []
+        apart: set[int] = set()
         for judging, parts in given.items():
-            brought = take(self._number, [part for _, part in parts], judging, self._policy)
-            for place, groups in brought.touches.items():
-                touches.setdefault(parts[place][0], []).extend(groups)
-            refused.update({parts[place][0]: counts for place, counts in brought.refused.items()})
-        return Brought(touches, refused)
+            indices = [part.record for part in parts]
+            own = Batch(
+                [part.value for part in parts],
+                [part.format for part in parts],
+                [batch.arrived_ns[index] for index in indices],
+                [batch.keys[index] for index in indices],
+                batch.is_keyed,
+            )
+            taken = judging.engine.take(self._number, own, self._policy)
+            brought += [(touch.order, judging, touch) for touch in moved(taken.touches, indices, [part.place for part in parts])]
+            apart.update(indices[place] for place in taken.apart)
+            refused.update({indices[place]: counts for place, counts in taken.refused.items()})
+        brought.sort(key=itemgetter(0))
+        return Brought([(judging, [touch]) for _, judging, touch in brought], refused, sorted(apart))

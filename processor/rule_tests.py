@@ -15,13 +15,12 @@ from compiler.notation import INSTANT_NS
 from compiler.rule_set import RuleSet
 from compiler.verdict import Verdict
 from processor.closing import ClosingPolicy, finite_policy
+from processor.inputs import InputRecord
 from processor.judging import Judging
 from processor.metrics import Silent
 from processor.notation_spans import spans_of
-from processor.open_trace import Arrival
 from processor.partition import Partition
 from processor.reference_traces import ReferenceTraceEngine
-from processor.trace_engine import TakenRecord
 from topics.journal import Mark
 from topics.otlp import encode_protobuf
 from topics.violation import CloseReason
@@ -119,10 +118,9 @@ class _Play:
 
     def _arrive(self, moment_ns: int, spans: Iterable[Span]) -> None:
         for span in spans:
-            brought = self.partition.take([TakenRecord(encode_protobuf([span]), "protobuf", moment_ns)])
+            record = InputRecord("test", 0, self._offset, moment_ns, None, (), encode_protobuf([span]), "protobuf", 0)
+            brought = self.partition.take([record], [moment_ns])
             assert not brought.refused, f"{span} is no span that could come"
-            for judging, touches in brought.touches.get(0, ()):
-                self.partition.arrive(Arrival("test", 0, self._offset, moment_ns), judging, touches)
             self._offset += 1
 
     def _mark(self, at_ns: int) -> None:

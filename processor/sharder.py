@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from processor import metrics as m
 from processor.group_handler import Checkpointed
-from processor.keyed_input import bury_refused
+from processor.refused_records import bury_refused
 from topics.otlp import RECORD_SIZE_MAX, decode_json, encode_protobuf, format_of
 from topics.otlp_traces import only_trace, split_by_trace
 from topics.refusal import RefusalReason

@@ -16,7 +16,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from processor.closing import begins_anew
-from processor.open_trace import Arrival
 from processor.routing import TRACE_ID
 from topics.journal import shed_share
 from topics.violation import CloseReason
@@ -30,17 +29,18 @@ if TYPE_CHECKING:
 
 
 class ShedRecord(NamedTuple):
-    """A record that is shed, and the id of its trace."""
+    """The id of a trace, its record that is shed, and when it arrived."""
 
     trace_id: str
-    arrival: Arrival
+    record: Record
+    arrived_ns: int
 
 
 class Run(NamedTuple):
-    """Some records: the indices of those to be taken in, and those that are shed, by how many of the former come before them."""
+    """Some records: the indices of those to be taken in, and those that are shed, each with how many of the former come before it."""
 
     kept: list[int]
-    shed: dict[int, list[ShedRecord]]
+    shed: list[tuple[int, ShedRecord]]
 
 
 class Shedding:
@@ -107,10 +107,6 @@ class Shedding:
         return shed_share(key) < self.level
 
 
-def _between(records: Sequence[Record], at_ns: Sequence[int], shed: Mapping[int, str], first: int) -> dict[int, list[ShedRecord]]:
-    found: dict[int, list[ShedRecord]] = {}
-    for number, (index, trace_id) in enumerate(shed.items()):
-        record = records[index]
-        arrival = Arrival(record.topic, record.partition, record.offset, at_ns[index], record.timestamp_ns is not None)
-        found.setdefault(index - first - number, []).append(ShedRecord(trace_id, arrival))
-    return found
+def _between(records: Sequence[Record], at_ns: Sequence[int], shed: Mapping[int, str], first: int) -> list[tuple[int, ShedRecord]]:
+    numbered = enumerate(shed.items())
+    return [(index - first - number, ShedRecord(trace_id, records[index], at_ns[index])) for number, (index, trace_id) in numbered]

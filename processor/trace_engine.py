@@ -6,7 +6,7 @@ The flow keeps times, close reasons and what was said. A handle names a trace be
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -21,34 +21,79 @@ if TYPE_CHECKING:
 # A verdict is a byte between engine and flow: the index into this table.
 VERDICTS = (Verdict.UNKNOWN, Verdict.SATISFIED, Verdict.VIOLATED, Verdict.NOT_APPLICABLE, Verdict.INCONCLUSIVE, Verdict.EXCUSED)
 CODES = {verdict: code for code, verdict in enumerate(VERDICTS)}
+# Bits of a touch's order that tell traces of one record apart; no record, or order, is NONE.
+ORDER_BITS = 32
+NONE = -1
 
 
 class TakenRecord(NamedTuple):
-    """A record as an engine takes it: an ExportTraceServiceRequest, its encoding, and when it arrived in partition time."""
+    """A record as an engine takes it: an ExportTraceServiceRequest, its encoding, when it arrived in partition time, and its key."""
 
     value: bytes
     format: RecordFormat
     arrived_ns: int
+    key: bytes | None = None
+
+
+class Batch(NamedTuple):
+    """Records of one partition in their order, a column each.
+
+    `is_keyed`: the key of a record is to be the id of the one trace that it holds, in lower-case hexadecimal digits.
+    """
+
+    values: Sequence[bytes]
+    formats: Sequence[RecordFormat]
+    arrived_ns: Sequence[int]
+    keys: Sequence[bytes | None]
+    is_keyed: bool = False
+
+
+def batch_of(records: Iterable[TakenRecord], *, is_keyed: bool = False) -> Batch:
+    """Return some records as a batch."""
+    rows = list(records)
+    return Batch(
+        [row.value for row in rows],
+        [row.format for row in rows],
+        [row.arrived_ns for row in rows],
+        [row.key for row in rows],
+        is_keyed,
+    )
 
 
 class TakePolicy(NamedTuple):
-    """How many spans are kept of a trace, and after what silence a record begins its trace anew (processor/closing.py); None: never."""
+    """How many spans are kept of a trace, and after what silence a record begins its trace anew (processor/closing.py); None: never.
+
+    `by_record`: a touch tells of one record alone.
+    """
 
     span_count_max: int
     closed_retention_ns: int | None = None
+    by_record: bool = False
 
 
 class Touch(NamedTuple):
-    """What one record brought to one trace.
+    """What some records, one or more, brought to one trace.
 
-    `record` is the index into the records given. `handle` is a small number, not negative, which names the trace until it is dropped and
-    is then used again. `opened`: the trace began with this record; an older trace of the same id, if the flow has not dropped it, keeps its
-    own handle and gets no more spans. `span_count` is how many spans of the trace the record held, `new_count` how many of them were kept;
-    the rest had come before, equal (`redelivered_count`) or not (`differing_count`), or were too many (`over_limit_count`). An engine that
-    does not keep whole spans counts differing ones as redelivered. `root_seen`: a kept span has no parent id.
+    Records are told by their index into the batch, times are those at which they arrived. Where several traces are touched by one record,
+    an order says which comes first: it is the record's index shifted by ORDER_BITS, plus a number that grows with the place of the trace's
+    first span in the record. `order` is that of the first touch.
+
+    `handle` is a small number, not negative, which names the trace until it is dropped and is then used again. `opened`: the trace began
+    with the first of these records; an older trace of the same id, if the flow has not dropped it, keeps its own handle and gets no more
+    spans.
+
+    `span_count` is how many spans of the trace the records held, `new_count` how many of them were kept; the rest had come before, equal
+    (`redelivered_count`) or not (`differing_count`), or were too many (`over_limit_count`). An engine that does not keep whole spans counts
+    differing ones as redelivered.
+
+    `arrived_ns` is the greatest time of all these records, `new_arrived_ns` of those that brought a span that was kept (0: none did);
+    `new_order` is the order of the first of the latter, `last_new` their last. `first_over_limit` is the first record that brought too many
+    spans, `first_root` the first that brought a kept span without a parent id; `root_arrived_ns` and `root_new_arrived_ns` are what
+    `arrived_ns` and `new_arrived_ns` were with it (0: there is none). `apart_order` is the order of the first record of a keyed batch whose
+    key is not the id of the one trace that it holds. Records and orders that there are not are NONE.
     """
 
-    record: int
+    order: int
     handle: int
     trace_id: str
     opened: bool
@@ -57,14 +102,63 @@ class Touch(NamedTuple):
     redelivered_count: int
     differing_count: int
     over_limit_count: int
-    root_seen: bool
+    arrived_ns: int
+    new_arrived_ns: int
+    new_order: int
+    last_new: int
+    first_over_limit: int
+    first_root: int
+    root_arrived_ns: int
+    root_new_arrived_ns: int
+    apart_order: int
+
+    @property
+    def record(self) -> int:
+        """The first record."""
+        return self.order >> ORDER_BITS
+
+    @property
+    def root_seen(self) -> bool:
+        """Whether a kept span has no parent id."""
+        return self.first_root != NONE
 
 
 class Taken(NamedTuple):
-    """What became of some records: touches in order of (record, first span of the trace in it), and what was refused, by record index."""
+    """What became of a batch.
+
+    `touches` are in order; a trace may have several, each of records behind those of the one before. `refused` is what was refused, by
+    record; `apart` are the records of a keyed batch whose key is not the id of the one trace that they hold, ascending.
+    """
 
     touches: list[Touch]
     refused: dict[int, Counter[RefusalReason]]
+    apart: list[int]
+
+
+def moved(touches: Iterable[Touch], records: Sequence[int], places: Sequence[int]) -> list[Touch]:
+    """Return touches of a part of a batch as ones of the whole.
+
+    Record i of the part is a part of record `records[i]`, of which `places[i]` spans were given away before.
+    """
+
+    def order(it: int) -> int:
+        index = it >> ORDER_BITS
+        return NONE if it == NONE else it + ((records[index] - index) << ORDER_BITS) + places[index]
+
+    def record(it: int) -> int:
+        return NONE if it == NONE else records[it]
+
+    return [
+        touch._replace(
+            order=order(touch.order),
+            new_order=order(touch.new_order),
+            apart_order=order(touch.apart_order),
+            last_new=record(touch.last_new),
+            first_over_limit=record(touch.first_over_limit),
+            first_root=record(touch.first_root),
+        )
+        for touch in touches
+    ]
 
 
 class Asked(NamedTuple):
@@ -117,7 +211,7 @@ class TraceEngine(Protocol):
     def rule_set(self) -> RuleSet:
         """The rules it judges by."""
 
-    def take(self, partition: int, records: Sequence[TakenRecord], policy: TakePolicy) -> Taken:
+    def take(self, partition: int, batch: Batch, policy: TakePolicy) -> Taken:
         """Decode some records of a partition, in their order, and take in their spans; never raises for what they hold."""
 
     def judge(self, asked: Sequence[Asked]) -> list[bytes]:

@@ -7,6 +7,7 @@ return function(E)
   local API = {}
   -- Rows that are given to their traces while the cache still holds them.
   local BLOCK_ROWS = 512
+  local SUM = ffi.sizeof("sum_t")
 
   -- Fails in time: what runs out of memory inside of compiled code ends the process. What nobody holds any more does not count.
   local function tend_heap()
@@ -15,27 +16,30 @@ return function(E)
     if collectgarbage("count") > config.heap_max_kib then error("not enough memory", 0) end
   end
 
-  -- Takes in records first .. last - 1. `addresses`, `lengths`, `arrived`: arrays of 64-bit numbers. Returns the next record, why it stopped
-  -- there (0: all done, 1: more to do, 2: an odd record, 3: one of too many spans) and the touches as bytes.
-  function API.take(addresses, lengths, arrived, first, last, partition, span_count_max, retention, offset)
+  -- Takes in records first .. last - 1. `addresses`, `lengths`, `arrived`: arrays of 64-bit numbers; `keys`: of each record the id of a trace, 0:
+  -- they do not matter. Returns the next record, why it stopped there (0: all done, 1: more to do, 2: an odd record, 3: one of too many spans),
+  -- as bytes what was brought to each trace, by each record alone where `by_record` is 1, and the records whose key is not the id of the one
+  -- trace they hold.
+  function API.take(addresses, lengths, arrived, keys, first, last, partition, span_count_max, retention, by_record, offset)
     tend_heap()
     E.change(1)
     E.tend_pool()
     E.clear_layout()
     E.begin_batch()
     local n, next_record, why = 0, first, E.FULL
-    E.touch_count = 0
+    E.touch_count, E.sum_count = 0, 0
     repeat
       local begin = n
       n, next_record, why = E.decode(cast(u64p, addresses), offset, cast(i64p, lengths), next_record, last, begin, begin + BLOCK_ROWS)
-      E.commit(begin, n, partition, cast(i64p, arrived), span_count_max, retention)
+      E.commit(begin, n, partition, cast(i64p, arrived), span_count_max, retention, by_record == 1)
       E.evaluate_any(begin, n)
     until why ~= E.FULL or n >= E.batch_rows or n == begin
     local kept = E.sort(n)
     E.evaluate()
     E.capture_all(kept)
     E.change(0)
-    return next_record, why, fstr(E.touches, E.touch_count * ffi.sizeof("touch_t"))
+    local apart = E.add_up(cast(i64p, arrived), keys ~= 0 and cast(u64p, keys) or nil)
+    return next_record, why, fstr(E.sums, E.sum_count * SUM), fstr(E.apart, 4 * apart)
   end
 
   local out, out_size = nil, 0

@@ -14,7 +14,18 @@ return function(ffi, bit, config)
     } row_t;
     typedef struct { const uint8_t *p; int32_t len, tag; } slot_t;  // payload of an AnyValue; tag: its field's tag, 0: missing
     typedef struct { int32_t a, z, id, len, next, y; uint64_t inner, more; const uint8_t *text; int32_t c[6]; } entry_t;
-    typedef struct { int32_t record, trace, spans, kept, again, over, opened, root; } touch_t;
+    // What a record brought to a trace; sum: where that is added up; place: the how-manieth trace of its record; apart: 1 if the record's key
+    // is not the id of the one trace it holds.
+    typedef struct { int32_t record, trace, spans, kept, again, over, opened, root, sum, place, apart, spare; } touch_t;
+    // Touches added up: processor/touches.py tells of every field. Orders are the place of a touch below its record.
+    typedef struct {
+      uint64_t tid0, tid1;
+      int64_t arrived, new_arrived, root_arrived, root_new_arrived;
+      union { struct { int32_t place, record; }; int64_t order; };
+      union { struct { int32_t new_place, new_record; }; int64_t new_order; };
+      union { struct { int32_t apart_place, apart_record; }; int64_t apart_order; };
+      int32_t trace, opened, spans, kept, again, over, last_new, first_over, first_root, spare;
+    } sum_t;
     typedef struct { void *p; int32_t n, cap; } block_t;
     typedef struct { int32_t n, cap; int32_t v[0]; } list_t;        // a block that most traces do not have
     typedef struct { int32_t used, cap, waiting, spare; uint64_t ids[0]; } awaited_t;  // a hash table; behind the ids how many wait for each
@@ -78,6 +89,9 @@ return function(ffi, bit, config)
   E.blank = E.buffer("slot_t", K)          -- the template before a resource is read: intrinsics that are the empty text
   E.touches = E.buffer("touch_t", E.row_capacity + 1)
   E.touch_count = 0
+  E.sums = E.buffer("sum_t", E.row_capacity + 1)
+  E.sum_count = 0
+  E.apart = E.buffer("int32_t", E.row_capacity + 1)
   E.empty = E.buffer("uint8_t", 16)
   for i = 1, #config.blank_columns do
     local slot = E.blank[config.blank_columns[i]]

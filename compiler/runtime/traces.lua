@@ -3,7 +3,7 @@ return function(E)
   local ffi, bit, C, config = E.ffi, E.bit, E.C, E.config
   local band, bor, bxor, lshift, rshift, bswap, tobit = bit.band, bit.bor, bit.bxor, bit.lshift, bit.rshift, bit.bswap, bit.tobit
   local cast, fill = ffi.cast, ffi.fill
-  local rows, touches = E.rows, E.touches
+  local rows, touches, is_touched, touched = E.rows, E.touches, E.is_touched, E.touched
   local STATE = ffi.sizeof("state_t")
   local statep, i32p, u64p = ffi.typeof("state_t *"), ffi.typeof("int32_t *"), ffi.typeof("uint64_t *")
   local m0, m1, m2, m3 = config.secret[3], config.secret[4], config.secret[5], config.secret[6]
@@ -266,22 +266,13 @@ return function(E)
     state.tree.n = n + 1
   end
 
-  local function touched(s, record, opened)
-    local n = E.touch_count
-    local touch = touches[n]
-    fill(touch, 32)
-    touch.record, touch.trace, touch.opened = record, s, opened
-    E.touch_count = n + 1
-    states[s].touch = n
-  end
-
   -- Whether a record that arrives now begins the trace anew: begins_anew in processor/closing.py.
   local function is_past(state, at, retention)
     return retention >= 0 and at > state.last_record + retention
   end
 
   -- A record's first row of a trace: opens the trace if it must, anew if its time is over.
-  local function touch_first(i, s, arrived_at, partition, retention)
+  local function touch_first(i, s, arrived_at, partition, retention, by_record)
     local r, opened = rows[i], 0
     local record = r.record
     if s >= 0 and is_past(states[s], arrived_at[record], retention) then
@@ -294,7 +285,7 @@ return function(E)
       states[s].last_record, opened = arrived_at[record], 1
     end
     if arrived_at[record] > states[s].last_record then states[s].last_record = arrived_at[record] end
-    touched(s, record, opened)
+    touched(states[s], s, record, opened, by_record)
     return s
   end
 
@@ -304,15 +295,15 @@ return function(E)
     return before.tid0 == r.tid0 and before.tid1 == r.tid1 and before.record == r.record
   end
 
-  local function find(begin, n, partition, arrived_at, retention)
+  local function find(begin, n, partition, arrived_at, retention, by_record)
     for i = begin, n - 1 do
       local r = rows[i]
       if i > begin and is_same_trace(rows[i - 1], r) then
         r.trace, r.touch = rows[i - 1].trace, rows[i - 1].touch
       else
         local s = seek(r, partition)
-        if s < 0 or touches[states[s].touch].record ~= r.record or touches[states[s].touch].trace ~= s or states[s].touch >= E.touch_count then
-          s = touch_first(i, s, arrived_at, partition, retention)
+        if s < 0 or not is_touched(states[s], s) or touches[states[s].touch].record ~= r.record then
+          s = touch_first(i, s, arrived_at, partition, retention, by_record)
         end
         r.trace, r.touch = s, states[s].touch
       end
@@ -387,10 +378,11 @@ return function(E)
     end
   end
 
-  -- Give rows begin .. n - 1 their traces, keep those that are new. `arrived_at`: when each record arrived.
-  function E.commit(begin, n, partition, arrived_at, span_count_max, retention)
+  -- Give rows begin .. n - 1 their traces, keep those that are new. `arrived_at`: when each record arrived. `by_record`: what a record brought
+  -- is added to nothing else.
+  function E.commit(begin, n, partition, arrived_at, span_count_max, retention, by_record)
     E.clear_batch(n - begin)
-    find(begin, n, partition, arrived_at, retention)
+    find(begin, n, partition, arrived_at, retention, by_record)
     keep(begin, n, span_count_max)
     note_times(begin, n)
     note_parents(begin, n)

@@ -18,7 +18,7 @@ from compiler import Closing, RuleSet, SourceFile, compile_sources
 from compiler.engine_program import LIBRARIES, RUNTIME, compile_program
 from processor.lua_traces import LuaTraceEngine
 from processor.reference_traces import ReferenceTraceEngine
-from processor.trace_engine import Asked, TakenRecord, TakePolicy, TraceEngine
+from processor.trace_engine import Asked, TakenRecord, TakePolicy, TraceEngine, batch_of
 from topics.otlp import encode_protobuf
 from topics.span import Resource, Span
 
@@ -88,7 +88,7 @@ def _verdicts(engine: TraceEngine, name: str, key: str, constant: str) -> bytes:
         Span("ab" * 16, f"{number:016x}", name, number * 10, number * 10 + 5, parent, attributes=own, resource=Resource({key: 2}))
         for number, parent, own in ((1, "", {key: constant}), (2, f"{1:016x}", {key: constant + "2"}), (3, f"{2:016x}", {}))
     ]
-    taken = engine.take(0, [TakenRecord(encode_protobuf(spans), "protobuf", 0)], TakePolicy(10))
+    taken = engine.take(0, batch_of([TakenRecord(encode_protobuf(spans), "protobuf", 0)]), TakePolicy(10))
     return engine.judge([Asked(taken.touches[0].handle, Closing.COMPLETE, None)])[0]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from processor.trace_engine import VERDICTS, Asked, TakenRecord, TakePolicy
+from processor.trace_engine import VERDICTS, Asked, TakenRecord, TakePolicy, batch_of
 from topics.otlp import encode_protobuf
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class _Asked:
         return judgements
 
     def _asked(self, records: Sequence[TakenRecord], closing: Closing, opened_ns: int | None) -> tuple[Asked, bytes]:
-        taken = self._engine.take(0, records, TakePolicy(len(records)))
+        taken = self._engine.take(0, batch_of(records), TakePolicy(len(records)))
         assert not taken.refused
         asked = Asked(taken.touches[0].handle, closing, opened_ns)
         (codes,) = self._engine.judge([asked])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,7 +12,7 @@ from compiler import Closing, Judgement, Rule, Verdict
 from compiler import trace as compiler_trace
 from processor.records import evidence, service_name
 from processor.reference_traces import ReferenceTraceEngine
-from processor.trace_engine import VERDICTS, Asked, Taken, Touch, TraceEngine
+from processor.trace_engine import NONE, ORDER_BITS, VERDICTS, Asked, Taken, Touch, TraceEngine, batch_of
 from tests.differential.case_text import case_text
 from tests.differential.example import Example, Mode, Step
 
@@ -75,6 +75,50 @@ class Tally:
         )
 
 
+_ORDERS = ("order", "new_order", "apart_order")
+
+
+def _ranks(touches: Iterable[Touch]) -> dict[int, tuple[int, int]]:
+    """Return for each order its record, and the how-manieth in that record it is: how far apart they are means nothing."""
+    orders = sorted({getattr(touch, name) for touch in touches for name in _ORDERS})
+    records = [order >> ORDER_BITS for order in orders]
+    return {order: (record, rank - records.index(record)) for rank, (order, record) in enumerate(zip(orders, records, strict=True))}
+
+
+def added_up(touches: Iterable[tuple[Key, Touch]], *, by_record: bool) -> dict[tuple[Key, int], Touch]:
+    """Return what all records together brought to each trace; or each of them, by its index."""
+    found: dict[tuple[Key, int], Touch] = {}
+    for key, touch in touches:
+        place = (key, touch.record if by_record else 0)
+        plain = touch._replace(redelivered_count=touch.redelivered_count + touch.differing_count, differing_count=0)
+        found[place] = _sum(found[place], plain) if place in found else plain
+    return found
+
+
+def _sum(before: Touch, touch: Touch) -> Touch:
+    """Return what both brought, the first one first."""
+
+    def first(one: int, other: int) -> int:
+        return other if one == NONE else one
+
+    has_root = before.first_root != NONE or touch.first_root == NONE
+    return before._replace(
+        span_count=before.span_count + touch.span_count,
+        new_count=before.new_count + touch.new_count,
+        redelivered_count=before.redelivered_count + touch.redelivered_count,
+        over_limit_count=before.over_limit_count + touch.over_limit_count,
+        arrived_ns=max(before.arrived_ns, touch.arrived_ns),
+        new_arrived_ns=max(before.new_arrived_ns, touch.new_arrived_ns),
+        new_order=first(before.new_order, touch.new_order),
+        last_new=first(touch.last_new, before.last_new),
+        first_over_limit=first(before.first_over_limit, touch.first_over_limit),
+        first_root=first(before.first_root, touch.first_root),
+        root_arrived_ns=before.root_arrived_ns if has_root else max(before.arrived_ns, touch.root_arrived_ns),
+        root_new_arrived_ns=before.root_new_arrived_ns if has_root else max(before.new_arrived_ns, touch.root_new_arrived_ns),
+        apart_order=first(before.apart_order, touch.apart_order),
+    )
+
+
 class Side:
     """An engine and the names of the traces it holds."""
 
@@ -88,13 +132,16 @@ class Side:
 
         Spans that came before count alike whether they differ or not: a packed state need not remember all of what it would take to say.
         """
-        taken = self.engine.take(partition, step.records, example.policy)
-        return [self._touch(partition, touch) for touch in taken.touches], _plain(taken)
-
-    def _touch(self, partition: int, touch: Touch) -> tuple[object, ...]:
-        key = self._key(partition, touch.trace_id, touch.handle, opened=touch.opened)
-        before = touch.redelivered_count + touch.differing_count
-        return touch.record, key, touch.opened, touch.span_count, touch.new_count, before, touch.over_limit_count, touch.root_seen
+        taken = self.engine.take(partition, batch_of(step.records, is_keyed=True), example.policy)
+        keys = [self._key(partition, touch.trace_id, touch.handle, opened=touch.opened) for touch in taken.touches]
+        touches = dict(added_up(zip(keys, taken.touches, strict=True), by_record=example.policy.by_record))
+        assert [touch.order for touch in taken.touches] == sorted(touch.order for touch in taken.touches), "touches are out of order"
+        ranks = _ranks(touches.values())
+        found: list[tuple[object, ...]] = [
+            (key, [ranks[getattr(touch, name)] for name in _ORDERS], touch._replace(order=0, new_order=0, apart_order=0, handle=0))
+            for (key, _), touch in touches.items()
+        ]
+        return [*found, ("apart", taken.apart)], _plain(taken)
 
     def _key(self, partition: int, trace_id: str, handle: int, *, opened: bool) -> Key:
         known = self._standing.get((partition, trace_id))
@@ -199,7 +246,7 @@ class _Comparison:
         handles = [
             touch.handle
             for step in reversed(self.example.steps[:number])
-            for touch in engine.take(step.partition + _STRANGE_PARTITIONS, step.records, self.example.policy).touches
+            for touch in engine.take(step.partition + _STRANGE_PARTITIONS, batch_of(step.records), self.example.policy).touches
             if touch.opened
         ]
         for handle in handles[::2]:

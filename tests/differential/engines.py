@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from compiler import Closing, Judgement, RuleSet, Verdict
 from processor.lua_traces import LuaTraceEngine
 from processor.reference_traces import ReferenceTraceEngine
-from processor.trace_engine import CODES, Asked, Taken, TakenRecord, TakePolicy, TraceEngine, TraceFacts
+from processor.trace_engine import CODES, NONE, Asked, Batch, Taken, TakePolicy, TraceEngine, TraceFacts
 
 if TYPE_CHECKING:
     from tests.differential.comparison import MakeEngine
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class _ForgetsInt64(ReferenceTraceEngine):
     """Compares whole numbers as doubles: what an engine does that keeps every number as one."""
 
-    def take(self, partition: int, records: Sequence[TakenRecord], policy: TakePolicy) -> Taken:
-        taken = super().take(partition, records, policy)
+    def take(self, partition: int, batch: Batch, policy: TakePolicy) -> Taken:
+        taken = super().take(partition, batch, policy)
         for trace in self._traces.values():
             for span_id, span in trace.spans.items():
                 rounded = {key: float(value) if type(value) is int else value for key, value in span.attributes.items()}
@@ -35,44 +35,67 @@ class _ForgetsInt64(ReferenceTraceEngine):
 class _LastStands(ReferenceTraceEngine):
     """Of one span id lets the last to arrive stand."""
 
-    def take(self, partition: int, records: Sequence[TakenRecord], policy: TakePolicy) -> Taken:
-        taken = super().take(partition, records, policy)
+    def take(self, partition: int, batch: Batch, policy: TakePolicy) -> Taken:
+        taken = super().take(partition, batch, policy)
         again = ReferenceTraceEngine(self.rule_set)
-        newer = again.take(partition, list(reversed(records)), policy)
+        newer = again.take(partition, _turned(batch), policy)
         for touch in newer.touches:
             handle = self._handles[partition, touch.trace_id]
             self._traces[handle].spans.update(again._traces[touch.handle].spans)
         return taken
 
 
+def _turned(batch: Batch) -> Batch:
+    return Batch(batch.values[::-1], batch.formats[::-1], batch.arrived_ns[::-1], batch.keys[::-1])
+
+
 class _MixesPartitions(ReferenceTraceEngine):
     """Lets traces of one id meet in whatever partition."""
 
-    def take(self, partition: int, records: Sequence[TakenRecord], policy: TakePolicy) -> Taken:  # noqa: ARG002 - that is its fault
-        return super().take(0, records, policy)
+    def take(self, partition: int, batch: Batch, policy: TakePolicy) -> Taken:  # noqa: ARG002 - that is its fault
+        return super().take(0, batch, policy)
 
 
 class _CountsTwice(ReferenceTraceEngine):
     """Counts a span that comes again as new."""
 
-    def take(self, partition: int, records: Sequence[TakenRecord], policy: TakePolicy) -> Taken:
-        taken = super().take(partition, records, policy)
+    def take(self, partition: int, batch: Batch, policy: TakePolicy) -> Taken:
+        taken = super().take(partition, batch, policy)
         touches = [touch._replace(new_count=touch.new_count + touch.redelivered_count, redelivered_count=0) for touch in taken.touches]
-        return Taken(touches, taken.refused)
+        return taken._replace(touches=touches)
 
 
 class _NeverBeginsAnew(ReferenceTraceEngine):
     """Keeps a trace for ever."""
 
-    def take(self, partition: int, records: Sequence[TakenRecord], policy: TakePolicy) -> Taken:
-        return super().take(partition, records, TakePolicy(policy.span_count_max))
+    def take(self, partition: int, batch: Batch, policy: TakePolicy) -> Taken:
+        return super().take(partition, batch, TakePolicy(policy.span_count_max))
 
 
 class _RefusesInSilence(ReferenceTraceEngine):
     """Does not say what it refused."""
 
-    def take(self, partition: int, records: Sequence[TakenRecord], policy: TakePolicy) -> Taken:
-        return Taken(super().take(partition, records, policy).touches, {})
+    def take(self, partition: int, batch: Batch, policy: TakePolicy) -> Taken:
+        return super().take(partition, batch, policy)._replace(refused={})
+
+
+class _TrustsKeys(ReferenceTraceEngine):
+    """Does not look at keys."""
+
+    def take(self, partition: int, batch: Batch, policy: TakePolicy) -> Taken:
+        return super().take(partition, batch._replace(is_keyed=False), policy)
+
+
+class _SeesNoSecondRecord(ReferenceTraceEngine):
+    """Takes the first record that brought anything new for the last."""
+
+    def take(self, partition: int, batch: Batch, policy: TakePolicy) -> Taken:
+        taken = super().take(partition, batch, policy)
+        met: dict[int, int] = {}
+        for index, touch in enumerate(taken.touches):
+            if touch.last_new != NONE:
+                taken.touches[index] = touch._replace(last_new=met.setdefault(touch.handle, touch.last_new))
+        return taken
 
 
 class _GuessesEarly(ReferenceTraceEngine):
@@ -168,8 +191,8 @@ class _TurnsWhatWasMoved(ReferenceTraceEngine):
 class _Raises(ReferenceTraceEngine):
     """Cannot bear a number that is none."""
 
-    def take(self, partition: int, records: Sequence[TakenRecord], policy: TakePolicy) -> Taken:
-        taken = super().take(partition, records, policy)
+    def take(self, partition: int, batch: Batch, policy: TakePolicy) -> Taken:
+        taken = super().take(partition, batch, policy)
         values = [value for trace in self._traces.values() for span in trace.spans.values() for value in span.attributes.values()]
         if any(isinstance(value, float) and math.isnan(value) for value in values):
             raise ValueError("no number")
@@ -186,8 +209,8 @@ class _DropsTooMuch(ReferenceTraceEngine):
 
 BROKEN: tuple[type[ReferenceTraceEngine], ...] = (
     *(_ForgetsInt64, _LastStands, _MixesPartitions, _CountsTwice, _NeverBeginsAnew, _RefusesInSilence, _GuessesEarly, _NeverInconclusive),
-    *(_NeverExpires, _IgnoresSkew, _TurnsOffenders, _RoundsMargins, _HidesEvidence, _MiscountsOrphans, _LosesTimes, _LosesWhatWasMoved),
-    *(_TurnsWhatWasMoved, _Raises, _DropsTooMuch),
+    *(_TrustsKeys, _SeesNoSecondRecord, _NeverExpires, _IgnoresSkew, _TurnsOffenders, _RoundsMargins, _HidesEvidence, _MiscountsOrphans),
+    *(_LosesTimes, _LosesWhatWasMoved, _TurnsWhatWasMoved, _Raises, _DropsTooMuch),
 )
 
 

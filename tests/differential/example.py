@@ -83,8 +83,8 @@ def read_example(text: str) -> Example:
 
 
 def _record(fields: list[Any]) -> TakenRecord:
-    value, record_format, arrived_ns = fields
-    return TakenRecord(b64decode(value), record_format, arrived_ns)
+    value, record_format, arrived_ns, *keys = fields
+    return TakenRecord(b64decode(value), record_format, arrived_ns, *(None if key is None else b64decode(key) for key in keys))
 
 
 def _as_base64(value: object) -> str:

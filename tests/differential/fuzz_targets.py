@@ -10,9 +10,10 @@ from random import Random
 from typing import Protocol
 
 from compiler import Closing, RuleSet, SourceFile, compile_sources
+from processor.lua_batch import policy_numbers, touches_of
 from processor.lua_traces import LuaTraceEngine
 from processor.reference_traces import ReferenceTraceEngine
-from processor.trace_engine import VERDICTS, Asked, TakenRecord, TakePolicy, Touch, TraceEngine
+from processor.trace_engine import VERDICTS, Asked, TakenRecord, TakePolicy, Touch, TraceEngine, batch_of
 from tests.differential.example import Mode
 from tests.differential.wire import Layout, Writer
 from tests.topics.otlp_spans import span
@@ -73,10 +74,11 @@ class LuaTarget:
         """Take records; what the program leaves to Python is counted as odd."""
         touches: dict[int, Touch] = {}
         where, sizes, arrived = array("Q", addresses), array("q", lengths), array("q", [0]) * len(addresses)
+        numbers = [one.buffer_info()[0] for one in (where, sizes, arrived)]
         at = 0
         while at < len(addresses):
-            behind, _, wire = self._engine._call(_FUZZED_PARTITION, (where, sizes, arrived), at, POLICY)
-            touches.update({touch.handle: touch for touch in self._engine._touches(wire, 0)})
+            behind, _, wire, _ = self._engine.program.take(*numbers, 0, at, len(addresses), _FUZZED_PARTITION, *policy_numbers(POLICY), 0)
+            touches.update({touch.handle: touch for touch in touches_of(wire)})
             left = behind < len(addresses) and not wire
             self.counted["left to Python"] += left
             at = behind + left
@@ -109,7 +111,7 @@ class LuaTarget:
 
 
 def _answers(engine: TraceEngine, record: TakenRecord) -> list[str]:
-    (touch,) = engine.take(_KNOWN_PARTITION, [record], POLICY).touches
+    (touch,) = engine.take(_KNOWN_PARTITION, batch_of([record]), POLICY).touches
     asked = [Asked(touch.handle, closing, None) for closing in Closing]
     found = [repr([engine.judge([one]) for one in asked]), repr(engine.facts(touch.handle))]
     engine.drop(touch.handle)

@@ -34,6 +34,7 @@ _POLICIES = (
     *(
         TakePolicy(10_000, closed_retention_ns=2),
         TakePolicy(10_000, closed_retention_ns=5),
+        TakePolicy(10_000, closed_retention_ns=2, by_record=True),
         TakePolicy(5, closed_retention_ns=3),
     ),
 )
@@ -142,7 +143,11 @@ class _Sender:
             value = damaged(value, self._chance)
         # Most records come after the one before, some at once, a few are stamped earlier.
         self._arrived_ns += self._chance.choice((0, 0, 1, 1, 2, 5, -1))
-        return TakenRecord(value, "json" if layout is None else "protobuf", self._arrived_ns)
+        return TakenRecord(value, "json" if layout is None else "protobuf", self._arrived_ns, self._key(spans[0].trace_id.encode()))
+
+    def _key(self, trace_id: bytes) -> bytes | None:
+        """Return the key of a record: the id of its first trace, as a rule."""
+        return self._chance.choice((trace_id, trace_id, trace_id, trace_id.upper(), trace_id[:-2], _trace_id(0).encode(), None))
 
 
 def _in_json(span: Span) -> Span:

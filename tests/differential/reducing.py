@@ -90,7 +90,7 @@ def _each_smaller(records: tuple[TakenRecord, ...]) -> Iterator[tuple[TakenRecor
 
 def _smaller_record(record: TakenRecord) -> Iterator[TakenRecord]:
     refused, spans = (decoded := decode(record.value, record.format)).refused, decoded.spans
-    plain = TakenRecord(encode_protobuf(spans), "protobuf", record.arrived_ns)
+    plain = record._replace(value=encode_protobuf(spans), format="protobuf")
     if record != plain:
         yield plain
         if record.format == "protobuf":

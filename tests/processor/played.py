@@ -8,11 +8,10 @@ from compiler.compile import compile_sources
 from compiler.rule_set import RuleSet
 from compiler.source import SourceFile
 from processor.closing import SECOND_NS, ClosingPolicy
+from processor.inputs import InputRecord
 from processor.judging import Judging, SaidVerdict
 from processor.metrics import Tally
-from processor.open_trace import Arrival
 from processor.partition import Partition
-from processor.trace_engine import TakenRecord
 from tests.trace_engines import engine_for
 from topics.journal import Mark
 from topics.otlp import encode_protobuf
@@ -80,11 +79,9 @@ class Played:
 
     def arrive(self, second: float, *spans: Span, scattered: bool = False) -> None:
         """One record, without a mark."""
-        brought = self.partition.take([TakenRecord(encode_protobuf(spans), "protobuf", self.at(second))])
-        arrival = Arrival("otlp_spans", 0, self.offset, self.at(second), scattered=scattered)
-        for judging, touches in brought.touches.get(0, ()):
-            self.partition.arrive(arrival, judging, touches)
-        self.partition.settle()
+        key = b"another" if scattered else spans[0].trace_id.encode()
+        record = InputRecord("otlp_spans", 0, self.offset, self.at(second), key, (), encode_protobuf(spans), "protobuf", 0)
+        self.partition.take([record], [self.at(second)], is_keyed=scattered)
         self.offset += 1
 
     def mark(self, second: float) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from processor.finite import FiniteRun
 from processor.kept_records import KeepingEngine, KeptRecords
-from processor.trace_engine import TakenRecord, TakePolicy
+from processor.trace_engine import TakenRecord, TakePolicy, batch_of
 from tests.processor.logs import Log
 from tests.processor.played import NEEDS_CHECK, rules, span, trace_id
 from tests.trace_engines import engine_for
@@ -20,7 +20,7 @@ def kept_of(*records: TakenRecord, size_max: int = 2**20, span_count_max: int = 
     kept = KeptRecords(span_count_max, size_max)
     engine = engine_for(rules(NEEDS_CHECK))
     for one in records:
-        kept.keep([one], engine.take(0, [one], TakePolicy(span_count_max)))
+        kept.keep(batch_of([one]), engine.take(0, batch_of([one]), TakePolicy(span_count_max)))
     return kept
 
 
@@ -79,7 +79,7 @@ def test_a_finite_run_shows_its_traces_only_if_it_was_asked_to_keep_its_records(
 def test_traces_move_from_and_to_an_engine_that_keeps_records_as_from_and_to_any_other() -> None:
     rule_set = rules(NEEDS_CHECK)
     keeping, other = KeepingEngine(engine_for(rule_set), KeptRecords(10)), engine_for(rule_set)
-    (touch,) = keeping.take(0, [record(1)], TakePolicy(10)).touches
+    (touch,) = keeping.take(0, batch_of([record(1)]), TakePolicy(10)).touches
     states = keeping.export_many([touch.handle])
     assert keeping.layout == other.layout
     assert keeping.memory_bytes == pytest.approx(keeping.engine.memory_bytes, rel=0.1)

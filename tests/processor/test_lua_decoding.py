@@ -12,7 +12,7 @@ import pytest
 from compiler import Closing, wanted_keys
 from processor.lua_traces import LuaTraceEngine
 from processor.reference_traces import ReferenceTraceEngine
-from processor.trace_engine import Asked, TakenRecord, TakePolicy, TraceEngine
+from processor.trace_engine import Asked, TakenRecord, TakePolicy, TraceEngine, batch_of
 from tests.differential.wire import Layout, Writer
 from tests.processor.played import rules, span
 from topics.span import AttributeValue, Resource, Span
@@ -30,7 +30,7 @@ def answers(engine: TraceEngine, batches: Sequence[Sequence[Sequence[Span]]], la
     handles: list[int] = []
     writer = Writer(layout, Random(0))
     for batch in batches:
-        taken = engine.take(0, [TakenRecord(writer.record(spans), "protobuf", 0) for spans in batch], TakePolicy(100_000))
+        taken = engine.take(0, batch_of(TakenRecord(writer.record(spans), "protobuf", 0) for spans in batch), TakePolicy(100_000))
         assert not taken.refused
         handles += [touch.handle for touch in taken.touches if touch.opened]
     return engine.judge([Asked(handle, Closing.COMPLETE, None) for handle in handles])

@@ -11,7 +11,7 @@ from compiler import Closing
 from compiler.engine_program import compile_program
 from processor.lua_engine import LuaProgram, address_of
 from processor.lua_traces import LuaTraceEngine
-from processor.trace_engine import Asked, EngineLostError, TakenRecord, TakePolicy
+from processor.trace_engine import Asked, EngineLostError, TakenRecord, TakePolicy, batch_of
 from tests.processor.logs import KEY, Log, believed
 from tests.processor.played import NEEDS_CHECK, NO_BYPASS, rules, span
 from topics.otlp import encode_protobuf
@@ -125,7 +125,7 @@ def starved() -> tuple[LuaTraceEngine, EngineLostError]:
     engine = LuaTraceEngine(rules(NEEDS_CHECK), memory_max_bytes=2**20)
     for number in range(1, 1_000):
         try:
-            engine.take(0, [record(number)], TakePolicy(10))
+            engine.take(0, batch_of([record(number)]), TakePolicy(10))
         except EngineLostError as error:
             return engine, error
     raise AssertionError("a thousand texts of 12 kB found room in 1 MiB")
@@ -145,7 +145,7 @@ def test_an_engine_that_is_lost_answers_nothing_more() -> None:
     """Whatever it kept may be halfway between two records: a verdict of it could be wrong."""
     engine, _ = starved()
     with pytest.raises(EngineLostError):
-        engine.take(0, [record(1)], TakePolicy(10))
+        engine.take(0, batch_of([record(1)]), TakePolicy(10))
     with pytest.raises(EngineLostError):
         engine.judge([Asked(0, Closing.COMPLETE, None)])
     with pytest.raises(EngineLostError):
@@ -169,9 +169,9 @@ def test_the_traces_of_an_engine_that_is_lost_can_be_dropped() -> None:
 
 def test_another_engine_of_the_process_goes_on_when_one_is_lost() -> None:
     other = LuaTraceEngine(rules(NEEDS_CHECK))
-    before = other.take(0, [record(1)], TakePolicy(10)).touches
+    before = other.take(0, batch_of([record(1)]), TakePolicy(10)).touches
     starved()
-    assert other.take(0, [record(2)], TakePolicy(10)).touches[0].new_count == before[0].new_count == 1
+    assert other.take(0, batch_of([record(2)]), TakePolicy(10)).touches[0].new_count == before[0].new_count == 1
     assert len(other.judge([Asked(before[0].handle, Closing.COMPLETE, None)])[0]) == 1
 
 

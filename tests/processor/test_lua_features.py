@@ -8,7 +8,7 @@ from random import Random
 
 from compiler import Closing, Verdict
 from processor.lua_traces import LuaTraceEngine
-from processor.trace_engine import VERDICTS, Asked, TakenRecord, TakePolicy
+from processor.trace_engine import VERDICTS, Asked, TakenRecord, TakePolicy, batch_of
 from tests.processor.played import rules, span, trace_id
 from topics.otlp import encode_protobuf
 
@@ -41,7 +41,7 @@ def test_what_was_learnt_of_a_text_is_said_of_this_text_alone() -> None:
     for start in range(0, len(sent), RECORD_SIZE):
         part = sent[start : start + RECORD_SIZE]
         spans = [span("a", 1, of=number, attributes={"k": text}) for number, text in enumerate(part, start + 1)]
-        touches = engine.take(0, [TakenRecord(encode_protobuf(spans), "protobuf", 0)], TakePolicy(1)).touches
+        touches = engine.take(0, batch_of([TakenRecord(encode_protobuf(spans), "protobuf", 0)]), TakePolicy(1)).touches
         codes = engine.judge([Asked(touch.handle, Closing.COMPLETE, None) for touch in touches])
         violated = {touch.trace_id for touch, (code,) in zip(touches, codes, strict=True) if VERDICTS[code] is Verdict.VIOLATED}
         assert [text for number, text in enumerate(part, start + 1) if (trace_id(number) in violated) != is_selected(text)] == []

@@ -11,7 +11,7 @@ from compiler import Closing, RuleSet, SourceFile, compile_sources
 from processor.lua_engine import MEMORY_MAX_BYTES
 from processor.lua_traces import LuaTraceEngine
 from processor.reference_traces import ReferenceTraceEngine
-from processor.trace_engine import Asked, TakenRecord, TakePolicy
+from processor.trace_engine import Asked, TakenRecord, TakePolicy, batch_of
 from topics.otlp import encode_protobuf
 from topics.span import Span
 
@@ -114,7 +114,7 @@ def record() -> TakenRecord:
 
 def said(engine: TraceEngine, explained: int) -> object:
     """Return what an engine says of the trace: verdicts for each closing, and evidence of some rules."""
-    (touch,) = engine.take(0, [record()], TakePolicy(100)).touches
+    (touch,) = engine.take(0, batch_of([record()]), TakePolicy(100)).touches
     asked = [Asked(touch.handle, closing, None) for closing in Closing]
     evidence = [engine.explain(asked[-1], index) for index in range(explained)]
     return engine.judge(asked), [(one.verdict, one.clauses, one.offender_count, one.comparisons) for one in evidence]

@@ -9,7 +9,7 @@ import pytest
 from compiler import Closing
 from processor.lua_traces import LuaTraceEngine
 from processor.reference_traces import ReferenceTraceEngine
-from processor.trace_engine import Asked, TakenRecord, TakePolicy, TraceEngine
+from processor.trace_engine import Asked, TakenRecord, TakePolicy, TraceEngine, batch_of
 from tests.processor.played import rules, span
 from topics.otlp import encode_protobuf
 from topics.span import Span
@@ -53,7 +53,7 @@ def records(size: int) -> list[TakenRecord]:
 
 def said(engine: TraceEngine, taken: list[TakenRecord]) -> object:
     """Return verdicts of each trace for each closing, and evidence."""
-    handles = dict.fromkeys(touch.handle for touch in engine.take(0, taken, TakePolicy(100_000)).touches)
+    handles = dict.fromkeys(touch.handle for touch in engine.take(0, batch_of(taken), TakePolicy(100_000)).touches)
     found = []
     for handle in handles:
         asked = [Asked(handle, closing, None) for closing in Closing]

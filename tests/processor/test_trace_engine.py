@@ -11,7 +11,8 @@ from compiler import Closing, Verdict
 from processor.engines import DEFAULT_ENGINE, EngineName, make_engine
 from processor.lua_traces import LuaTraceEngine
 from processor.reference_traces import ReferenceTraceEngine
-from processor.trace_engine import VERDICTS, Asked, TakenRecord, TakePolicy, Touch, TraceEngine, TraceFacts
+from processor.trace_engine import NONE, ORDER_BITS, VERDICTS, Asked, TakenRecord, TakePolicy, Touch, TraceEngine, TraceFacts, batch_of
+from tests.differential.comparison import Key, added_up
 from tests.processor.played import NEEDS_CHECK, NO_BYPASS, START_NS, rules, span, trace_id
 from tests.topics.otlp_spans import json_of
 from tests.trace_engines import engine_for
@@ -22,6 +23,7 @@ from topics.span import Resource, Span
 pytestmark = pytest.mark.usefixtures("engine")
 
 UNLIMITED = TakePolicy(10_000)
+BY_RECORD = UNLIMITED._replace(by_record=True)
 EXPIRING = """
 rules:
   - id: expiring
@@ -40,7 +42,8 @@ def record(*spans: Span, at: int = 0) -> TakenRecord:
 
 
 def take(engine: TraceEngine, *records: TakenRecord, partition: int = 0, policy: TakePolicy = UNLIMITED) -> list[Touch]:
-    return engine.take(partition, records, policy).touches
+    """Take in some records and return what each brought to each trace."""
+    return engine.take(partition, batch_of(records), policy._replace(by_record=True)).touches
 
 
 def words(engine: TraceEngine, handle: int, closing: Closing = Closing.COMPLETE, opened_ns: int | None = None) -> list[str]:
@@ -117,7 +120,7 @@ def test_what_is_refused_is_counted_by_record_and_the_rest_is_taken() -> None:
     engine = fresh()
     bad = TakenRecord(b"\xff\xff\xff", "protobuf", 0)
     half = record(span("charge", 1), replace(span("charge", 2), span_id=""))
-    taken = engine.take(0, [bad, half, record(span("charge", 3))], UNLIMITED)
+    taken = engine.take(0, batch_of([bad, half, record(span("charge", 3))]), BY_RECORD)
     assert [(it.record, it.new_count) for it in taken.touches] == [(1, 1), (2, 1)]
     assert taken.refused[1] == Counter({RefusalReason.SPAN_WITHOUT_SPAN_ID: 1})
     assert sum(taken.refused[0].values()) == 1
@@ -305,3 +308,75 @@ def test_luajit_can_be_asked_for_by_name_and_is_what_judges_unless_told_otherwis
 
 def test_the_reference_engine_can_be_asked_for_by_name() -> None:
     assert isinstance(make_engine(EngineName.REFERENCE, rules(NO_BYPASS), 7, 3), ReferenceTraceEngine)
+
+
+def test_of_all_records_of_a_batch_together_a_trace_is_told_what_each_of_them_would_have_told() -> None:
+    engine, root = fresh(), span("checkout", 9, parent=None)
+    records = [record(span("a", 1), at=50), record(span("a", 1), at=90), record(root, at=40), record(span("a", 2), span("a", 3), at=60)]
+    taken = engine.take(0, batch_of([record(span("a", 1), at=3), *records]), TakePolicy(3)).touches
+    touches = list(added_up([(Key(0, trace_id(), 0), touch) for touch in taken], by_record=False).values())
+    assert touches == [
+        Touch(
+            *(0, taken[0].handle, trace_id(), True, 6, 3, 2, 0, 1),
+            arrived_ns=90,
+            new_arrived_ns=60,
+            new_order=0,
+            last_new=4,
+            first_over_limit=4,
+            first_root=3,
+            root_arrived_ns=90,
+            root_new_arrived_ns=40,
+            apart_order=NONE,
+        )
+    ]
+    assert isinstance(engine, ReferenceTraceEngine) or taken == touches
+
+
+@pytest.mark.parametrize("by_record", [True, False])
+def test_a_record_is_apart_unless_its_key_is_the_id_of_the_one_trace_it_holds(by_record: bool) -> None:
+    """Whoever else is touched by it is told so, and a record that holds nothing is none."""
+    one, two = (trace_id(number).encode() for number in (0xAB, 2))
+    rows = [
+        *((record(span("a", 1, of=0xAB)), key) for key in (one, two, one.upper(), one[:-1], one[:-1] + b" ", b"", None)),
+        *((record(span("a", 2, of=0xAB), span("a", 2, of=2)), key) for key in (one, two)),
+        *((record(span("a", 3, of=2)), two), (record(), None), (TakenRecord(b"\xff", "protobuf", 0), one)),
+        (TakenRecord(json_of([span("a", 4, of=2), span("a", 4, of=0xAB)]), "json", 0), two),
+    ]
+    batch = batch_of([row._replace(key=key) for row, key in rows], is_keyed=True)
+    taken = fresh().take(0, batch, TakePolicy(10, by_record=by_record))
+    assert taken.apart == [1, 2, 3, 4, 5, 6, 7, 8, 12]
+    first: dict[str, int] = {}
+    for touch in taken.touches:
+        if touch.apart_order != NONE:
+            first.setdefault(touch.trace_id, touch.apart_order >> ORDER_BITS)
+    assert first == {trace_id(0xAB): 1, trace_id(2): 7}
+    assert fresh().take(0, batch._replace(is_keyed=False), UNLIMITED).apart == []
+
+
+def test_keys_that_are_all_well_formed_are_read_like_any_others() -> None:
+    rows = [record(span("a", 1, of=number))._replace(key=trace_id(number + number % 2).encode()) for number in range(1, 9)]
+    taken = fresh().take(0, batch_of(rows, is_keyed=True), UNLIMITED)
+    assert taken.apart == [0, 2, 4, 6]
+    assert [touch.apart_order != NONE for touch in taken.touches] == [True, False] * 4
+
+
+@pytest.mark.parametrize(("one", "other"), [(32, 32), (31, 33)])
+def test_a_key_in_capitals_or_of_another_length_is_not_the_id_though_all_digits_of_the_batch_are_right(one: int, other: int) -> None:
+    ids = [trace_id(number) for number in (0xAB, 0xCD)]
+    written = "".join(ids) if one != other else "".join(ids).upper()
+    keys = [written[:one].encode(), written[one:].encode()]
+    assert [len(key) for key in keys] == [one, other]
+    rows = [record(span("a", 1, of=number))._replace(key=key) for number, key in zip((0xAB, 0xCD), keys, strict=True)]
+    assert fresh().take(0, batch_of(rows, is_keyed=True), UNLIMITED).apart == [0, 1]
+
+
+def test_a_record_of_very_many_spans_that_is_decoded_here_is_told_as_one_record() -> None:
+    """Its parts come one after the other, and where one of its traces is another, all of it is apart."""
+    spans = [span("a", number, of=1 + number // 1_500) for number in range(1, 2_501)]
+    row = TakenRecord(json_of(spans), "json", 0, trace_id(1).encode())
+    taken = fresh().take(0, batch_of([record(span("b", 9, of=3))._replace(key=trace_id(3).encode()), row], is_keyed=True), UNLIMITED)
+    orders = [touch.order for touch in taken.touches]
+    assert orders == sorted(set(orders))
+    assert [touch.record for touch in taken.touches] == [0] + [1] * (len(orders) - 1)
+    assert [touch.trace_id for touch in taken.touches if touch.apart_order == NONE] == [trace_id(3)]
+    assert sum(touch.new_count for touch in taken.touches) == 2_501

@@ -15,7 +15,7 @@ from processor.inputs import InputRecord, read_inputs
 from processor.lua_traces import LuaTraceEngine
 from processor.reference_traces import ReferenceTraceEngine
 from processor.rule_directory import read_sources
-from processor.trace_engine import Asked, TakenRecord, TakePolicy, TraceEngine
+from processor.trace_engine import Asked, TakenRecord, TakePolicy, TraceEngine, batch_of
 from processor.trace_states import CHECK_SIZE, Seal, trace_id_of
 from tests.processor.played import NEEDS_CHECK, NO_BYPASS, rules, span, trace_id
 from tests.trace_engines import EVERY_WAY
@@ -43,7 +43,7 @@ def record(*spans: Span, at: int = 0) -> TakenRecord:
 
 
 def opened(engine: TraceEngine, *records: TakenRecord, partition: int = 0, policy: TakePolicy = UNLIMITED) -> list[int]:
-    return [touch.handle for touch in engine.take(partition, records, policy).touches if touch.opened]
+    return [touch.handle for touch in engine.take(partition, batch_of(records), policy).touches if touch.opened]
 
 
 def said(engine: TraceEngine, handle: int) -> tuple[object, ...]:
@@ -86,7 +86,7 @@ def test_whatever_is_said_of_a_trace_is_said_where_it_was_moved_to_and_as_it_gro
     for _ in range(2):
         assert [said(other, handle) for handle in moved] == [said(engine, handle) for handle in handles]
         later = [record(*second) for _, second in halves]
-        here, there = (one.take(partition, later, UNLIMITED).touches for one, partition in ((engine, 0), (other, 7)))
+        here, there = (one.take(partition, batch_of(later), UNLIMITED).touches for one, partition in ((engine, 0), (other, 7)))
         assert [touch._replace(handle=0) for touch in here] == [touch._replace(handle=0) for touch in there]
         assert [touch.handle for touch in there] == moved
 
@@ -99,10 +99,10 @@ def test_a_moved_trace_is_over_when_it_would_have_been(way: str) -> None:
     other = EVERY_WAY[way](RULES, 0, 16)
     moved = other.load_many(0, engine.export_many(handles))
     late = [record(span("charge", 2, of=of), at=151) for of in (1, 2)]
-    assert [touch.opened for touch in other.take(0, late, policy).touches] == [True, False]
+    assert [touch.opened for touch in other.take(0, batch_of(late), policy).touches] == [True, False]
     for handle in moved:
         other.drop(handle)
-    assert [touch.opened for touch in other.take(0, late, policy).touches] == [False, True]
+    assert [touch.opened for touch in other.take(0, batch_of(late), policy).touches] == [False, True]
 
 
 def test_the_traces_of_a_recorded_shop_are_moved_in_the_midst_of_their_spans(way: str) -> None:
@@ -127,7 +127,7 @@ def test_a_state_begins_with_the_id_of_its_trace_and_knows_no_partition(way: str
     here, there = engine.load_many(1, states), engine.load_many(2, states)
     assert len({*handles, *here, *there}) == 6
     assert {engine.facts(handle).span_count for handle in (*handles, *here, *there)} == {1}
-    (touch,) = engine.take(2, [record(span("charge", 2, of=1))], UNLIMITED).touches
+    (touch,) = engine.take(2, batch_of([record(span("charge", 2, of=1))]), UNLIMITED).touches
     assert (touch.handle, touch.trace_id, touch.opened) == (there[1], trace_id(1), False)
 
 
@@ -174,7 +174,7 @@ def test_a_trace_that_is_there_already_is_refused_and_none_of_its_company_gets_i
     other.load_many(0, [second])
     refuses(other, [first, second, third])
     refuses(other, [first, third, first])
-    assert [touch.opened for touch in other.take(0, [record(span("bypass", 9, of=of)) for of in (1, 2, 3)], UNLIMITED).touches] == [
+    assert [touch.opened for touch in other.take(0, batch_of(record(span("bypass", 9, of=of)) for of in (1, 2, 3)), UNLIMITED).touches] == [
         *(True, False, True)
     ]
 
@@ -244,7 +244,7 @@ def test_the_reference_engine_moves_spans_whole_in_their_order_and_equal_traces_
     moved = other.load_many(0, states)
     assert [repr(other._traces[handle]) for handle in moved] == [repr(engine._traces[handle]) for handle in handles]
     assert other.export_many(moved) == states
-    (touch,) = other.take(0, [record(span("other", 1, of=1), replace(span("other", 1, of=1), name="differs"))], UNLIMITED).touches
+    (touch,) = other.take(0, batch_of([record(span("other", 1, of=1), replace(span("other", 1, of=1), name="differs"))]), UNLIMITED).touches
     assert touch.differing_count == 2
 
 

@@ -101,8 +101,8 @@ MUTANTS = (
     Mutant(  # late records of an evicted trace do not move its time
         "marker",
         _PARTITION,
-        "            trace.touched(touch, arrival)\n",
-        "            if trace.handle != NO_HANDLE:\n                trace.touched(touch, arrival)\n",
+        "        trace.touched(touch, ",
+        "        if trace.handle != NO_HANDLE:\n            trace.touched(touch, ",
         "evict",
     ),
     Mutant(
