@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tests.simulation.batch import traces_of_log
 from tests.simulation.broker import BrokenPromiseError
 from tests.simulation.uninterrupted import STATE_LOST_NS
+from topics.violation import CloseReason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,8 +31,14 @@ def check_losses(broker: Broker, key: PartitionKey, records: Sequence[ValidRecor
             raise BrokenPromiseError(f"{key.partition}: lost until {mark.lost_until_ns}, of what may have begun before it is {wanted}")
     if any(mark.clamp_ns is not None for mark in marks):
         return
-    cut = {trace_id for mark in marks for trace_id in mark.cut}
-    true = {(trace.trace_id, trace.first_offset) for trace in traces_of_log(broker.logs[key].records, limits)}
+    apart = {trace_id for mark in marks for trace_id in mark.cut}
+    traces = list(traces_of_log(broker.logs[key].records, limits))
+    if any(mark.shed_level for mark in marks):
+        # A key that names another trace is believed: the record is shed with that one.
+        apart |= {trace.trace_id for trace in traces if trace.is_doubtful}
+    true = {(trace.trace_id, trace.first_offset) for trace in traces}
     for life in run.begun:
-        if not life.is_lost and life.trace_id not in cut and (life.trace_id, life.first_offset) not in true:
+        # Of a trace that is shed nothing is judged.
+        is_judged = not life.is_lost and life.reason is not CloseReason.SHED
+        if is_judged and life.trace_id not in apart and (life.trace_id, life.first_offset) not in true:
             raise BrokenPromiseError(f"{key.partition}: {life.trace_id} is judged as if it began at {life.first_offset}")
