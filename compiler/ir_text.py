@@ -50,17 +50,21 @@ class Writer:
                 text, binds = " or ".join(self.condition(side, _AND) for side in sides), _OR
             case ir.And(sides=sides):
                 text, binds = " and ".join(self.condition(side, _NOT) for side in sides), _AND
-            case ir.Not(body=ir.Exists(value=operand)):
-                text, binds = f"{self.value(operand)} missing", _TEST
-            case ir.Not(body=ir.In() | ir.Matches() | ir.TextTest() as test):
-                text, binds = self._test(test, "not "), _TEST
             case ir.Not(body=body):
-                text, binds = f"not {self.condition(body, _NOT)}", _NOT
+                text, binds = self._negated(body)
             case ir.Selected() | ir.AllOf() | ir.Comparison():
                 text, binds = self._trace_test(node), _TEST
             case _:
                 text, binds = self._test(node, ""), _TEST
         return text if binds >= least else f"({text})"
+
+    def _negated(self, body: ir.Formula | ir.Predicate) -> tuple[str, int]:
+        """Return a negation, and how tightly it binds."""
+        if isinstance(body, ir.Exists):
+            return f"{self.value(body.value)} missing", _TEST
+        if isinstance(body, ir.In | ir.Matches | ir.TextTest):
+            return self._test(body, "not "), _TEST
+        return f"not {self.condition(body, _NOT)}", _NOT
 
     def _trace_test(self, node: ir.TraceTest) -> str:
         match node:

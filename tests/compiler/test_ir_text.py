@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import fields, is_dataclass, replace
 
-
 import pytest
 
 from compiler import ir
@@ -13,7 +12,6 @@ from compiler.lower_rule import lower_rule
 from compiler.source import Region
 from tests.conformance.case import JudgeCase, StreamCase, load_cases
 from tests.conformance.run_judge import compiled
-
 
 JUDGED = [case for case in load_cases() if isinstance(case, JudgeCase | StreamCase)]
 
