@@ -51,7 +51,7 @@ def test_the_text_of_a_meaning_has_this_meaning(case: JudgeCase | StreamCase) ->
         ('never { a.where("span.kind" == 1 and count exists) }', 'never { a.where("span.kind" == 1 and count exists) }'),
     ],
 )
-def test_what_is_written(text: str, written: str) -> None:
+def test_names_are_written_plain_where_they_can_be_and_strings_are_quoted(text: str, written: str) -> None:
     program = lower_rule(text, nowhere, {}).program
     assert program is not None
     assert rule_text(program) == written
