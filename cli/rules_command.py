@@ -10,15 +10,18 @@ import click
 
 from cli.lazy_commands import LazyCommands
 from cli.rule_files import USAGE, compile_files, count_of, load_sources, rule_set_or_exit, show_diagnostics
+from cli.rule_shares import coverage_json, coverage_text
 from cli.rule_test_text import outcome_json, outcome_text
-from cli.rules_arguments import OUTPUT, PATHS
+from cli.rules_arguments import OUTPUT, PATHS, PERCENT
 from compiler import Compilation, Rule, Severity, diagnostic_json
+from processor.rule_coverage import rule_coverage
 from processor.rule_tests import run_rule_tests
 
 _COMMANDS = {
     "apply": ("cli.rules_apply_command", "apply"),
     "diff": ("cli.rules_diff_command", "diff"),
     "list": ("cli.rules_list_command", "list_rules"),
+    "mutate": ("cli.rules_mutate_command", "mutate"),
 }
 
 
@@ -100,24 +103,34 @@ def _rule_json(rule: Rule) -> dict[str, object]:
 @rules.command("test")
 @PATHS
 @OUTPUT
-def test(paths: Sequence[Path], output: str) -> None:
+@click.option("--coverage", "is_covered", is_flag=True, help="Also say what of each rule its tests do not reach.")
+@click.option("--threshold", type=PERCENT, help="With --coverage: the least share of each rule, in percent, that its tests must reach.")
+def test(paths: Sequence[Path], output: str, is_covered: bool, threshold: float | None) -> None:  # noqa: FBT001  # a flag of the command line
     """Run the tests in the rule files of PATH (files or directories).
 
-    Exit status: 0 all passed, 1 one failed, 2 the rules are refused or there is nothing to read.
+    Coverage counts verdicts, clauses that fail, and every condition and relation both ways, in the instances that get so far.
+
+    Exit status: 0 all passed, 1 one failed, or a rule is below the threshold, 2 the rules are refused or there is nothing to read.
     """
+    if threshold is not None and not is_covered:
+        raise click.UsageError("--threshold says how much --coverage must find")
     if output == "json":
         _refuse_as_json(paths)
     rule_set = rule_set_or_exit(paths)
     outcomes = list(run_rule_tests(rule_set.rules))
     failed = [outcome for outcome in outcomes if not outcome.passed]
+    covered = [rule_coverage(rule) for rule in rule_set.rules] if is_covered else None
     summary = {"passed": len(outcomes) - len(failed), "failed": len(failed)}
     if output == "json":
-        click.echo(json.dumps({**summary, "tests": [outcome_json(outcome) for outcome in outcomes]}, indent=2, ensure_ascii=False))
+        body = {**summary, "tests": [outcome_json(outcome) for outcome in outcomes]}
+        click.echo(json.dumps(body if covered is None else body | {"coverage": coverage_json(covered)}, indent=2, ensure_ascii=False))
     else:
         for outcome in failed:
             click.echo(outcome_text(outcome))
+        if covered is not None:
+            click.echo(coverage_text(covered))
         click.echo(f"{summary['passed']} passed, {summary['failed']} failed")
-    raise SystemExit(1 if failed else 0)
+    raise SystemExit(1 if failed or any(one.percent < (threshold or 0) for one in covered or ()) else 0)
 
 
 def _refuse_as_json(paths: Sequence[Path]) -> None:

@@ -6,7 +6,7 @@ for what its clauses hold, of every span of its base for what a selector holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, product
 from typing import TypeAlias
@@ -17,7 +17,7 @@ from compiler.interpreter import Look, Trace, base_spans, predicate, select
 from compiler.ir_text import Writer, duration_of
 from compiler.judge import bindings
 from compiler.relations import is_equal, is_within, relates
-from compiler.trace import Span, TraceView
+from compiler.trace import Event, Link, Span, TraceView
 from compiler.values import Truth
 
 _CONNECTIVES = (ir.And, ir.Or, ir.Not)
@@ -87,7 +87,7 @@ class Coverage:
 
     def _formula(self, place: str, node: ir.Formula, trace: Trace) -> None:
         if not isinstance(node, ir.Not):
-            truths: Iterator[Truth] | tuple[Truth, ...] = (formula(node, trace),) if self._is_there(node, trace) else ()
+            truths: Iterator[Truth] | tuple[Truth, ...] = (formula(node, trace),) if trace.view.by_id else ()
             if isinstance(node, ir.Comparison) and node.quantifier:
                 truths = (compare_group(node, group, trace) for group in (all_groups(node, trace) if truths else ()))
             self._see(place, (node,), self._writer.condition(node), truths, unknown_is_no=not trace.is_open)
@@ -101,15 +101,11 @@ class Coverage:
                 self._related(place, related, trace)
             case ir.AllOf(selector=selector, predicate=inner):
                 self._selector(place, selector, trace)
-                spans = select(selector, trace) if self._is_there(node, trace) else []
+                spans = select(selector, trace) if trace.view.by_id else []
                 self._predicate(place, (node,), inner, [Look(span, trace.bound) for span in spans])
             case ir.Comparison(left=left, right=right):
                 self._value(place, left, trace)
                 self._value(place, right, trace)
-
-    def _is_there(self, node: ir.Formula, trace: Trace) -> bool:
-        """Whether a formula can be asked: while points are listed no span is bound."""
-        return bool(trace.view.by_id) or bool(trace.bound)
 
     def _value(self, place: str, node: ir.Value, trace: Trace) -> None:
         match node:
@@ -136,7 +132,7 @@ class Coverage:
     def _selector(self, place: str, selector: ir.Selector, trace: Trace) -> None:
         if selector.where is not None:
             spans = base_spans(selector.base, trace) if trace.view.by_id else []
-            self._predicate(place, (selector,), selector.where, [Look(span, trace.bound) for span in spans])
+            self._predicate(place, (selector.base,), selector.where, [Look(span, trace.bound) for span in spans])
 
     def _link(self, place: str, before: ir.Selector, link: ir.Link, trace: Trace) -> None:
         pairs: list[tuple[Span, Span]] = []
@@ -163,11 +159,11 @@ class Coverage:
             case ir.Not(body=body):
                 self._predicate(place, owner, body, looks)
             case ir.SomeElement(word=word, predicate=inner) if isinstance(inner, _CONNECTIVES):
-                elements = [
-                    Look(look.span, look.bound, element)
-                    for look in looks
-                    for element in (look.span.events if word == "event" else look.span.links)
-                ]
+                elements = [Look(look.span, look.bound, one) for look in looks for one in _elements(word, look.span)]
                 self._predicate(place, (*owner, node), inner, elements)
             case _:
                 pass
+
+
+def _elements(word: str, span: Span) -> Sequence[Event | Link]:
+    return span.events if word == "event" else span.links
