@@ -20,6 +20,8 @@ from processor.rule_tests import run_rule_tests
 _COMMANDS = {
     "apply": ("cli.rules_apply_command", "apply"),
     "diff": ("cli.rules_diff_command", "diff"),
+    "from-trace": ("cli.rules_draft_commands", "from_trace"),
+    "init": ("cli.rules_draft_commands", "init"),
     "list": ("cli.rules_list_command", "list_rules"),
     "mutate": ("cli.rules_mutate_command", "mutate"),
 }

@@ -14,6 +14,7 @@ from compiler.spelling import RESERVED
 from compiler.values import Duration
 
 _DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
+_SECOND = 10**9
 _UNITS = (("h", 3600 * 10**9), ("m", 60 * 10**9), ("s", 10**9), ("ms", 10**6), ("us", 10**3), ("ns", 1))
 _SCOPES = {ir.AttributeScope.SPAN: "span.", ir.AttributeScope.RESOURCE: "resource.", ir.AttributeScope.SCOPE: "scope."}
 # First segments that have a meaning of their own there.
@@ -180,9 +181,14 @@ def _literal(constant: bool | float | str | Duration) -> str:  # noqa: FBT001  #
 
 
 def duration_of(ns: int) -> str:
-    """Return a duration exactly, in the largest unit of which it is a whole number."""
-    unit, scale = next((unit, scale) for unit, scale in _UNITS if ns % scale == 0)
-    return f"{ns // scale}{unit}" if ns else "0s"
+    """Return a duration exactly: whole hours, minutes or seconds, else in the largest unit that it has one of, with its decimals."""
+    whole = next(((unit, scale) for unit, scale in _UNITS if ns % scale == 0 and scale >= _SECOND), None)
+    if whole is not None:
+        return f"{ns // whole[1]}{whole[0]}" if ns else "0s"
+    unit, scale = next((unit, scale) for unit, scale in _UNITS if scale <= abs(ns) and scale <= _SECOND)
+    ones, rest = divmod(abs(ns), scale)
+    decimals = f".{str(rest).zfill(len(str(scale)) - 1)}".rstrip("0") if rest else ""
+    return f"{'-' if ns < 0 else ''}{ones}{decimals}{unit}"
 
 
 def quoted(text: str) -> str:
