@@ -1,4 +1,4 @@
-"""`betrace rules`: check rule files, run their tests, put them in force."""
+"""`betrace rules`: check rule files, run their tests, put them in force; browse the library."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ _PATHS = click.argument("paths", metavar="PATH...", nargs=-1, required=True, typ
 _OUTPUT = click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the answer.")
 
 
-_ON_THE_TOPIC = {
+_IMPORTED_LATE = {
     "apply": ("cli.rules_apply_command", "apply"),
     "diff": ("cli.rules_diff_command", "diff"),
+    "library": ("cli.library_command", "library"),
 }
 
 
 class _RulesCommands(LazyCommands):
-    LAZY = _ON_THE_TOPIC
+    LAZY = _IMPORTED_LATE
 
 
 @click.group(cls=_RulesCommands)
