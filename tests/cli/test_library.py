@@ -138,10 +138,12 @@ def test_a_copy_to_where_nothing_can_be_written_says_so(tmp_path: Path) -> None:
 
 ONE = SourceFile(
     "one.yaml",
-    b"let:\n  few: [a, b]\n  other: x\nrules:\n  - id: first\n    rule: never { x.where(y in few) }\n  - id: second\n    rule: never { z }\n",
+    b"let:\n  few: [a, b]\n  other: x\nrules:\n"
+    b"  - id: first\n    rule: never { x.where(y in few) }\n  - id: second\n    rule: never { z }\n",
 )
 TWO = SourceFile(
-    "two.yaml", b"let:\n  few: [c]\nrules:\n  - id: third\n    rule: never { x.where(z in few) }\n  - id: fourth\n    rule: never { w }\n"
+    "two.yaml",
+    b"let:\n  few: [c]\nrules:\n  - id: third\n    rule: never { x.where(z in few) }\n  - id: fourth\n    rule: never { w }\n",
 )
 
 
