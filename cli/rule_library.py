@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import PurePath
 
 from compiler import Rule, SourceFile, compile_sources
@@ -56,12 +57,13 @@ class Picking:
         return not (self.tags or self.controls or self.severities)
 
 
-def library_rules() -> list[LibraryRule]:
+@cache
+def library_rules() -> tuple[LibraryRule, ...]:
     """Return the rules of the library by domain, each in the order of its file."""
     sources = {source.name: source for source in read_sources(RULES)}
     rule_set = compile_sources(list(sources.values())).rule_set
     assert rule_set is not None, "the library is shipped with rules that the compiler accepts"
-    return [LibraryRule(rule, sources[rule.region.file]) for rule in rule_set.rules]
+    return tuple(LibraryRule(rule, sources[rule.region.file]) for rule in rule_set.rules)
 
 
 def named_rules(rules: Sequence[LibraryRule], ids: Sequence[str]) -> list[LibraryRule]:

@@ -100,6 +100,13 @@ def test_a_copy_into_a_directory_has_a_file_per_domain(tmp_path: Path) -> None:
     assert run("rules", "check", tmp_path).stdout == f"{len(library_rules())} rules checked, 0 errors, 0 warnings\n"
 
 
+def test_a_directory_may_have_the_name_of_a_rule_file(tmp_path: Path) -> None:
+    target = tmp_path / "mine.yaml"
+    target.mkdir()
+    assert run("rules", "library", "copy", RUN, "--to", target).exit_code == 0
+    assert [path.name for path in target.iterdir()] == ["ai-agents.yaml"]
+
+
 def test_a_copy_by_tag_takes_the_rules_with_the_tag(tmp_path: Path) -> None:
     target = tmp_path / "mine.yaml"
     run("rules", "library", "copy", "--tag", "alerting", "--to", target)
