@@ -22,6 +22,7 @@ _COMMANDS = {
     "diff": ("cli.rules_diff_command", "diff"),
     "from-trace": ("cli.rules_draft_commands", "from_trace"),
     "init": ("cli.rules_draft_commands", "init"),
+    "library": ("cli.library_command", "library"),
     "list": ("cli.rules_list_command", "list_rules"),
     "mutate": ("cli.rules_mutate_command", "mutate"),
 }

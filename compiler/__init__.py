@@ -11,7 +11,7 @@ from compiler.notation import INSTANT_NS, TRACE_ID, SpanLine, TestTrace
 from compiler.render import DiagnosticRecord, diagnostic_json, render
 from compiler.report import RuleClass, RuleReport, StateReport
 from compiler.rule_set import Compilation, Rule, RuleException, RuleSet, RuleTest, RuleText
-from compiler.rule_slices import rule_texts, rules_at
+from compiler.rule_slices import LetClashError, joined_rules, rule_texts, rules_at
 from compiler.rule_versions import with_versions
 from compiler.source import Region, SourceFile
 from compiler.trace import Span, TraceView
@@ -28,6 +28,7 @@ __all__ = [
     "Diagnostic",
     "DiagnosticRecord",
     "Judgement",
+    "LetClashError",
     "ReferenceEngine",
     "Region",
     "Rule",
@@ -47,6 +48,7 @@ __all__ = [
     "Verdict",
     "compile_sources",
     "diagnostic_json",
+    "joined_rules",
     "judge",
     "render",
     "rule_texts",

@@ -27,6 +27,7 @@ from api.settings import ApiSettings
 from api.view import View
 from cli.main import betrace
 from compiler.diagnostics import Code, Severity
+from docs.library_page import library_page
 from processor.metrics import METRICS
 from processor.rule_settings import RuleSettings
 from processor.settings import Settings
@@ -159,6 +160,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "command-line.md": command_page,
     "diagnostics/index.md": diagnostics_page,
     "http-api.md": http_page,
+    "library.md": lambda: library_page(table),
     "metrics.md": metrics_page,
     "settings.md": settings_page,
     "topics.md": topic_page,
