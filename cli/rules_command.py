@@ -1,4 +1,4 @@
-"""`betrace rules`: check rule files, run their tests, put them in force."""
+"""`betrace rules`: check rule files and run their tests; its further commands have files of their own."""
 
 from __future__ import annotations
 
@@ -11,31 +11,29 @@ import click
 from cli.lazy_commands import LazyCommands
 from cli.rule_files import USAGE, compile_files, count_of, load_sources, rule_set_or_exit, show_diagnostics
 from cli.rule_test_text import outcome_json, outcome_text
+from cli.rules_arguments import OUTPUT, PATHS
 from compiler import Compilation, Rule, Severity, diagnostic_json
 from processor.rule_tests import run_rule_tests
 
-_PATHS = click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
-_OUTPUT = click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the answer.")
-
-
-_ON_THE_TOPIC = {
+_COMMANDS = {
     "apply": ("cli.rules_apply_command", "apply"),
     "diff": ("cli.rules_diff_command", "diff"),
+    "list": ("cli.rules_list_command", "list_rules"),
 }
 
 
 class _RulesCommands(LazyCommands):
-    LAZY = _ON_THE_TOPIC
+    LAZY = _COMMANDS
 
 
 @click.group(cls=_RulesCommands)
 def rules() -> None:
-    """Check rule files, run their tests, and put them in force."""
+    """Check and list rule files, run their tests, and put them in force."""
 
 
 @rules.command("check")
-@_PATHS
-@_OUTPUT
+@PATHS
+@OUTPUT
 @click.option("--report", is_flag=True, help="Also say of each rule what it reads, when it decides and what state it needs.")
 def check(paths: Sequence[Path], output: str, report: bool) -> None:  # noqa: FBT001  # a flag of the command line
     """Check the rule files of PATH (files or directories).
@@ -100,8 +98,8 @@ def _rule_json(rule: Rule) -> dict[str, object]:
 
 
 @rules.command("test")
-@_PATHS
-@_OUTPUT
+@PATHS
+@OUTPUT
 def test(paths: Sequence[Path], output: str) -> None:
     """Run the tests in the rule files of PATH (files or directories).
 
