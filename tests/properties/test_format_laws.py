@@ -97,6 +97,12 @@ def test_the_comments_of_a_file_stay_and_so_does_what_it_means(data: st.DataObje
     assert sorted(_COMMENT.findall(_hold(content))) == sorted(comments)
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_the_rule_files_of_the_tree_are_in_their_canonical_form(path: object) -> None:
+    content = ROOT.joinpath(str(path)).read_text(encoding="utf-8")
+    assert _hold(content) == content, f"betrace rules format {path}"
+
+
 def _conforming() -> list[str]:
     found: list[str] = []
     for case in load_cases():
