@@ -20,6 +20,7 @@ from processor.rule_tests import run_rule_tests
 _COMMANDS = {
     "apply": ("cli.rules_apply_command", "apply"),
     "diff": ("cli.rules_diff_command", "diff"),
+    "format": ("cli.rules_format_command", "format_rules"),
     "list": ("cli.rules_list_command", "list_rules"),
     "mutate": ("cli.rules_mutate_command", "mutate"),
 }

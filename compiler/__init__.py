@@ -5,6 +5,7 @@ This module is the room's public face; the other rooms use only what it names.
 
 from compiler.compile import compile_sources
 from compiler.diagnostics import Code, Diagnostic, Severity
+from compiler.format import Formatted, format_rule_file
 from compiler.judge import ReferenceEngine, judge
 from compiler.language_version import LANGUAGE_VERSION
 from compiler.notation import INSTANT_NS, TRACE_ID, SpanLine, TestTrace
@@ -27,6 +28,7 @@ __all__ = [
     "Compilation",
     "Diagnostic",
     "DiagnosticRecord",
+    "Formatted",
     "Judgement",
     "ReferenceEngine",
     "Region",
@@ -47,6 +49,7 @@ __all__ = [
     "Verdict",
     "compile_sources",
     "diagnostic_json",
+    "format_rule_file",
     "judge",
     "render",
     "rule_texts",

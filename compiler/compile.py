@@ -15,7 +15,7 @@ from compiler.dump import dump
 from compiler.literals import Malformed, read_duration, read_number
 from compiler.lower_context import Let
 from compiler.lower_rule import lower_exception, lower_file_let, lower_rule
-from compiler.parser import parse_selector
+from compiler.parser import parse_formula, parse_selector
 from compiler.report import report
 from compiler.rule_file import ExceptionEntry, LetEntry, RuleEntry, RuleFile, read_rule_file
 from compiler.rule_set import Compilation, Rule, RuleException, RuleSet
@@ -150,7 +150,8 @@ def _duplicates(entries: list[RuleEntry]) -> list[Diagnostic]:
 
 def _version(entry: RuleEntry, tree: s.Rule, exceptions: list[RuleException], file: _File) -> str:
     """Hash the canonical text, the lets it uses and the metadata: layout and tests do not make a new version."""
-    texts = [dump(tree), *(one.when_text for one in exceptions)]
+    conditions = [_canonical(one.when_text) for one in exceptions]
+    texts = [dump(tree), *conditions]
     used: dict[str, str] = {}
     pending = list(texts)
     while pending:
@@ -159,5 +160,10 @@ def _version(entry: RuleEntry, tree: s.Rule, exceptions: list[RuleException], fi
             used[name] = file.canonical[name]
             pending.append(used[name])
     metadata = asdict(entry.text) | {"rule": texts, "lets": sorted(used.items())}
-    metadata["exceptions"] = [(one.name, one.when_text, one.expires_ns) for one in exceptions]
+    metadata["exceptions"] = [(one.name, when, one.expires_ns) for one, when in zip(exceptions, conditions, strict=True)]
     return version_of(json.dumps(metadata, sort_keys=True, default=str))
+
+
+def _canonical(formula: str) -> str:
+    tree, _ = parse_formula(formula)
+    return "" if tree is None else dump(tree)

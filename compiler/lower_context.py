@@ -63,7 +63,12 @@ class Context:
 
     def written(self, at: s.At) -> str:
         """Return what stands at a place, on one line."""
-        return " ".join(self.text[at[0] : at[1]].split())
+        shown = ""
+        for line in self.text[at[0] : at[1]].splitlines():
+            words = " ".join(line.split())
+            is_close = not shown or not words or shown[-1] in "([" or words[0] in ")]"
+            shown += words if is_close else f" {words}"
+        return shown
 
     def is_base(self, name: str) -> bool:
         """Say whether a first segment names spans by itself, so that the rest is a path: `span`, `root`, a let, the bound name."""
