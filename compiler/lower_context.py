@@ -26,7 +26,7 @@ class Let:
 
 @dataclass(slots=True)
 class NameUses:
-    """How names were used in a rule, for warnings; each maps to the first place."""
+    """How names were used in a rule: for warnings, each with its first place; of `lets` every use with its place."""
 
     as_string: dict[str, s.At] = field(default_factory=dict)
     as_attribute: dict[str, s.At] = field(default_factory=dict)
@@ -34,6 +34,7 @@ class NameUses:
     as_span: dict[str, s.At] = field(default_factory=dict)
     as_formula: dict[str, s.At] = field(default_factory=dict)
     in_direct_comparison: set[str] = field(default_factory=set)
+    lets: list[tuple[str, s.At]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -60,6 +61,14 @@ class Context:
     def report(self, code: Code, at: s.At, message: str, hint: str = "") -> None:
         """Keep a diagnostic."""
         self.diagnostics.append(Diagnostic(code, self.region(at), message, hint))
+
+    def use(self, name: str, at: s.At) -> Let | None:
+        """Return what a name stands for, marked as used at a place; None where it is no name of a `let`."""
+        let = self.lets.get(name)
+        if let is not None:
+            let.used = True
+            self.uses.lets.append((name, at))
+        return let
 
     def written(self, at: s.At) -> str:
         """Return what stands at a place, on one line."""
