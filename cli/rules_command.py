@@ -18,6 +18,7 @@ from processor.rule_tests import run_rule_tests
 _COMMANDS = {
     "apply": ("cli.rules_apply_command", "apply"),
     "diff": ("cli.rules_diff_command", "diff"),
+    "explain": ("cli.rules_explain_command", "explain_rules"),
     "format": ("cli.rules_format_command", "format_rules"),
     "list": ("cli.rules_list_command", "list_rules"),
 }
@@ -29,7 +30,7 @@ class _RulesCommands(LazyCommands):
 
 @click.group(cls=_RulesCommands)
 def rules() -> None:
-    """Check and list rule files, run their tests, and put them in force."""
+    """Check, list, explain and format rule files, run their tests, and put them in force."""
 
 
 @rules.command("check")

@@ -5,6 +5,7 @@ This module is the room's public face; the other rooms use only what it names.
 
 from compiler.compile import compile_sources
 from compiler.diagnostics import Code, Diagnostic, Severity
+from compiler.explain import Explanation, explain
 from compiler.format import Formatted, format_rule_file
 from compiler.judge import ReferenceEngine, judge
 from compiler.language_version import LANGUAGE_VERSION
@@ -28,6 +29,7 @@ __all__ = [
     "Compilation",
     "Diagnostic",
     "DiagnosticRecord",
+    "Explanation",
     "Formatted",
     "Judgement",
     "ReferenceEngine",
@@ -49,6 +51,7 @@ __all__ = [
     "Verdict",
     "compile_sources",
     "diagnostic_json",
+    "explain",
     "format_rule_file",
     "judge",
     "render",
