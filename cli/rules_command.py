@@ -12,7 +12,7 @@ from cli.lazy_commands import LazyCommands
 from cli.rule_files import USAGE, compile_files, count_of, load_sources, rule_set_or_exit, show_diagnostics
 from cli.rule_test_text import outcome_json, outcome_text
 from cli.rules_arguments import OUTPUT, PATHS
-from compiler import Compilation, Rule, Severity, diagnostic_json
+from compiler import Compilation, Rule, Severity, diagnostic_json, rule_file_schema_text
 from processor.rule_tests import run_rule_tests
 
 _COMMANDS = {
@@ -128,3 +128,12 @@ def _refuse_as_json(paths: Sequence[Path]) -> None:
         refused = {"passed": 0, "failed": 0, "tests": [], "diagnostics": [diagnostic_json(found) for found in compilation.errors]}
         click.echo(json.dumps(refused, indent=2, ensure_ascii=False))
         raise SystemExit(USAGE)
+
+
+@rules.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of rule files, by which editors check and complete them.
+
+    Put it beside the rules and begin a file with the line: # yaml-language-server: $schema=rule-file.schema.json
+    """
+    click.echo(rule_file_schema_text())

@@ -12,6 +12,7 @@ from compiler.language_version import LANGUAGE_VERSION
 from compiler.notation import INSTANT_NS, TRACE_ID, SpanLine, TestTrace
 from compiler.render import DiagnosticRecord, diagnostic_json, render
 from compiler.report import RuleClass, RuleReport, StateReport
+from compiler.rule_file_schema import rule_file_schema_text
 from compiler.rule_set import Compilation, Rule, RuleException, RuleSet, RuleTest, RuleText
 from compiler.rule_slices import rule_texts, rules_at
 from compiler.rule_versions import with_versions
@@ -55,6 +56,7 @@ __all__ = [
     "format_rule_file",
     "judge",
     "render",
+    "rule_file_schema_text",
     "rule_texts",
     "rules_at",
     "with_versions",
