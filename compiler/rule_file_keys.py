@@ -14,7 +14,6 @@ class Shape(StrEnum):
 
     ID = auto()
     TEXT = auto()
-    FILLED_TEXT = auto()
     FLAG = auto()
     CHOICE = auto()
     TEXTS = auto()
