@@ -39,7 +39,7 @@ def explain_rules(paths: Sequence[Path], rule_ids: Sequence[str], output: str) -
     if output == "json":
         click.echo(json.dumps([_json(explanation) for explanation in explanations], indent=2, ensure_ascii=False))
         return
-    show = _markdown if output == "markdown" else _text
+    show = explanation_markdown if output == "markdown" else _text
     click.echo("\n\n".join(some_lines("\n".join(show(explanation))) for explanation in explanations))
 
 
@@ -72,7 +72,8 @@ def _wrapped(line: str, indent: str) -> list[str]:
     return textwrap.wrap(one_line(line), _WIDTH, initial_indent=indent, subsequent_indent=indent + hanging, break_on_hyphens=False)
 
 
-def _markdown(explanation: Explanation) -> Iterator[str]:
+def explanation_markdown(explanation: Explanation) -> Iterator[str]:
+    """Yield the lines of an explanation in Markdown."""
     yield f"## `{explanation.rule_id}`"
     if explanation.title:
         yield from ("", f"**{one_line(explanation.title)}**")

@@ -86,7 +86,7 @@ def read_file_lets(entries: Sequence[LetEntry], diagnostics: list[Diagnostic]) -
 
 def _read_let(entry: LetEntry, file: FileLets, diagnostics: list[Diagnostic]) -> Let:
     if isinstance(entry.text, Scalar):
-        selector, found = lower_file_let(entry.text.text, entry.text.locate, file.lets)
+        selector, found, _ = lower_file_let(entry.text.text, entry.text.locate, file.lets)
         diagnostics += found
         tree, _ = parse_selector(entry.text.text)
         file.canonical[entry.name.text] = "" if tree is None else dump(tree)

@@ -15,7 +15,7 @@ from compiler.compile import FileLets, compile_rule, compile_sources, read_file_
 from compiler.diagnostics import Code, Diagnostic, Severity
 from compiler.editor_pieces import Piece, Pieces, cut
 from compiler.rule_file import RuleFile, read_rule_file
-from compiler.rule_set import Rule
+from compiler.rule_set import RuleText
 from compiler.source import Region, SourceFile
 from compiler.yaml_reader import read_yaml
 
@@ -26,11 +26,10 @@ _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(frozen=True, slots=True)
 class CheckedRule:
-    """An id and its place in the file, and the rule where it has no error."""
+    """What a rule's author wrote beside its text, and where its id stands; the id is empty where it is none."""
 
-    id: str
+    text: RuleText
     region: Region
-    rule: Rule | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +58,11 @@ class _Frame:
     diagnostics: tuple[Diagnostic, ...]
     used: frozenset[str]
     meanings: dict[str, str]
+
+
+def rules_of(source: SourceFile) -> tuple[CheckedRule, ...]:
+    """Return the rules of a file, whatever they say; never raises."""
+    return tuple(CheckedRule(entry.text, entry.region) for entry in read_rule_file(source).rules)
 
 
 class EditedFile:
@@ -103,10 +107,7 @@ class EditedFile:
     def _check_whole(self, text: str) -> Checked:
         source = self._source(text)
         compiled = compile_sources([source], today_ns=self._today_ns)
-        accepted = {} if compiled.rule_set is None else {rule.id: rule for rule in compiled.rule_set.rules}
-        entries = read_rule_file(source).rules
-        rules = tuple(CheckedRule(entry.text.id, entry.region, accepted.get(entry.text.id)) for entry in entries)
-        return Checked(rules, tuple(one for one in compiled.diagnostics if one.code is not Code.DUPLICATE_ID))
+        return Checked(rules_of(source), tuple(one for one in compiled.diagnostics if one.code is not Code.DUPLICATE_ID))
 
     def _read_frame(self, text: str) -> _Frame:
         if self._frame is None or text != self._frame_text:
@@ -149,7 +150,9 @@ def _compile_piece(source: SourceFile, frame: _Frame, today_ns: int | None) -> _
     for let in frame.lets.lets.values():
         let.used = False
     diagnostics = list(read.diagnostics)
-    rules = [CheckedRule(entry.text.id, entry.region, compile_rule(entry, frame.lets, diagnostics, today_ns)) for entry in read.rules]
+    for entry in read.rules:
+        compile_rule(entry, frame.lets, diagnostics, today_ns)
+    rules = [CheckedRule(entry.text, entry.region) for entry in read.rules]
     used = frozenset(name for name, let in frame.lets.lets.items() if let.used)
     is_yaml = bool(read.rules) or not read_yaml(source)[1]
     return _PieceChecked(tuple(rules), tuple(diagnostics), used, is_yaml)
@@ -160,7 +163,7 @@ def _together(pieces: Pieces, frame: _Frame, found: list[_PieceChecked]) -> Chec
     diagnostics = [_moved(one, pieces.line_of_frame(one.region.line - 1) - one.region.line + 1) for one in frame.diagnostics]
     for piece, one in zip(pieces.pieces, found, strict=True):
         by = piece.first_line - 1
-        rules += [CheckedRule(rule.id, _moved_region(rule.region, by), rule.rule) for rule in one.rules]
+        rules += [CheckedRule(rule.text, _moved_region(rule.region, by)) for rule in one.rules]
         diagnostics += [_moved(diagnostic, by) for diagnostic in one.diagnostics]
     if not any(one.severity is Severity.ERROR for one in diagnostics):
         used = frame.used.union(*(one.used for one in found))
@@ -183,14 +186,14 @@ def duplicates_of(name: str, files: Iterable[tuple[str, Checked]]) -> list[Diagn
     others: dict[str, Region] = {}
     for file, checked in files:
         if file == name:
-            own = [rule for rule in checked.rules if rule.id]
+            own = [rule for rule in checked.rules if rule.text.id]
             continue
         for rule in checked.rules:
-            others.setdefault(rule.id, rule.region)
+            others.setdefault(rule.text.id, rule.region)
     found, first = [], dict[str, CheckedRule]()
     for rule in own:
-        earlier = first.setdefault(rule.id, rule)
-        place = others.get(rule.id) if earlier is rule else earlier.region
+        earlier = first.setdefault(rule.text.id, rule)
+        place = others.get(rule.text.id) if earlier is rule else earlier.region
         if place is not None:
-            found.append(Diagnostic(Code.DUPLICATE_ID, rule.region, f"there is a rule `{rule.id}` already, at {place}"))
+            found.append(Diagnostic(Code.DUPLICATE_ID, rule.region, f"there is a rule `{rule.text.id}` already, at {place}"))
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from compiler.editor_cursor import Cursor, cursor_at
@@ -51,10 +51,14 @@ class Completion:
     rank: int = 0
 
 
-def complete(document: EditorText, line: int, column: int, known: Mapping[str, Iterable[str]] | None = None) -> list[Completion]:
+def _nothing(_key: str) -> Iterable[str]:
+    return ()
+
+
+def complete(document: EditorText, line: int, column: int, known: Callable[[str], Iterable[str]] = _nothing) -> list[Completion]:
     """Return what could be written at a place; never raises.
 
-    `known` are values of list keys that other files have: of `controls`, `tags`.
+    `known` gives the values that a list key has in other rules: `controls`, `tags`.
     """
     place = document.place(line, column)
     if place.is_key:
@@ -65,11 +69,13 @@ def complete(document: EditorText, line: int, column: int, known: Mapping[str, I
         return [] if cursor.in_comment or cursor.in_string else _unique(_language(document, line, cursor, start))
     if place.shape is Shape.TRACE:
         return list(_trace(place, document.vocabulary(line)))
-    return list(_values(place, document.vocabulary(line), known or {}))
+    return list(_values(place, document.vocabulary(line), known))
 
 
 def _unique(found: Iterable[Completion]) -> list[Completion]:
-    return list({(one.label, one.replaced): one for one in reversed(list(found))}.values())
+    """Keep the nearest of those that look the same."""
+    nearest = sorted(found, key=lambda one: one.rank)
+    return list({(one.label, one.replaced): one for one in reversed(nearest)}.values())[::-1]
 
 
 # ---- YAML ---------------------------------------------------------------------------------------------------------------------------
@@ -87,14 +93,14 @@ def _opening(key: Key) -> str:
     return "" if key.shape in _NESTED_SHAPES else " "
 
 
-def _values(place: Place, vocabulary: Vocabulary, known: Mapping[str, Iterable[str]]) -> Iterator[Completion]:
+def _values(place: Place, vocabulary: Vocabulary, known: Callable[[str], Iterable[str]]) -> Iterator[Completion]:
     last = _LAST_WORD.search(place.written)
     replaced = 0 if last is None else len(last[0].lstrip("\"'"))
     for word, about in _words_of(place, vocabulary, known):
         yield Completion(word, "value", word, replaced, about)
 
 
-def _words_of(place: Place, vocabulary: Vocabulary, known: Mapping[str, Iterable[str]]) -> Iterator[tuple[str, str]]:
+def _words_of(place: Place, vocabulary: Vocabulary, known: Callable[[str], Iterable[str]]) -> Iterator[tuple[str, str]]:
     key = key_of(place.keys)
     name = place.keys[-1] if place.keys else ""
     match place.shape:
@@ -112,7 +118,7 @@ def _words_of(place: Place, vocabulary: Vocabulary, known: Mapping[str, Iterable
         case Shape.TEXTS if name == "offenders":
             yield from ((word, "") for word in sorted(vocabulary.spans))
         case Shape.TEXTS:
-            yield from ((word, "") for word in sorted(known.get(name, ())))
+            yield from ((word, "") for word in sorted(known(name)))
     if place.keys[:2] == ("rules", "tests") and place.keys[-2:-1] == ("expect",):
         yield from VERDICTS.items()
 
@@ -164,7 +170,9 @@ def _intrinsics(cursor: Cursor, replaced: int, head: str) -> Iterator[Completion
     prefix = f"{head}." if head else ""
     known = list(SPAN_INTRINSICS)
     if not head:
-        known += list(TRACE_INTRINSICS) if not cursor.in_predicate else [n for n in ELEMENT_INTRINSICS if n.startswith(f"{cursor.element}:")]
+        known += (
+            list(TRACE_INTRINSICS) if not cursor.in_predicate else [n for n in ELEMENT_INTRINSICS if n.startswith(f"{cursor.element}:")]
+        )
     yield from (Completion(f"{prefix}{name}", "intrinsic", f"{prefix}{name}", replaced, INTRINSICS[name], 4) for name in known)
 
 

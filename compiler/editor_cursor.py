@@ -96,8 +96,7 @@ def _expected(head: str, start: str, *, after_dot: bool) -> frozenset[str]:
         return found
     # Only the block that is being written counts then.
     block = head.rfind("{")
-    inner = words_after(f"always {head[block:]}") if block >= 0 else frozenset()
-    return inner
+    return words_after(f"always {head[block:]}") if block >= 0 else frozenset()
 
 
 def word_at(text: str, offset: int) -> tuple[str, int]:

@@ -10,7 +10,6 @@ from compiler.editor_place import Place, key_of
 from compiler.editor_text import EditorText, language_at
 from compiler.editor_words import CALLS, INTRINSICS, KEYWORDS, METHODS, NOTATION, VERDICTS
 from compiler.rule_file_keys import Shape
-from compiler.rule_set import Rule
 from compiler.semconv import conventions
 
 
@@ -23,8 +22,11 @@ class Hover:
     length: int
 
 
-def hover(document: EditorText, line: int, column: int, rule_at: Callable[[], Rule | None]) -> Hover | None:
-    """Return what is shown at a place, None where there is nothing to say; `rule_at` gives the rule there where it has no error."""
+def hover(document: EditorText, line: int, column: int, explained: Callable[[], str]) -> Hover | None:
+    """Return what is shown at a place, None where there is nothing to say.
+
+    `explained` says in Markdown what the rule there means; nothing where it has an error.
+    """
     place = document.place(line, column)
     if place.is_key:
         return _of_key(document, place, line, column)
@@ -35,10 +37,9 @@ def hover(document: EditorText, line: int, column: int, rule_at: Callable[[], Ru
         word, start = word_at(entry.text, place.offset)
         about, word, start = _of_word(document, line, word, start, place)
         return Hover(about, column - (place.offset - start), len(word)) if about else None
-    if place.shape in {Shape.ID, Shape.TEXT, Shape.FILLED_TEXT} and place.keys[:1] == ("rules",) and len(place.keys) == len(("rules", "id")):
-        rule = rule_at()
-        if rule is not None:
-            return Hover(rule_text(rule), column - len(place.written), max(1, len(place.written)))
+    if place.keys in {("rules", "id"), ("rules", "name"), ("rules", "description")}:
+        about = explained()
+        return Hover(about, column - len(place.written), max(1, len(entry.text.split("\n", 1)[0]))) if about else None
     if place.shape is Shape.EXPECTATION and entry.text.strip() in VERDICTS:
         return Hover(VERDICTS[entry.text.strip()], column - len(place.written), len(entry.text))
     word = entry.text.strip()
@@ -101,17 +102,3 @@ def _convention(key: str) -> str:
     found = conventions()[key]
     words = f"\n\nOne of {', '.join(f'`{one}`' for one in found.values)}." if found.values else ""
     return f"`{key}` (OpenTelemetry): {found.brief}{words}"
-
-
-def rule_text(rule: Rule) -> str:
-    """Return what the compiler says of a rule: when it decides, what it reads and what it keeps."""
-    state = rule.report.state
-    reads = ", ".join(f"`{field}`" for field in rule.report.demand) or "nothing but that spans exist"
-    return "\n\n".join(
-        (
-            f"**{rule.text.name or rule.id}**",
-            f"Decides: {rule.report.rule_class}.",
-            f"Reads: {reads}.",
-            f"Keeps of a trace: {state.bits} bits, {state.counters} counters, the spans of {state.captured_rows} selectors.",
-        )
-    )

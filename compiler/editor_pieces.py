@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 _RULES = re.compile(r"^rules:[ \t]*(?:#.*)?\r?$", re.MULTILINE)
@@ -45,7 +45,6 @@ class Pieces:
     # The lines of the frame before the rules, and those of the rules.
     before: int = 0
     inside: int = 0
-    _first_lines: list[int] = field(default_factory=list, repr=False)
 
     def line_of_frame(self, line: int) -> int:
         """Return which line of the file a line of the frame is; both count from 0."""
@@ -83,6 +82,8 @@ def cut(text: str) -> Pieces:
         pieces.append(Piece(lines, text[begin:behind]))
         lines += text.count("\n", begin, behind)
     frame = f"{text[: found.start()]}{_EMPTY}\n{text[end:]}"
+    # The last line of a text may have no break.
+    lines += text[end - 1] != "\n"
     return Pieces(frame, tuple(pieces), before, lines - before)
 
 

@@ -168,6 +168,9 @@ def place_at(lines: Sequence[str], line: int, column: int) -> Place:
         flow = _in_flow(entry, offset)
         if flow is not None:
             return flow
+        if entry.is_item and entry.keys in TABLES:
+            # An item of these lists is a mapping, whose first key is being written.
+            return _key_at(entries, line, before)
         start = next((start for number, start, _ in entry.parts if number == line), entry.value_column)
         return Place(entry.keys, is_key=False, written=before[start:], entry=entry, offset=offset)
     return _key_at(entries, line, before)

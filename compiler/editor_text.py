@@ -70,11 +70,12 @@ class EditorText:
     @cached_property
     def file_lets(self) -> list[NamedText]:
         """The names that the file gives all its rules."""
-        found = []
-        for entry in entries_of([line.removesuffix("\r") for line in self.pieces.frame.split("\n")]):
-            if entry.keys[:1] == ("let",) and len(entry.keys) > 1 and not entry.is_item:
-                found.append(NamedText(entry.keys[1], entry.text, (self.pieces.line_of_frame(entry.line), entry.indent)))
-        return found
+        lines = [line.removesuffix("\r") for line in self.pieces.frame.split("\n")]
+        return [
+            NamedText(entry.keys[1], entry.text, (self.pieces.line_of_frame(entry.line), entry.indent))
+            for entry in entries_of(lines)
+            if entry.keys[:1] == ("let",) and len(entry.keys) > 1 and not entry.is_item
+        ]
 
     def rule_lets(self, line: int) -> list[NamedText]:
         """Return the names that the rule at a line gives itself."""

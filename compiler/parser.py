@@ -73,7 +73,7 @@ def words_after(text: str, start: str = "start") -> frozenset[str]:
         parser.exhaust_lexer()
     except UnexpectedInput:
         return frozenset()
-    return frozenset(parser.accepts())
+    return frozenset(parser.accepts())  # type: ignore[no-untyped-call]  # lark types its parser, but not this
 
 
 @cache

@@ -64,7 +64,7 @@ def _enumerations(tree: ast.Module) -> Iterator[tuple[str, list[str]]]:
 
 
 def _brief(text: str) -> str:
-    plain = _LINK.sub(r"\1", " ".join(text.split("\n\n")[0].split()))
+    plain = _LINK.sub(r"\1", " ".join(text.partition("\n\n")[0].split()))
     first = _SENTENCE.match(plain)
     found = first[1] if first else plain
     return found if len(found) <= _LENGTH_MAX else f"{found[: _LENGTH_MAX - 1]}…"
