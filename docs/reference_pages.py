@@ -26,6 +26,7 @@ from api.metrics import ApiMetrics
 from api.settings import ApiSettings
 from api.view import View
 from cli.main import betrace
+from compiler import rule_file_schema_text
 from compiler.diagnostics import Code, Severity
 from docs.library_page import library_page
 from processor.metrics import METRICS
@@ -164,6 +165,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "metrics.md": metrics_page,
     "settings.md": settings_page,
     "topics.md": topic_page,
+    schema_file("rule-file"): rule_file_schema_text,
     **{schema_file(name): partial(schema_text, name) for name in SCHEMAS},
 }
 
