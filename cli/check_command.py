@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 
 from cli.check_formats import FORMATS
 from cli.check_text import print_outcome
+from cli.check_why import enabled_or_exit, print_why
 from cli.engine_option import engine_option
 from cli.rule_files import USAGE, rule_set_or_exit
 from cli.shown_text import one_line
@@ -40,8 +41,12 @@ from processor.inputs import STDIN, Input, input_size, read_inputs
     show_default=True,
     help="Form of the answer on standard output.",
 )
+@click.option("--why", "rule_id", metavar="RULE", help="Say why this rule judges each trace as it does, whatever it says.")
+@click.option("--trace", "trace_id", metavar="ID", help="With --why: only of this trace; the first digits of its id suffice.")
 @engine_option
-def check(inputs: Sequence[str], rule_paths: Sequence[Path], output: str, engine: EngineName) -> None:
+def check(  # the options of a command
+    inputs: Sequence[str], rule_paths: Sequence[Path], output: str, rule_id: str | None, trace_id: str | None, engine: EngineName
+) -> None:
     """Judge all traces of INPUT by rules: files, directories, or - for standard input.
 
     Read are the Collector file exporter's JSON lines, OTLP JSON documents, protobuf export requests, and captures of a topic,
@@ -50,12 +55,20 @@ def check(inputs: Sequence[str], rule_paths: Sequence[Path], output: str, engine
     Exit status: 0 no violation, 1 a violation of a rule in mode enforce, 2 the rules are refused, or an INPUT could not be used: it is
     missing, or something of it was refused and no span is left, or no INPUT holds anything. Standard error names it; what the others hold
     is judged all the same. Where spans are left, items that cannot be used are counted and leave the status as it is. Status 2 without any
-    answer says that the engine has run out of memory.
+    answer says that the engine has run out of memory. With --why the verdicts leave the status as it is.
     """
+    if output not in ("text", "json") and rule_id is not None:
+        raise click.UsageError("--why is answered as text or json")
+    if trace_id is not None and rule_id is None:
+        raise click.UsageError("--trace says of which trace --why is asked")
     rule_set = rule_set_or_exit(rule_paths)
-    run = FiniteRun(make_engine(engine, rule_set), keeps_records=output == "text")
+    rule = None if rule_id is None else enabled_or_exit(rule_set, rule_id)
+    run = FiniteRun(make_engine(engine, rule_set), keeps_records=output == "text" or rule is not None)
     unused = _read(inputs, run)
     outcome = run.finish()
+    if rule is not None:
+        print_why(outcome, rule, trace_id, as_json=output == "json")
+        raise SystemExit(_refused_status(outcome, inputs, unused))
     if output == "text":
         print_outcome(outcome, rule_set)
     else:
@@ -73,14 +86,17 @@ def _say_refused(outcome: FiniteOutcome) -> None:
 
 
 def _status(outcome: FiniteOutcome, inputs: Sequence[str], unused: dict[str, Counter[str]]) -> int:
+    is_violated = any(record.rule.mode.value == "enforce" for record in outcome.records)
+    return _refused_status(outcome, inputs, unused) or int(is_violated)
+
+
+def _refused_status(outcome: FiniteOutcome, inputs: Sequence[str], unused: dict[str, Counter[str]]) -> int:
     if not outcome.record_count and not unused:
         unused = {path: Counter() for path in inputs}
     for path, refused in unused.items():
         name = "standard input" if path == STDIN else one_line(path)
         click.echo(f"betrace: {name}: no input could be read ({', '.join(sorted(refused)) or 'it is empty'})", err=True)
-    if unused:
-        return USAGE
-    return int(any(record.rule.mode.value == "enforce" for record in outcome.records))
+    return USAGE if unused else 0
 
 
 def _read(inputs: Sequence[str], run: FiniteRun) -> dict[str, Counter[str]]:

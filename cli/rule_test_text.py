@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cli.amounts import duration_text
+from cli.why_text import why_json, why_text
 from processor.rule_tests import RuleTestOutcome
 
 
@@ -14,6 +15,8 @@ def outcome_text(outcome: RuleTestOutcome) -> str:
     lines += _verdict_lines(outcome)
     if not outcome.offenders_as_expected:
         lines += _offender_lines(outcome.test.offenders or (), outcome.offenders)
+    if (why := outcome.why()) is not None:
+        lines += ["  why:", *(f"    {line}" for line in why_text(why, outcome.rule, outcome.view).plain.splitlines())]
     return "\n".join(lines)
 
 
@@ -57,8 +60,15 @@ def outcome_json(outcome: RuleTestOutcome) -> dict[str, object]:
         "actual": _words(outcome.actual),
         "expected_offenders": None if outcome.test.offenders is None else list(outcome.test.offenders),
         "actual_offenders": list(outcome.offenders),
+        "why": _why(outcome),
     }
 
 
 def _words(words: str | Mapping[int, str]) -> object:
     return words if isinstance(words, str) else {str(moment): word for moment, word in words.items()}
+
+
+def _why(outcome: RuleTestOutcome) -> dict[str, object] | None:
+    """Return why a failed test got what it got."""
+    why = None if outcome.passed else outcome.why()
+    return None if why is None else why_json(why, outcome.view)

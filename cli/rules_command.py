@@ -1,4 +1,4 @@
-"""`betrace rules`: check rule files, run their tests, put them in force."""
+"""`betrace rules`: check rule files and run their tests; its further commands have files of their own."""
 
 from __future__ import annotations
 
@@ -10,32 +10,38 @@ import click
 
 from cli.lazy_commands import LazyCommands
 from cli.rule_files import USAGE, compile_files, count_of, load_sources, rule_set_or_exit, show_diagnostics
+from cli.rule_shares import coverage_json, coverage_text
 from cli.rule_test_text import outcome_json, outcome_text
-from compiler import Compilation, Rule, Severity, diagnostic_json
+from cli.rules_arguments import OUTPUT, PATHS, PERCENT
+from compiler import Compilation, Rule, Severity, diagnostic_json, rule_file_schema_text
+from processor.rule_coverage import rule_coverage
 from processor.rule_tests import run_rule_tests
 
-_PATHS = click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
-_OUTPUT = click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the answer.")
-
-
-_ON_THE_TOPIC = {
+_COMMANDS = {
     "apply": ("cli.rules_apply_command", "apply"),
     "diff": ("cli.rules_diff_command", "diff"),
+    "explain": ("cli.rules_explain_command", "explain_rules"),
+    "format": ("cli.rules_format_command", "format_rules"),
+    "from-trace": ("cli.rules_draft_commands", "from_trace"),
+    "init": ("cli.rules_draft_commands", "init"),
+    "library": ("cli.library_command", "library"),
+    "list": ("cli.rules_list_command", "list_rules"),
+    "mutate": ("cli.rules_mutate_command", "mutate"),
 }
 
 
 class _RulesCommands(LazyCommands):
-    LAZY = _ON_THE_TOPIC
+    LAZY = _COMMANDS
 
 
 @click.group(cls=_RulesCommands)
 def rules() -> None:
-    """Check rule files, run their tests, and put them in force."""
+    """Check, list, explain and format rule files, run their tests, and put them in force."""
 
 
 @rules.command("check")
-@_PATHS
-@_OUTPUT
+@PATHS
+@OUTPUT
 @click.option("--report", is_flag=True, help="Also say of each rule what it reads, when it decides and what state it needs.")
 def check(paths: Sequence[Path], output: str, report: bool) -> None:  # noqa: FBT001  # a flag of the command line
     """Check the rule files of PATH (files or directories).
@@ -100,26 +106,36 @@ def _rule_json(rule: Rule) -> dict[str, object]:
 
 
 @rules.command("test")
-@_PATHS
-@_OUTPUT
-def test(paths: Sequence[Path], output: str) -> None:
+@PATHS
+@OUTPUT
+@click.option("--coverage", "is_covered", is_flag=True, help="Also say what of each rule its tests do not reach.")
+@click.option("--threshold", type=PERCENT, help="With --coverage: the least share of each rule, in percent, that its tests must reach.")
+def test(paths: Sequence[Path], output: str, is_covered: bool, threshold: float | None) -> None:  # noqa: FBT001  # a flag of the command line
     """Run the tests in the rule files of PATH (files or directories).
 
-    Exit status: 0 all passed, 1 one failed, 2 the rules are refused or there is nothing to read.
+    Coverage counts verdicts, clauses that fail, and every condition and relation both ways, in the instances that get so far.
+
+    Exit status: 0 all passed, 1 one failed, or a rule is below the threshold, 2 the rules are refused or there is nothing to read.
     """
+    if threshold is not None and not is_covered:
+        raise click.UsageError("--threshold says how much --coverage must find")
     if output == "json":
         _refuse_as_json(paths)
     rule_set = rule_set_or_exit(paths)
     outcomes = list(run_rule_tests(rule_set.rules))
     failed = [outcome for outcome in outcomes if not outcome.passed]
+    covered = [rule_coverage(rule) for rule in rule_set.rules] if is_covered else None
     summary = {"passed": len(outcomes) - len(failed), "failed": len(failed)}
     if output == "json":
-        click.echo(json.dumps({**summary, "tests": [outcome_json(outcome) for outcome in outcomes]}, indent=2, ensure_ascii=False))
+        body = {**summary, "tests": [outcome_json(outcome) for outcome in outcomes]}
+        click.echo(json.dumps(body if covered is None else body | {"coverage": coverage_json(covered)}, indent=2, ensure_ascii=False))
     else:
         for outcome in failed:
             click.echo(outcome_text(outcome))
+        if covered is not None:
+            click.echo(coverage_text(covered))
         click.echo(f"{summary['passed']} passed, {summary['failed']} failed")
-    raise SystemExit(1 if failed else 0)
+    raise SystemExit(1 if failed or any(one.percent < (threshold or 0) for one in covered or ()) else 0)
 
 
 def _refuse_as_json(paths: Sequence[Path]) -> None:
@@ -128,3 +144,12 @@ def _refuse_as_json(paths: Sequence[Path]) -> None:
         refused = {"passed": 0, "failed": 0, "tests": [], "diagnostics": [diagnostic_json(found) for found in compilation.errors]}
         click.echo(json.dumps(refused, indent=2, ensure_ascii=False))
         raise SystemExit(USAGE)
+
+
+@rules.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of rule files, by which editors check and complete them.
+
+    Put it beside the rules and begin a file with the line: # yaml-language-server: $schema=rule-file.schema.json
+    """
+    click.echo(rule_file_schema_text())

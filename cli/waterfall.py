@@ -31,7 +31,7 @@ class _Row:
 
 def waterfall(view: TraceView, offenders: Sequence[Span]) -> list[Text]:
     """Return the lines of a trace, offenders marked; of a large trace those that matter to the offenders, gaps marked in place."""
-    rows = _tree(view)
+    rows = [_Row(span, depth) for span, depth in view.tree]
     blamed = {span.span_id for span in offenders}
     chosen = _chosen(rows, view, blamed)
     shown = [rows[index] for index in chosen]
@@ -48,25 +48,6 @@ def waterfall(view: TraceView, offenders: Sequence[Span]) -> list[Text]:
 
 def _gap(count: int) -> list[Text]:
     return [Text(f"    … {count} more span{'s' if count > 1 else ''}", style="dim")] if count else []
-
-
-def _tree(view: TraceView) -> list[_Row]:
-    """Return all spans, children below their parents; what hangs on no root (orphans, cycles) comes after."""
-    children: dict[str, list[Span]] = {}
-    for span in view.spans:
-        children.setdefault("" if view.is_orphan(span) else span.parent_id, []).append(span)
-    rows: list[_Row] = []
-    placed: set[str] = set()
-    # A span in a cycle of parents is reached from no root: every span starts a tree of its own if none has held it.
-    for top in [*children.get("", []), *view.spans]:
-        pending = [_Row(top, 0)]
-        while pending:
-            row = pending.pop()
-            if row.span.span_id not in placed:
-                placed.add(row.span.span_id)
-                rows.append(row)
-                pending.extend(_Row(child, row.depth + 1) for child in reversed(children.get(row.span.span_id, [])))
-    return rows
 
 
 def _chosen(rows: list[_Row], view: TraceView, blamed: set[str]) -> list[int]:

@@ -90,7 +90,7 @@ def select(selector: ir.Selector, trace: Trace) -> list[Span]:
 
 def _candidates(selector: ir.Selector, trace: Trace) -> list[Span]:
     """Return the spans of the base, without those that an equality with the bound span leaves out."""
-    spans = _base(selector.base, trace)
+    spans = base_spans(selector.base, trace)
     if not trace.bound or isinstance(selector.base, ir.Bound):
         return spans
     if id(selector) not in trace.memory.joins:
@@ -108,7 +108,9 @@ def _candidates(selector: ir.Selector, trace: Trace) -> list[Span]:
     return sorted(index.get(theirs, []) + index.get(ARRAYS, []), key=place) if theirs is not None else []
 
 
-def _base(base: ir.Base, trace: Trace) -> list[Span]:
+def base_spans(base: ir.Base, trace: Trace) -> list[Span]:
+    """Return the spans of a base, in order of (start, id)."""
+    """Return the spans of a base, in order of (start, id)."""
     match base:
         case ir.Named(name=name):
             return trace.view.by_name.get(name, [])

@@ -9,7 +9,7 @@ from compiler.blame import NO_BLAME, Blame, blame
 from compiler.evaluate import formula
 from compiler.interpreter import Memory, Trace
 from compiler.relations import select_related
-from compiler.rule_set import Rule, RuleSet
+from compiler.rule_set import Rule, RuleException, RuleSet
 from compiler.trace import Span, TraceView
 from compiler.values import Truth
 from compiler.verdict import Closing, Judgement, Verdict
@@ -67,47 +67,64 @@ def judge(
 
     While the trace is open the verdict is `unknown` until it is decided `violated` and every exception in force is decided false.
     """
-    if rule.program.requires_complete and not view.is_whole and closing is Closing.COMPLETE:
-        closing = Closing.INCOMPLETE
+    closing = closing_for(rule.program, view, closing)
     trace = Trace(view, closing is not Closing.COMPLETE, skew_tolerance_ns, memory=memory or Memory())
     instances = _instances(rule.program, trace)
     verdict = _rule_verdict(rule.program, instances, closing)
     if verdict is not Verdict.VIOLATED:
         return Judgement(rule.id, verdict)
-    in_force = [exception for exception in rule.exceptions if _in_force(exception.expires_ns, opened_ns)]
-    exceptions = [(exception.name, formula(exception.formula, trace)) for exception in in_force]
+    exceptions = [(exception.name, formula(exception.formula, trace)) for exception in in_force(rule, opened_ns)]
     if closing is Closing.OPEN and any(truth is not False for _, truth in exceptions):
         return Judgement(rule.id, Verdict.UNKNOWN)
     excuse = next((name for name, truth in exceptions if truth is True), None)
     return _with_evidence(rule.id, Verdict.VIOLATED if excuse is None else Verdict.EXCUSED, instances, excuse or "", offender_count_max)
 
 
-def _in_force(expires_ns: int | None, opened_ns: int | None) -> bool:
-    return expires_ns is None or opened_ns is None or opened_ns < expires_ns
+def closing_for(program: ir.Rule, view: TraceView, closing: Closing) -> Closing:
+    """Return how much of a trace is there for one rule: one that requires a complete trace does without only when it has it."""
+    is_short = program.requires_complete and not view.is_whole and closing is Closing.COMPLETE
+    return Closing.INCOMPLETE if is_short else closing
+
+
+def in_force(rule: Rule, opened_ns: int | None) -> list[RuleException]:
+    """Return the exceptions that had not expired when a trace opened; None: all of them."""
+    return [one for one in rule.exceptions if one.expires_ns is None or opened_ns is None or opened_ns < one.expires_ns]
+
+
+def bindings(program: ir.Rule, trace: Trace) -> list[tuple[Trace, Span | None]]:
+    """Return the trace once per instance, with the span that is bound in it."""
+    if program.for_each is None:
+        return [(trace, None)]
+    name = program.for_each.name
+    return [(trace.binding(name, span), span) for span in select_related(program.for_each.related, trace)]
 
 
 def _instances(program: ir.Rule, trace: Trace) -> list[_Instance]:
-    if program.for_each is None:
-        return [_instance(program, trace, None)]
-    name = program.for_each.name
-    return [_instance(program, trace.binding(name, span), span) for span in select_related(program.for_each.related, trace)]
+    return [_instance(program, bound, span) for bound, span in bindings(program, trace)]
 
 
-def _instance(program: ir.Rule, trace: Trace, span: Span | None) -> _Instance:
+def instance_truths(program: ir.Rule, trace: Trace) -> tuple[Truth, Truth, Truth]:
+    """Return the truths of head, `always` and `never` of an instance; what the rule does not have is as if it held."""
     head = True if program.when is None else formula(program.when, trace)
     always = True if program.always is None else formula(program.always, trace)
     never = False if program.never is None else formula(program.never, trace)
     if not trace.is_open:
         # Only true counts: at a complete close unknown is taken for no.
         head, always, never = head is True, always is True, never is True
-    verdict = _instance_verdict(head, always, never)
+    return head, always, never
+
+
+def _instance(program: ir.Rule, trace: Trace, span: Span | None) -> _Instance:
+    head, always, never = instance_truths(program, trace)
+    verdict = instance_verdict(head, always, never)
     if verdict is not Verdict.VIOLATED:
         return _Instance(verdict)
     clauses = (*(("always",) if always is False else ()), *(("never",) if never is True else ()))
     return _Instance(verdict, clauses, _blamed(program, clauses, trace), span)
 
 
-def _instance_verdict(head: Truth, always: Truth, never: Truth) -> Verdict:
+def instance_verdict(head: Truth, always: Truth, never: Truth) -> Verdict:
+    """Return the verdict of an instance; `unknown` is undecided."""
     if head is False:
         return Verdict.NOT_APPLICABLE
     if head is True and (always is False or never is True):

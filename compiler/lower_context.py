@@ -26,7 +26,7 @@ class Let:
 
 @dataclass(slots=True)
 class NameUses:
-    """How names were used in a rule, for warnings; each maps to the first place."""
+    """How names were used in a rule: for warnings, each with its first place; of `lets` every use with its place."""
 
     as_string: dict[str, s.At] = field(default_factory=dict)
     as_attribute: dict[str, s.At] = field(default_factory=dict)
@@ -34,6 +34,7 @@ class NameUses:
     as_span: dict[str, s.At] = field(default_factory=dict)
     as_formula: dict[str, s.At] = field(default_factory=dict)
     in_direct_comparison: set[str] = field(default_factory=set)
+    lets: list[tuple[str, s.At]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -61,9 +62,22 @@ class Context:
         """Keep a diagnostic."""
         self.diagnostics.append(Diagnostic(code, self.region(at), message, hint))
 
+    def use(self, name: str, at: s.At) -> Let | None:
+        """Return what a name stands for, marked as used at a place; None where it is no name of a `let`."""
+        let = self.lets.get(name)
+        if let is not None:
+            let.used = True
+            self.uses.lets.append((name, at))
+        return let
+
     def written(self, at: s.At) -> str:
         """Return what stands at a place, on one line."""
-        return " ".join(self.text[at[0] : at[1]].split())
+        shown = ""
+        for line in self.text[at[0] : at[1]].splitlines():
+            words = " ".join(line.split())
+            is_close = not shown or not words or shown[-1] in "([" or words[0] in ")]"
+            shown += words if is_close else f" {words}"
+        return shown
 
     def is_base(self, name: str) -> bool:
         """Say whether a first segment names spans by itself, so that the rest is a path: `span`, `root`, a let, the bound name."""

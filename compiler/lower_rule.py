@@ -51,13 +51,13 @@ def lower_exception(text: str, locate: Locate, file_lets: dict[str, Let]) -> tup
     return formula, tuple(context.diagnostics), context.uses
 
 
-def lower_file_let(text: str, locate: Locate, earlier: dict[str, Let]) -> tuple[ir.Selector | None, tuple[Diagnostic, ...]]:
+def lower_file_let(text: str, locate: Locate, earlier: dict[str, Let]) -> tuple[ir.Selector | None, tuple[Diagnostic, ...], NameUses]:
     """Parse, check and lower a selector that a rule file names."""
     tree, problems = parse_selector(text)
     context = Context(text, locate, earlier, [])
     _report(problems, context)
     selector = lower_selector(tree, context) if isinstance(tree, s.Selector) else None
-    return selector, tuple(context.diagnostics)
+    return selector, tuple(context.diagnostics), context.uses
 
 
 def _report(problems: tuple[Problem, ...], context: Context) -> None:

@@ -36,10 +36,11 @@ def _having(spans: Sequence[Span], link: ir.Link, partners: Sequence[Span], trac
 
 def holds(link: ir.Link, a: Span, b: Span, trace: Trace) -> bool:
     """Say whether `a relation b`, for two different spans, with its `on` and `within`."""
-    return _relates(link.relation, a, b, trace) and _within(link, a, b, trace) and all(_equal(key, a, b, trace) for key in link.on)
+    return relates(link.relation, a, b, trace) and is_within(link, a, b, trace) and all(is_equal(key, a, b, trace) for key in link.on)
 
 
-def _relates(relation: str, a: Span, b: Span, trace: Trace) -> bool:
+def relates(relation: str, a: Span, b: Span, trace: Trace) -> bool:
+    """Say whether `a relation b`, whatever `on` and `within` ask besides."""
     match relation:
         case "under":
             return _is_under(a, b, trace)
@@ -76,14 +77,19 @@ def _is_under(a: Span, b: Span, trace: Trace) -> bool:
     return False
 
 
-def _within(link: ir.Link, a: Span, b: Span, trace: Trace) -> bool:
-    if link.within_ns is None:
-        return True
-    earlier, later = (a, b) if link.relation == "before" else (b, a)
-    return later.start_ns - earlier.end_ns <= link.within_ns + trace.skew_tolerance_ns
+def is_within(link: ir.Link, a: Span, b: Span, trace: Trace) -> bool:
+    """Say whether two spans in order of time are as near as a relation asks."""
+    return link.within_ns is None or gap_ns(link.relation, a, b) <= link.within_ns + trace.skew_tolerance_ns
 
 
-def _equal(key: ir.Path, a: Span, b: Span, trace: Trace) -> bool:
+def gap_ns(relation: str, a: Span, b: Span) -> int:
+    """Return the nanoseconds from the end of the earlier span to the start of the later one; `before` and `after` say which is which."""
+    earlier, later = (a, b) if relation == "before" else (b, a)
+    return later.start_ns - earlier.end_ns
+
+
+def is_equal(key: ir.Path, a: Span, b: Span, trace: Trace) -> bool:
+    """Say whether two spans have equal values at a key of `on`."""
     return compare_plain("==", value(key, Look(a, trace.bound)), value(key, Look(b, trace.bound))) is True
 
 

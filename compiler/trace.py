@@ -167,6 +167,25 @@ class TraceView:
         return bool(span.parent_id) and (span.parent_id == span.span_id or span.parent_id not in self.by_id)
 
     @cached_property
+    def tree(self) -> list[tuple[Span, int]]:
+        """All spans, children below their parents, and how deep each stands; what hangs on no root (orphans, cycles) comes after."""
+        children: dict[str, list[Span]] = {}
+        for span in self.spans:
+            children.setdefault("" if self.is_orphan(span) else span.parent_id, []).append(span)
+        found: list[tuple[Span, int]] = []
+        placed: set[str] = set()
+        # A span in a cycle of parents is reached from no root: every span starts a tree of its own if none has held it.
+        for top in [*children.get("", []), *self.spans]:
+            pending = [(top, 0)]
+            while pending:
+                span, depth = pending.pop()
+                if span.span_id not in placed:
+                    placed.add(span.span_id)
+                    found.append((span, depth))
+                    pending.extend((child, depth + 1) for child in reversed(children.get(span.span_id, [])))
+        return found
+
+    @cached_property
     def first_start_ns(self) -> int | None:
         """The earliest usable start, unix nanoseconds; None where no span has times."""
         return min((span.start_ns for span in self.spans if has_times(span)), default=None)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from compiler.trace import TraceView
     from processor.judging import SaidVerdict
+    from processor.open_trace import OpenTrace
     from processor.record import Record
     from processor.trace_engine import TraceEngine
     from topics.dead_letter import DeadLetter
@@ -51,7 +52,10 @@ class RuleCounts:
 
 @dataclass(frozen=True, slots=True)
 class FiniteOutcome:
-    """What was found: counts by rule id (every enabled rule is there), violations in order of their traces, what was refused by reason."""
+    """What was found: counts by rule id (every enabled rule is there), violations in order of their traces, what was refused by reason.
+
+    `traces` are all of them, closed, in order of their first records.
+    """
 
     counts: dict[str, RuleCounts]
     violations: tuple[SaidVerdict, ...]
@@ -60,6 +64,7 @@ class FiniteOutcome:
     span_count: int
     trace_count: int
     tally: Tally
+    traces: tuple[OpenTrace, ...] = ()
     kept: KeptRecords | None = None
 
     def view(self, trace_id: str) -> TraceView | None:
@@ -124,6 +129,7 @@ class FiniteRun:
             span_count=self.tally.count(m.SPANS_READ),
             trace_count=self.tally.count(m.TRACES_OPENED),
             tally=self.tally,
+            traces=tuple(self._handler.owned[_INPUT].owner.traces.traces.values()),
             kept=self._kept,
         )
 

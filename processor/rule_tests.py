@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 from compiler.notation import INSTANT_NS
 from compiler.rule_set import RuleSet
+from compiler.trace import TraceView
 from compiler.verdict import Verdict
-from processor.closing import ClosingPolicy, finite_policy
+from compiler.why import why
+from processor.closing import ClosingPolicy, completeness, finite_policy
 from processor.inputs import InputRecord
 from processor.judging import Judging
 from processor.metrics import Silent
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from compiler.rule_set import Rule, RuleTest
-    from compiler.verdict import Judgement
+    from compiler.verdict import Closing, Judgement
+    from compiler.why import Why
     from processor.engines import EngineMaker
     from processor.judging import SaidVerdict
     from topics.span import Span
@@ -43,7 +46,8 @@ class RuleTestOutcome:
     """What a test expected and what it got.
 
     `actual` has the form of the test's `expect`: a verdict's word, or words by moment. `offenders` are the span names of the violation or
-    the excuse said last, in order of (start, id); `judgement` is the last one said, None where none was.
+    the excuse said last, in order of (start, id); `judgement` is the last one said, None where none was. `closing` is how much of the trace
+    was there when the test ended, None where nothing is remembered of it any more.
     """
 
     rule: Rule
@@ -51,6 +55,12 @@ class RuleTestOutcome:
     actual: str | Mapping[int, str]
     offenders: tuple[str, ...]
     judgement: Judgement | None
+    view: TraceView
+    closing: Closing | None
+
+    def why(self) -> Why | None:
+        """Say why the rule judges the trace as it did when the test ended; None where the trace was forgotten."""
+        return None if self.closing is None else why(self.rule, self.view, self.closing)
 
     @property
     def passed(self) -> bool:
@@ -69,13 +79,14 @@ def run_rule_test(rule: Rule, test: RuleTest, make_engine: EngineMaker = Referen
     actual = play.timed() if test.is_timed else play.plain()
     said = play.judgement
     offenders = () if said is None else tuple(span.name for span in said.offenders)
-    return RuleTestOutcome(rule, test, actual, offenders, said)
+    return RuleTestOutcome(rule, test, actual, offenders, said, play.view, play.closing)
 
 
 class _Play:
     """One run of one test."""
 
     def __init__(self, rule: Rule, test: RuleTest, make_engine: EngineMaker) -> None:
+        self.rule = rule
         self.test = test
         self.judgement: Judgement | None = None
         self.spans = spans_of(test.trace.lines)
@@ -85,6 +96,21 @@ class _Play:
         policy = _TIMED if test.is_timed else finite_policy(len(self.spans) + 1)
         self.partition = Partition(0, policy, judging, Silent())
         self._offset = 0
+
+    @property
+    def view(self) -> TraceView:
+        """The test's trace, as it arrived."""
+        return TraceView(span for _, span in sorted(zip(self._moments, self.spans, strict=True), key=lambda one: one[0]))
+
+    @property
+    def closing(self) -> Closing | None:
+        """How much of the trace is there now; None where it is forgotten."""
+        trace = next(iter(self.partition.traces.values()), None)
+        return None if trace is None else completeness(trace)
+
+    @property
+    def _moments(self) -> list[int]:
+        return [line.arrives_ns for line in self.test.trace.lines]
 
     @property
     def word(self) -> str:

@@ -74,7 +74,8 @@ def test_offenders_missing_and_not_expected_are_named(tmp_path: Path) -> None:
     wrong = TESTS.replace("offenders: [charge]", "offenders: [check]")
     output = run("rules", "test", written(tmp_path, "a.yaml", NEEDS_CHECK + wrong)).output
     assert "    verdict: violated\n  - offenders: expected [check]\n  + offenders: got      [charge]\n" in output
-    assert "    missing: [check]\n    not expected: [charge]\n1 passed, 1 failed\n" in output
+    assert "    missing: [check]\n    not expected: [charge]\n  why:\n    needs-check: violated  trace " in output
+    assert "\n          check: false\n              no span has this name: did you mean `checkout`?\n1 passed, 1 failed\n" in output
 
 
 def test_nothing_to_read_ends_with_status_2(tmp_path: Path) -> None:

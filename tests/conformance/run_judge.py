@@ -61,10 +61,10 @@ def compiled(let: Mapping[str, object] | None, entries: Sequence[Mapping[str, ob
 
 
 def _judge_one(expectation: Expectation, engine: Engine, rule_ids: Sequence[str], opened_ns: int | None) -> list[str]:
-    view = _view(expectation.trace)
+    view = view_of(expectation.trace)
     if isinstance(view, list):
         return view
-    judgements = engine.judge(view, _closing(expectation, view), opened_ns)
+    judgements = engine.judge(view, closing_of(expectation, view), opened_ns)
     wanted = expectation.expect
     expected = dict.fromkeys(rule_ids, wanted) if isinstance(wanted, str) else dict(wanted)
     found = {judgement.rule_id: str(judgement.verdict) for judgement in judgements}
@@ -73,7 +73,8 @@ def _judge_one(expectation: Expectation, engine: Engine, rule_ids: Sequence[str]
     return _evidence(expectation, judgements)
 
 
-def _view(text: str) -> TraceView | list[str]:
+def view_of(text: str) -> TraceView | list[str]:
+    """Return the trace of a notation, or what is wrong with it."""
     node, _ = read_yaml(SourceFile("trace", json.dumps(text, ensure_ascii=False).encode()))
     assert isinstance(node, Scalar)
     trace, diagnostics = parse_trace(node)
@@ -82,7 +83,8 @@ def _view(text: str) -> TraceView | list[str]:
     return TraceView(spans_of(sorted(trace.lines, key=lambda line: line.arrives_ns)))
 
 
-def _closing(expectation: Expectation, view: TraceView) -> Closing:
+def closing_of(expectation: Expectation, view: TraceView) -> Closing:
+    """Return how much of the trace is there."""
     if expectation.open:
         return Closing.OPEN
     close = expectation.close or "drained"

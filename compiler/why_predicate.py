@@ -1,0 +1,102 @@
+"""Why a predicate is what it is of one span, and which span comes nearest to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from compiler import ir
+from compiler.interpreter import Look, Trace, predicate, value
+from compiler.ir_text import Writer
+from compiler.near_names import did_you_mean
+from compiler.reason import Found, Reason, writer_of
+
+if TYPE_CHECKING:
+    from compiler.trace import Event, Link, Span
+
+_CONNECTIVES = (ir.And, ir.Or, ir.Not)
+# Of a larger trace the first spans in its order are compared for how near they come.
+_COMPARED_MAX = 10_000
+
+
+def predicate_reason(node: ir.Predicate, look: Look, writer: Writer) -> Reason:
+    """Return why a predicate is true, false or unknown: of `and` and `or` the sides that make it so."""
+    text, truth = writer.condition(node), predicate(node, look)
+    match node:
+        case ir.And(sides=sides) | ir.Or(sides=sides):
+            of_sides = [predicate_reason(side, look, writer) for side in sides]
+            return Reason(text, truth, parts=tuple(side for side in of_sides if (side.truth is True) is (truth is True)))
+        case ir.Not(body=body) if isinstance(body, _CONNECTIVES):
+            return Reason(text, truth, parts=(predicate_reason(body, look, writer),))
+        case ir.Not(body=body):
+            return _of_test(text, body, look, writer, negated=True)
+        case _:
+            return _of_test(text, node, look, writer, negated=False)
+
+
+def _of_test(text: str, node: ir.Predicate, look: Look, writer: Writer, *, negated: bool) -> Reason:
+    inner = predicate(node, look)
+    truth = inner if inner is None or not negated else not inner
+    if isinstance(node, ir.SomeElement):
+        return _of_element(text, node, look, writer, negated=negated)
+    return Reason(text, truth, found=tuple(Found(writer.value(one), value(one, look)) for one in _operands(node)))
+
+
+def _operands(node: ir.Predicate) -> list[ir.Value]:
+    match node:
+        case ir.Compare(left=left, right=right):
+            both = [left, right]
+        case ir.TextTest(value=operand, part=part):
+            both = [operand, part]
+        case ir.In(value=operand) | ir.Matches(value=operand) | ir.Exists(value=operand) | ir.IsTrue(value=operand):
+            both = [operand]
+        case _:
+            both = []
+    return [one for one in both if not isinstance(one, ir.Literal)]
+
+
+def _of_element(text: str, node: ir.SomeElement, look: Look, writer: Writer, *, negated: bool) -> Reason:
+    elements: Sequence[Event | Link] = look.span.events if node.word == "event" else look.span.links
+    looks = [Look(look.span, look.bound, element) for element in elements]
+    is_some = any(predicate(node.predicate, one) is True for one in looks)
+    if not looks:
+        return Reason(text, is_some is not negated, note=f"the span has no {node.word}")
+    nearest = max(looks, key=lambda one: nearness(node.predicate, one))
+    note = "" if is_some else f"the nearest of {len(looks)} {node.word}s" if len(looks) > 1 else f"its only {node.word}"
+    return Reason(text, is_some is not negated, note=note, parts=(predicate_reason(node.predicate, nearest, writer),))
+
+
+def nearness(node: ir.Predicate, look: Look) -> float:
+    """Return how much of a predicate is true of a span: 1 where it is, else the share of its conjuncts."""
+    match node:
+        case ir.And(sides=sides):
+            return sum(nearness(side, look) for side in sides) / len(sides)
+        case ir.Or(sides=sides):
+            return max(nearness(side, look) for side in sides)
+        case _:
+            # What is there with another value is nearer than what is missing.
+            truth = predicate(node, look)
+            return 1.0 if truth is True else 0.25 if truth is False else 0.0
+
+
+def selection_reason(selector: ir.Selector, trace: Trace, spans: Sequence[Span]) -> Reason:
+    """Return why a selector selects nothing of the spans of its base: there is none, or the nearest misses a part."""
+    writer = writer_of(trace)
+    text = writer.selector(selector)
+    truth = None if trace.is_open else False
+    if not spans:
+        return Reason(text, truth, note=_no_span(selector.base, trace))
+    where = selector.where
+    assert where is not None, "a base that has spans selects them"
+    nearest = max(spans[:_COMPARED_MAX], key=lambda span: nearness(where, Look(span, trace.bound)))
+    reason = predicate_reason(where, Look(nearest, trace.bound), writer)
+    return Reason(
+        text, truth, spans=(nearest,), span_count=len(spans), is_near=True, parts=reason.parts if isinstance(where, ir.And) else (reason,)
+    )
+
+
+def _no_span(base: ir.Base, trace: Trace) -> str:
+    if isinstance(base, ir.Named):
+        hint = did_you_mean(base.name, trace.view.by_name)
+        return f"no span has this name{f': {hint}' if hint else ''}"
+    return "the trace has no root" if isinstance(base, ir.Root) else "the trace has no span"
