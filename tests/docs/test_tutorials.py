@@ -46,7 +46,7 @@ def test_every_step_of_a_tutorial_does_what_the_page_says(page: Path, tmp_path: 
         if step.startswith("$ betrace "):
             commands += 1
             output = CliRunner().invoke(betrace, shlex.split(step)[2:], catch_exceptions=False).output
-            assert agree(lines, output.splitlines()), f"{step}\n{output}"
+            assert agree(lines, output.rstrip().splitlines()), f"{step}\n{output}"
         elif not step.startswith("$ "):
             Path(step).write_text("\n".join(lines) + "\n", "utf-8")
     assert commands
