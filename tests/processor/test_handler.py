@@ -116,7 +116,7 @@ def test_the_committed_offset_is_the_first_record_of_the_oldest_remembered_trace
     assert log.committed is not None
     assert log.committed == 0
     owner.read()
-    log.append(360, span("charge", 3, of=3))
+    log.append(361, span("charge", 3, of=3))
     owner.read()
     owner.checkpoint()
     assert log.committed == 1
