@@ -105,7 +105,7 @@ def _mapping(held: Held, indent: int, keys: tuple[Key, ...]) -> list[str]:
     example = next((slot for key, slot in found if key.shape is Shape.EXAMPLE), None)
     tested = None if example is None else _example_test(example, indent + _INDENT)
     lines: list[str] = []
-    for key, slot in sorted(found, key=lambda one: order[one[0].instead or one[0].name]):
+    for key, slot in sorted(found, key=lambda one: order[one[0].name]):
         if slot is not example:
             added = tested if key.shape is Shape.TESTS and tested else []
             lines += [*_above(slot, indent), *_entry(slot, key, indent, added)]

@@ -234,6 +234,31 @@ def test_a_character_that_a_block_cannot_hold_stays_an_escape() -> None:
     assert '"never { b.where(c == \\"\\u2028\\") }\\n"' in _formatted('rules: [{id: a, rule: "never{b.where(c==\\"\\u2028\\")}"}]')
 
 
+COMMENTED = """\
+rules:
+  - id: one
+    name:
+      # of the name
+      text
+    rule: |
+      never { a }
+    # the end of one
+  # of two
+  - id: two
+    rule: |
+      never { b }
+  # the end of the rules
+"""
+
+
+def test_a_comment_on_its_own_line_belongs_to_what_it_is_indented_with() -> None:
+    assert _formatted(COMMENTED) == COMMENTED.replace("    name:\n      # of the name\n      text", "    # of the name\n    name: text")
+
+
+def test_a_comment_that_ends_its_line_stays_behind_what_it_follows() -> None:
+    assert _rule("when { a } /* x */\nalways { b }") == "when   { a }  /* x */\nalways { b }\n"
+
+
 def test_of_several_comments_behind_one_key_each_is_there_once() -> None:
     shown = _formatted('{"rules":  # a\n[{"id": "one",  # b\n"rule": "never { a }"}]  # c\n}\n')
     assert shown == "# a\nrules:  # c\n  - id: one  # b\n    rule: |\n      never { a }\n"
