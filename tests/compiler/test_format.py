@@ -252,7 +252,9 @@ rules:
 
 
 def test_a_comment_on_its_own_line_belongs_to_what_it_is_indented_with() -> None:
-    assert _formatted(COMMENTED) == COMMENTED.replace("    name:\n      # of the name\n      text", "    # of the name\n    name: text")
+    shown = COMMENTED.replace("    name:\n      # of the name\n      text", "    # of the name\n    name: text")
+    assert _formatted(COMMENTED) == shown
+    assert _formatted(COMMENTED.replace("  # of two", "# of two")) == shown
 
 
 def test_a_comment_that_ends_its_line_stays_behind_what_it_follows() -> None:
