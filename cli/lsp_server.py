@@ -58,7 +58,9 @@ class RuleServer(LanguageServer):
     """A language server of rule files."""
 
     def __init__(self, documentation: str | None = None) -> None:
-        super().__init__("betrace", version("betrace"), text_document_sync_kind=t.TextDocumentSyncKind.Incremental)
+        # Whole texts: what pygls takes for the end of a line is not what editors do, so that edits could go to wrong places. Of a text of
+        # 2 MiB either way costs the same.
+        super().__init__("betrace", version("betrace"), text_document_sync_kind=t.TextDocumentSyncKind.Full)
         self.files = RuleWorkspace()
         self.is_done = False
         self._documentation = documentation or (_PAGES.as_uri() if _PAGES.is_dir() else None)

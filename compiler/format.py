@@ -17,7 +17,7 @@ from compiler.format_rule import format_formula, format_rule, format_selector
 from compiler.format_trace import example_trace, format_trace
 from compiler.layout import Comment
 from compiler.rule_file_keys import EXCEPTION_KEYS, FILE_KEYS, RULE_KEYS, TEST_KEYS, Key, Shape
-from compiler.source import SourceFile
+from compiler.source import Region, SourceFile
 from compiler.yaml_comments import Held, Slot, comments_of, with_comments
 from compiler.yaml_nodes import Mapping, Node, Scalar, Sequence
 from compiler.yaml_reader import read_yaml
@@ -48,7 +48,12 @@ def format_rule_file(source: SourceFile) -> Formatted:
         return Formatted(None, before.errors)
     content = _format(source)
     after = compile_sources([SourceFile(source.name, content)])
-    return Formatted(None if after.errors else content, after.errors)
+    if not after.errors:
+        return Formatted(content)
+    # Places in the new text are of no use to who sees the old one.
+    return Formatted(
+        None, tuple(Diagnostic(error.code, Region(source.name, 1, 1), f"in its canonical form {error.message}") for error in after.errors)
+    )
 
 
 def _format(source: SourceFile) -> bytes:
@@ -56,9 +61,10 @@ def _format(source: SourceFile) -> bytes:
     assert isinstance(root, Mapping)
     held = with_comments(root)
     # What stands above everything speaks of the file, whichever key comes first.
-    header = _above(held.slots[0], 0)
-    held.slots[0].leading = []
-    held.slots[0].has_blank_before = False
+    first = held.slots[0]
+    header = _own_lines(first.leading, 0)
+    header += [""] * (first.has_blank_before and bool(header))
+    first.leading, first.has_blank_before = [], False
     lines = [*dropwhile(_is_empty, header), *_mapping(held, 0, FILE_KEYS)]
     text = "".join(f"{line}\n" for line in lines)
     return (text.replace("\n", "\r\n") if "\r\n" in root.document.text else text).encode()
@@ -99,7 +105,7 @@ def _mapping(held: Held, indent: int, keys: tuple[Key, ...]) -> list[str]:
     example = next((slot for key, slot in found if key.shape is Shape.EXAMPLE), None)
     tested = None if example is None else _example_test(example, indent + _INDENT)
     lines: list[str] = []
-    for key, slot in sorted(found, key=lambda one: order[one[0].instead or one[0].name]):
+    for key, slot in sorted(found, key=lambda one: order[one[0].name]):
         if slot is not example:
             added = tested if key.shape is Shape.TESTS and tested else []
             lines += [*_above(slot, indent), *_entry(slot, key, indent, added)]

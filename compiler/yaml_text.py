@@ -31,7 +31,7 @@ def one_line_scalar(text: str, *, in_flow: bool = False) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    if not text or _NOT_PLAIN.search(text) or FORBIDDEN.search(text) or not isinstance(core_value(text), str):
+    if _NOT_PLAIN.search(text) or FORBIDDEN.search(text) or not isinstance(core_value(text), str):
         return False
     return text[0] not in _INDICATORS or (text[0] in _BEFORE_BLANK and text[1:2] not in {"", " "})
 

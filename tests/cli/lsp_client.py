@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,6 +26,7 @@ class Editor:
         self.messages: list[str] = []
         self._published: dict[str, asyncio.Queue[t.PublishDiagnosticsParams]] = defaultdict(asyncio.Queue)
         self._versions: dict[str, int] = {}
+        self._texts: dict[str, str] = {}
 
         @client.feature(t.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)  # type: ignore[untyped-decorator]  # pygls types that of its server only
         def _take(params: t.PublishDiagnosticsParams) -> None:
@@ -40,16 +40,30 @@ class Editor:
         return (self.folder / name).as_uri()
 
     def open(self, name: str, text: str, language_id: str = "yaml") -> None:
-        self._versions[name] = 1
+        self._versions[name], self._texts[name] = 1, text
         item = t.TextDocumentItem(self.uri(name), language_id, 1, text)
         self.client.text_document_did_open(t.DidOpenTextDocumentParams(item))
 
     def change(self, name: str, text: str, at: t.Range | None = None) -> None:
-        """Write a text in place of a range, or of the whole document."""
+        """Write a text in place of a range within a line, or of the whole document."""
+        if at is not None:
+            lines = self._texts[name].split("\n")
+            line = lines[at.start.line]
+            lines[at.start.line] = line[: at.start.character] + text + line[at.end.character :]
+            text = "\n".join(lines)
         self._versions[name] += 1
+        self._texts[name] = text
         document = t.VersionedTextDocumentIdentifier(self._versions[name], self.uri(name))
-        change = t.TextDocumentContentChangeWholeDocument(text) if at is None else t.TextDocumentContentChangePartial(at, text)
+        change = t.TextDocumentContentChangeWholeDocument(text)
         self.client.text_document_did_change(t.DidChangeTextDocumentParams(document, [change]))
+
+    @property
+    def server_cpu_s(self) -> float:
+        """The processor time that the server has taken so far."""
+        server = self.client._server  # the process; pygls gives it no other name
+        assert server is not None
+        fields = Path(f"/proc/{server.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     async def diagnostics(self, name: str) -> list[t.Diagnostic]:
         """Return the diagnostics of the latest version of a document, once they come."""
@@ -94,18 +108,8 @@ async def editor(folder: Path, *, encodings: list[t.PositionEncodingKind | str] 
     finally:
         await asyncio.wait_for(client.shutdown_async(None), _ANSWER_S)
         client.exit(None)
-        server = client._server  # the process; pygls gives it no other name
+        server = client._server
         assert server is not None
         await asyncio.wait_for(server.wait(), _ANSWER_S)
         await client.stop()  # type: ignore[no-untyped-call]  # as above
         assert server.returncode == 0
-
-
-def cpu_s(pid: int) -> float:
-    """Return the processor time that a process has taken."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def now() -> float:
-    return time.perf_counter()

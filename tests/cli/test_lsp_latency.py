@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lsprotocol import types as t
 
-from tests.cli.lsp_client import editor, now
+from tests.cli.lsp_client import editor
 
 RULE_COUNT = 5_000
-# It is about 0.15 s on a quiet machine, 0.05 s of them waiting for the next keystroke; a machine that runs tests is not quiet.
-KEYSTROKE_MAX_S = 2.0
+# It is about 0.08 s, and 0.05 s more pass in waiting for the next keystroke. Processor time: the machine may have other work.
+KEYSTROKE_MAX_CPU_S = 0.5
 RULE = """\
   - id: rule-{number}
     name: Rule {number}
@@ -34,28 +32,26 @@ RULE = """\
 
 
 @pytest.mark.slow
-def test_a_keystroke_in_a_file_of_5000_rules_is_answered_soon(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+def test_a_keystroke_in_a_file_of_5000_rules_is_answered_soon(tmp_path: Path) -> None:
     head = "let:\n  big: payment.charge.where(amount > 1000)\nrules:\n"
     text = head + "".join(RULE.format(number=number) for number in range(RULE_COUNT))
-    line = text[: text.index("amount > 2500)")].count("\n")
-    column = text.split("\n")[line].index("amount > 2500)") + len("amount > 2500")
+    at = text.index("amount > 2500)") + len("amount > 2500")
+    line = text.count("\n", 0, at)
 
     async def use() -> list[float]:
-        taken, written = [], 0
+        taken = []
         async with editor(tmp_path) as one:
             one.open("a.yaml", text)
             assert await one.diagnostics("a.yaml") == []
             for typed, expected in [(" 1", ["syntax"]), ("", []), (" and", ["syntax"]), ("", []), (")", ["syntax"]), ("", [])]:
-                start = now()
-                one.change("a.yaml", typed, t.Range(t.Position(line, column), t.Position(line, column + written)))
-                written = len(typed)
+                before = one.server_cpu_s
+                one.change("a.yaml", text[:at] + typed + text[at:])
                 assert await one.codes("a.yaml") == expected
-                taken.append(now() - start)
-            start = now()
+                taken.append(one.server_cpu_s - before)
+            before = one.server_cpu_s
             assert "payment.charge" in await one.complete("a.yaml", line, text.split("\n")[line].index("big"))
-            taken.append(now() - start)
+            taken.append(one.server_cpu_s - before)
         return taken
 
     taken = asyncio.run(use())
-    record_property("seconds from a keystroke to its diagnostics", [round(one, 3) for one in taken])
-    assert statistics.median(taken) < KEYSTROKE_MAX_S, taken
+    assert statistics.median(taken) < KEYSTROKE_MAX_CPU_S, taken

@@ -84,6 +84,11 @@ def test_of_the_language_is_offered_what_can_stand_there(text: str, there: set[s
     [
         ("^", {"let", "rules"}, {"id"}),
         ("rules:\n  - id: a\n    ^\n    rule: never { b }", {"severity", "tests"}, {"id", "rule", "condition", "trace"}),
+        (
+            "rules:\n  - id: a\n    tests:\n      - name: x\n        trace: b 0s..1s\n      - name: y\n        ^\n      - close: idle\n",
+            {"trace", "close"},
+            {"name"},
+        ),
         ("rules:\n  - id: a\n    severity: cr^", {"critical", "info"}, {"shadow"}),
         ("rules:\n  - id: a\n    mode: ^", {"enforce", "shadow"}, {"high"}),
         ("rules:\n  - id: a\n    enabled: ^", {"true", "false"}, {"high"}),

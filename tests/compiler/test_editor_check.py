@@ -7,6 +7,7 @@ import pytest
 from compiler import Code
 from compiler.compile import compile_rule
 from compiler.editor_check import Checked, EditedFile, duplicates_of, rules_of
+from compiler.editor_pieces import cut
 from compiler.source import SourceFile
 
 HEAD = "let:\n  big: payment.where(amount > 1000)\n  odd: payment.where(amount < 0)\nrules:\n"
@@ -72,6 +73,31 @@ def test_a_check_that_is_outdated_ends_and_keeps_what_it_has_done(monkeypatch: p
     assert file.check(text, lambda: len(seen) == 2) is None
     assert file.check(text) is not None
     assert seen == ["r0", "r1", "r2", "r3"]
+
+
+def test_a_check_that_is_outdated_forgets_nothing_of_what_was_checked_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = EditedFile("x")
+    text = HEAD + "".join(rule(number) for number in range(4))
+    file.check(text)
+    assert file.check(text.replace("id: r0", "id: other"), lambda: True) is None
+    seen = compiled_ids(monkeypatch)
+    assert file.check(text) is not None
+    assert seen == []
+
+
+def test_a_name_that_only_another_name_uses_is_used() -> None:
+    head = "let:\n  big: payment.where(amount > 1000)\n  odd: big.where(country missing)\nrules:\n"
+    checked = EditedFile("x").check(head + rule(0, "never { odd }"))
+    assert checked is not None
+    assert checked.diagnostics == ()
+
+
+def test_the_last_line_of_a_file_belongs_to_its_last_rule_without_a_line_break_too() -> None:
+    text = "rules:\n" + rule(0) + "  - id: last\n    rule: never { a }"
+    for each in (text, text + "\n"):
+        pieces = cut(each)
+        assert pieces.at(each.rstrip().count("\n")) is pieces.pieces[-1]
+        assert pieces.at(0) is None
 
 
 def test_a_rule_that_is_no_yaml_hides_no_other() -> None:

@@ -45,6 +45,12 @@ GOLDEN = {
         "- there must be an `a` span, and",
         "- there must be no `b` span where `x` is not 1 or `y` is not one of 1 or 2.",
     ),
+    "never { a or b }": (
+        "Applies to every trace.",
+        "All of this holds:",
+        "- there must be no `a` span, and",
+        "- there must be no `b` span.",
+    ),
     "always { a implies b }": ("Applies to every trace.", "It must be so that if there is an `a` span then there is a `b` span."),
     "always { count(a under b) <= 5 }": (
         "Applies to every trace.",

@@ -234,6 +234,38 @@ def test_a_character_that_a_block_cannot_hold_stays_an_escape() -> None:
     assert '"never { b.where(c == \\"\\u2028\\") }\\n"' in _formatted('rules: [{id: a, rule: "never{b.where(c==\\"\\u2028\\")}"}]')
 
 
+COMMENTED = """\
+rules:
+  - id: one
+    name:
+      # of the name
+      text
+    rule: |
+      never { a }
+    # the end of one
+  # of two
+  - id: two
+    rule: |
+      never { b }
+  # the end of the rules
+"""
+
+
+def test_a_comment_on_its_own_line_belongs_to_what_it_is_indented_with() -> None:
+    shown = COMMENTED.replace("    name:\n      # of the name\n      text", "    # of the name\n    name: text")
+    assert _formatted(COMMENTED) == shown
+    assert _formatted(COMMENTED.replace("  # of two", "# of two")) == shown
+
+
+def test_a_comment_that_ends_its_line_stays_behind_what_it_follows() -> None:
+    assert _rule("when { a } /* x */\nalways { b }") == "when   { a }  /* x */\nalways { b }\n"
+
+
+def test_of_several_comments_behind_one_key_each_is_there_once() -> None:
+    shown = _formatted('{"rules":  # a\n[{"id": "one",  # b\n"rule": "never { a }"}]  # c\n}\n')
+    assert shown == "# a\nrules:  # c\n  - id: one  # b\n    rule: |\n      never { a }\n"
+
+
 def test_line_breaks_stay_those_of_the_file() -> None:
     shown = _formatted("rules:\r\n- id: a\r\n  rule: |\r\n    never { b } // c\r\n")
     assert shown == "rules:\r\n  - id: a\r\n    rule: |\r\n      never { b }  // c\r\n"
@@ -250,6 +282,7 @@ def test_a_rule_that_layout_would_take_beyond_its_limit_is_refused() -> None:
     formatted = format_rule_file(SourceFile("a.yaml", f"rules: [{{id: a, rule: 'never {{ b.where({tests}) }}'}}]".encode()))
     assert formatted.content is None
     assert [error.code for error in formatted.errors] == [Code.TOO_LARGE]
+    assert formatted.errors[0].message.startswith("in its canonical form the rule has ")
 
 
 def test_blank_lines_of_a_trace_stay_since_spans_have_their_ids_by_line() -> None:
