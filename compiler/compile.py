@@ -14,7 +14,7 @@ from compiler.diagnostics import Code, Diagnostic, Severity
 from compiler.dump import dump
 from compiler.literals import Malformed, read_duration, read_number
 from compiler.lower_context import Let
-from compiler.lower_rule import lower_exception, lower_file_let, lower_rule
+from compiler.lower_rule import UNUSED_HINT, lower_exception, lower_file_let, lower_rule
 from compiler.parser import parse_selector
 from compiler.report import report
 from compiler.rule_file import ExceptionEntry, LetEntry, RuleEntry, RuleFile, read_rule_file
@@ -62,7 +62,7 @@ def _compile_file(read: RuleFile, diagnostics: list[Diagnostic], today_ns: int |
     if any(one.severity is Severity.ERROR for one in diagnostics):
         return rules  # where a rule is wrong, what it would have used is not known
     diagnostics += [
-        Diagnostic(Code.UNUSED_LET, let.region, f"`{name}` is not used by any rule of the file")
+        Diagnostic(Code.UNUSED_LET, let.region, f"`{name}` is not used by any rule of the file", UNUSED_HINT)
         for name, let in file.lets.items()
         if not let.used
     ]
@@ -84,11 +84,11 @@ def _read_lets(entries: Sequence[LetEntry], diagnostics: list[Diagnostic]) -> _F
 
 def _read_let(entry: LetEntry, file: _File, diagnostics: list[Diagnostic]) -> Let:
     if isinstance(entry.text, Scalar):
-        selector, found = lower_file_let(entry.text.text, entry.text.locate, file.lets)
+        let, found = lower_file_let(entry.text.text, entry.text.locate, entry.name.region, file.lets)
         diagnostics += found
         tree, _ = parse_selector(entry.text.text)
         file.canonical[entry.name.text] = "" if tree is None else dump(tree)
-        return Let(selector, entry.name.region)
+        return let
     items = tuple(_literal(item, diagnostics) for item in entry.text)
     file.canonical[entry.name.text] = repr(items)
     kinds = {type(item.value) if not isinstance(item.value, float) else int for item in items}

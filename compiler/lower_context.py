@@ -17,11 +17,21 @@ LetValue: TypeAlias = "ir.Selector | tuple[ir.Literal, ...]"
 
 @dataclass(slots=True)
 class Let:
-    """What a name stands for, and whether it was used; None where its own text was wrong."""
+    """What a name stands for, and whether it was used; None where its own text was wrong. `rests_on` are the lets its own text names."""
 
     value: LetValue | None
     region: Region
+    rests_on: tuple[Let, ...] = ()
     used: bool = False
+
+    def use(self) -> None:
+        """Note that a rule uses the name, and with it those that it rests on."""
+        pending = [self]
+        while pending:
+            let = pending.pop()
+            if not let.used:
+                let.used = True
+                pending.extend(let.rests_on)
 
 
 @dataclass(slots=True)
@@ -41,7 +51,7 @@ class Context:
     """The state of lowering one text.
 
     `bound` is the name that `for each` bound where it can be used; `not_bound` the same name where it cannot (in its own head and in
-    `let`). `element` is `event` or `link` inside of one.
+    `let`). `element` is `event` or `link` inside of one. `named_by_let` are the lets that the text of a let names, None outside of one.
     """
 
     text: str
@@ -52,6 +62,7 @@ class Context:
     not_bound: str | None = None
     element: str = ""
     uses: NameUses = field(default_factory=NameUses)
+    named_by_let: list[Let] | None = None
 
     def region(self, at: s.At) -> Region:
         """Return the place of a range of offsets in the file."""
@@ -60,6 +71,13 @@ class Context:
     def report(self, code: Code, at: s.At, message: str, hint: str = "") -> None:
         """Keep a diagnostic."""
         self.diagnostics.append(Diagnostic(code, self.region(at), message, hint))
+
+    def use(self, let: Let) -> None:
+        """Note the use of a let: by the rule, or by a let that may itself not be used."""
+        if self.named_by_let is None:
+            let.use()
+        else:
+            self.named_by_let.append(let)
 
     def written(self, at: s.At) -> str:
         """Return what stands at a place, on one line."""

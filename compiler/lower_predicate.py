@@ -142,7 +142,7 @@ def lower_items(node: s.ListText | s.Name, context: Context) -> tuple[ir.Literal
             did_you_mean(node.text, context.lets) or f"a list of one: [{node.text}]",
         )
         return None
-    let.used = True
+    context.use(let)
     if isinstance(let.value, ir.Selector):
         context.report(Code.WRONG_SORT, node.at, f"`{node.text}` names spans, not a list")
         return None

@@ -13,6 +13,9 @@ from compiler.lower_formula import lower_formula
 from compiler.lower_predicate import lower_list
 from compiler.lower_selector import lower_related, lower_selector
 from compiler.parser import Problem, parse_formula, parse_rule, parse_selector
+from compiler.source import Region
+
+UNUSED_HINT = "look for the name where it was meant, perhaps misspelt; else remove it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +54,14 @@ def lower_exception(text: str, locate: Locate, file_lets: dict[str, Let]) -> tup
     return formula, tuple(context.diagnostics), context.uses
 
 
-def lower_file_let(text: str, locate: Locate, earlier: dict[str, Let]) -> tuple[ir.Selector | None, tuple[Diagnostic, ...]]:
-    """Parse, check and lower a selector that a rule file names."""
+def lower_file_let(text: str, locate: Locate, region: Region, earlier: dict[str, Let]) -> tuple[Let, tuple[Diagnostic, ...]]:
+    """Parse, check and lower a selector that a rule file names at `region`."""
     tree, problems = parse_selector(text)
-    context = Context(text, locate, earlier, [])
+    named: list[Let] = []
+    context = Context(text, locate, earlier, [], named_by_let=named)
     _report(problems, context)
     selector = lower_selector(tree, context) if isinstance(tree, s.Selector) else None
-    return selector, tuple(context.diagnostics)
+    return Let(selector, region, tuple(named)), tuple(context.diagnostics)
 
 
 def _report(problems: tuple[Problem, ...], context: Context) -> None:
@@ -94,8 +98,11 @@ def _lower_lets(lets: tuple[s.Let, ...], bound: str | None, context: Context) ->
         if name in context.lets or name in {"span", "root"}:
             context.report(Code.DUPLICATE_NAME, let.name.at, f"`{name}` has a meaning already")
             continue
+        named: list[Let] = []
+        context.named_by_let = named
         value = lower_list(let.value, context) if isinstance(let.value, s.ListText) else lower_selector(let.value, context)
-        context.lets[name] = Let(value, context.region(let.name.at))
+        context.named_by_let = None
+        context.lets[name] = Let(value, context.region(let.name.at), tuple(named))
 
 
 def _lower_for_each(head: s.ForEach, context: Context) -> ir.ForEach | None:
@@ -126,4 +133,4 @@ def _report_unused(tree: s.Rule, context: Context) -> None:
     for let in tree.lets:
         found = context.lets.get(let.name.text)
         if found is not None and not found.used and found.region == context.region(let.name.at):
-            context.report(Code.UNUSED_LET, let.name.at, f"`{let.name.text}` is not used")
+            context.report(Code.UNUSED_LET, let.name.at, f"`{let.name.text}` is not used", UNUSED_HINT)

@@ -120,7 +120,7 @@ def named_base(name: str, at: s.At, context: Context) -> ir.Selector | None:
     if let is None:
         context.uses.as_span.setdefault(name, at)
         return ir.Selector(ir.Named(name))
-    let.used = True
+    context.use(let)
     if isinstance(let.value, ir.Selector) and len(_conjuncts(let.value)) > LET_CONJUNCT_COUNT_MAX:
         context.report(Code.TOO_LARGE, at, f"`{name}` stands for more than {LET_CONJUNCT_COUNT_MAX} conditions")
         return None
