@@ -112,7 +112,8 @@ def _literal(item: Scalar, diagnostics: list[Diagnostic]) -> ir.Literal:
 
 
 def _compile_rule(entry: RuleEntry, file: _File, diagnostics: list[Diagnostic], today_ns: int | None) -> Rule | None:
-    lowered = lower_rule(entry.rule.text, entry.rule.locate, file.lets, requires_complete=entry.text.requires == "complete")
+    requires_complete = entry.text.requires == "complete"
+    lowered = lower_rule(entry.rule.text, entry.rule.locate, file.lets, requires_complete=requires_complete, name=entry.text.name)
     diagnostics += lowered.diagnostics
     exceptions = [found for one in entry.exceptions if (found := _compile_exception(one, file, diagnostics, today_ns)) is not None]
     if lowered.program is None or lowered.tree is None or len(exceptions) < len(entry.exceptions):

@@ -45,6 +45,10 @@ class Code(StrEnum):
     NEVER_TRUE = "never-true"
     ALWAYS_TRUE = "always-true"
     CLAUSE_REPEATS_WHEN = "clause-repeats-when"
+    NEVER_VIOLATED = "never-violated"
+    ALWAYS_VIOLATED = "always-violated"
+    DOUBLE_NEGATION = "double-negation"
+    SOME_NOT_EVERY = "some-not-every"
     UNUSED_LET = "unused-let"
     STRING_OR_ATTRIBUTE = "string-or-attribute"
     DIFFERENT_SPANS = "different-spans"
@@ -65,6 +69,10 @@ WARNINGS = frozenset(
         Code.NEVER_TRUE,
         Code.ALWAYS_TRUE,
         Code.CLAUSE_REPEATS_WHEN,
+        Code.NEVER_VIOLATED,
+        Code.ALWAYS_VIOLATED,
+        Code.DOUBLE_NEGATION,
+        Code.SOME_NOT_EVERY,
         Code.UNUSED_LET,
         Code.STRING_OR_ATTRIBUTE,
         Code.DIFFERENT_SPANS,

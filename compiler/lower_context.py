@@ -10,6 +10,7 @@ from compiler import ir
 from compiler import syntax as s
 from compiler.diagnostics import Code, Diagnostic
 from compiler.source import Region
+from compiler.tableau import Tableau
 
 Locate: TypeAlias = Callable[[int, int], Region]
 LetValue: TypeAlias = "ir.Selector | tuple[ir.Literal, ...]"
@@ -52,6 +53,7 @@ class Context:
 
     `bound` is the name that `for each` bound where it can be used; `not_bound` the same name where it cannot (in its own head and in
     `let`). `element` is `event` or `link` inside of one. `named_by_let` are the lets that the text of a let names, None outside of one.
+    `constants` are the places of conditions that were found to be constant.
     """
 
     text: str
@@ -63,6 +65,8 @@ class Context:
     element: str = ""
     uses: NameUses = field(default_factory=NameUses)
     named_by_let: list[Let] | None = None
+    constants: list[s.At] = field(default_factory=list)
+    tableau: Tableau = field(default_factory=Tableau)
 
     def region(self, at: s.At) -> Region:
         """Return the place of a range of offsets in the file."""
@@ -78,6 +82,18 @@ class Context:
             let.use()
         else:
             self.named_by_let.append(let)
+
+    def report_constant(self, at: s.At, truth: bool) -> None:  # noqa: FBT001  # the truth it always has
+        """Keep that a condition is constant, unless that follows from a condition inside of it."""
+        if self.has_constant(at):
+            return
+        self.constants.append(at)
+        code, word = (Code.ALWAYS_TRUE, "always") if truth else (Code.NEVER_TRUE, "never")
+        self.report(code, at, f"`{self.written(at)}` is {word} true", "look at its bounds and constants: one of them is not what was meant")
+
+    def has_constant(self, at: s.At) -> bool:
+        """Say whether a condition at a place, or inside of it, was found to be constant."""
+        return any(at[0] <= start and end <= at[1] for start, end in self.constants)
 
     def written(self, at: s.At) -> str:
         """Return what stands at a place, on one line."""

@@ -31,10 +31,9 @@ def lower_predicate(node: s.Expr, context: Context) -> ir.Predicate | None:
 
 def warn_constant(node: ir.Predicate | ir.Formula | None, at: s.At, context: Context) -> None:
     """Warn of a condition that never is true, or always."""
-    truth = None if node is None else constant_truth(node)
+    truth = None if node is None else constant_truth(node, context.tableau)
     if truth is not None:
-        code, word = (Code.ALWAYS_TRUE, "always") if truth else (Code.NEVER_TRUE, "never")
-        context.report(code, at, f"`{context.written(at)}` is {word} true")
+        context.report_constant(at, truth)
 
 
 def _lower_predicate(node: s.Expr, context: Context) -> ir.Predicate | None:

@@ -28,8 +28,8 @@ class Lowered:
     context: Context
 
 
-def lower_rule(text: str, locate: Locate, file_lets: dict[str, Let], *, requires_complete: bool = False) -> Lowered:
-    """Parse, check and lower the text of a rule. Never raises."""
+def lower_rule(text: str, locate: Locate, file_lets: dict[str, Let], *, requires_complete: bool = False, name: str = "") -> Lowered:
+    """Parse, check and lower the text of a rule, which its author calls `name`. Never raises."""
     parsed = parse_rule(text)
     context = Context(text, locate, dict(file_lets), [])
     _report(parsed.problems, context)
@@ -41,7 +41,7 @@ def lower_rule(text: str, locate: Locate, file_lets: dict[str, Let], *, requires
     failed = any(found.severity is Severity.ERROR for found in context.diagnostics)
     if program is not None and not failed:
         _report_unused(parsed.tree, context)
-        lint_rule(parsed.tree, program, context)
+        lint_rule(parsed.tree, program, context, name)
     return Lowered(parsed.tree, None if failed else program, tuple(context.diagnostics), context)
 
 
@@ -81,7 +81,7 @@ def _lower(tree: s.Rule, context: Context, requires_complete: bool) -> ir.Rule |
     _lower_lets(tree.lets, bound, context)
     _check_clauses(tree, context)
     for_each = _lower_for_each(head, context) if isinstance(head, s.ForEach) else None
-    context.bound = bound
+    context.bound = context.tableau.bound = bound
     condition = head.formula if isinstance(head, s.When) else head.when if isinstance(head, s.ForEach) else None
     when = None if condition is None else lower_formula(condition, context)
     bodies = {clause.word: lower_formula(clause.formula, context) for clause in tree.clauses}

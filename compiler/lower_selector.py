@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from compiler import ir
 from compiler import syntax as s
+from compiler.constant_truth import selects_nothing
 from compiler.diagnostics import Code
 from compiler.ir_walk import mentions_bound
 from compiler.literals import read_duration
@@ -61,7 +62,21 @@ def lower_selector(node: s.Selector, context: Context) -> ir.Selector | None:
     if node.key is not None:
         context.report(Code.WRONG_SORT, node.key.at, "an attribute selects no spans", "put it into .where( )")
         return None
-    return None if base is None or where is None else with_predicates(base, where)
+    if base is None or where is None:
+        return None
+    selector = with_predicates(base, where)
+    warn_empty(selector, base, len(where), node.at, context)
+    return selector
+
+
+def warn_empty(selector: ir.Selector, base: ir.Selector, count: int, at: s.At, context: Context) -> None:
+    """Warn of a selector whose conditions contradict each other or its base; each of the `count` was looked at before."""
+    if not count or context.has_constant(at):
+        return
+    named = isinstance(base.base, ir.Named) and "span:name" in context.text
+    rooted = isinstance(base.base, ir.Root) and "span:parentID" in context.text
+    if (count > 1 or base.where is not None or named or rooted) and selects_nothing(selector, context.tableau):
+        context.report_constant(at, truth=False)
 
 
 def lower_where(node: s.Selector, context: Context) -> list[ir.Predicate] | None:
