@@ -51,6 +51,9 @@ class Code(StrEnum):
     SOME_NOT_EVERY = "some-not-every"
     UNUSED_LET = "unused-let"
     STRING_OR_ATTRIBUTE = "string-or-attribute"
+    KEY_OF_BOUND_SPAN = "key-of-bound-span"
+    KEY_OF_LET = "key-of-let"
+    SPAN_OR_KEY = "span-or-key"
     DIFFERENT_SPANS = "different-spans"
     QUADRATIC_JOIN = "quadratic-join"
     NO_TESTS = "no-tests"
@@ -75,6 +78,9 @@ WARNINGS = frozenset(
         Code.SOME_NOT_EVERY,
         Code.UNUSED_LET,
         Code.STRING_OR_ATTRIBUTE,
+        Code.KEY_OF_BOUND_SPAN,
+        Code.KEY_OF_LET,
+        Code.SPAN_OR_KEY,
         Code.DIFFERENT_SPANS,
         Code.QUADRATIC_JOIN,
         Code.NO_TESTS,

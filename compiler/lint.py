@@ -60,6 +60,7 @@ def lint_rule(tree: s.Rule, program: ir.Rule, context: Context, name: str) -> No
     lint_verdicts(tree, program, context, name=name, repeated=_clause_repeats_when(tree, program, context))
     _string_or_attribute(context)
     _names_of_other_sorts(context)
+    _spans_or_keys(context)
     _quadratic_joins(tree, program, context)
 
 
@@ -160,6 +161,18 @@ def _names_of_other_sorts(context: Context) -> None:
                 f"`{name}` selects spans of that name; it looks like an attribute",
                 f"span.where({name} exists)",
             )
+
+
+def _spans_or_keys(context: Context) -> None:
+    """Warn of a path whose span's name no selector has, where one has the name that it begins with."""
+    for name, (key, at) in context.uses.split.items():
+        # A single segment, as in `payment` beside `payment.refund.currency`, is more often what names have in common.
+        spans = {selector for selector in context.uses.as_selector if "." in selector and name.startswith(f"{selector}.")}
+        if spans and name not in context.uses.as_selector:
+            span = max(spans, key=len)
+            message = f"this is the `{key}` of spans named `{name}`; the rule also speaks of spans named `{span}`"
+            rest = f"{name}.{key}".removeprefix(f"{span}.")
+            context.report(Code.SPAN_OR_KEY, at, message, f'a key with a dot is quoted: {span}."{rest}"')
 
 
 def _quadratic_joins(tree: s.Rule, program: ir.Rule, context: Context) -> None:

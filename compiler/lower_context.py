@@ -37,7 +37,7 @@ class Let:
 
 @dataclass(slots=True)
 class NameUses:
-    """How names were used in a rule, for warnings; each maps to the first place."""
+    """How names were used in a rule, for warnings; each maps to the first place. `split` are span names cut from a path, with the key."""
 
     as_string: dict[str, s.At] = field(default_factory=dict)
     as_attribute: dict[str, s.At] = field(default_factory=dict)
@@ -45,6 +45,8 @@ class NameUses:
     as_span: dict[str, s.At] = field(default_factory=dict)
     as_formula: dict[str, s.At] = field(default_factory=dict)
     in_direct_comparison: set[str] = field(default_factory=set)
+    as_selector: set[str] = field(default_factory=set)
+    split: dict[str, tuple[str, s.At]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -52,8 +54,8 @@ class Context:
     """The state of lowering one text.
 
     `bound` is the name that `for each` bound where it can be used; `not_bound` the same name where it cannot (in its own head and in
-    `let`). `element` is `event` or `link` inside of one. `named_by_let` are the lets that the text of a let names, None outside of one.
-    `constants` are the places of conditions that were found to be constant.
+    `let`). `element` is `event` or `link` inside of one, `looked_at` the name whose spans a `where` looks at. `named_by_let` are the lets
+    that the text of a let names, None outside of one. `constants` are the places of conditions that were found to be constant.
     """
 
     text: str
@@ -63,6 +65,7 @@ class Context:
     bound: str | None = None
     not_bound: str | None = None
     element: str = ""
+    looked_at: str = ""
     uses: NameUses = field(default_factory=NameUses)
     named_by_let: list[Let] | None = None
     constants: list[s.At] = field(default_factory=list)

@@ -133,6 +133,8 @@ def _base_and_key(node: s.Selector, context: Context) -> tuple[s.Word, s.Path | 
     if isinstance(base, s.Name) and "." in base.text and not node.methods:
         first, _, rest = base.text.partition(".")
         head, tail = (first, rest) if context.is_base(first) or first == context.not_bound else base.text.rsplit(".", 1)
+        if head != first:
+            context.uses.split.setdefault(head, (tail, base.at))
         return s.Name((base.at[0], base.at[0] + len(head)), head), s.Path(
             (base.at[1] - len(tail), base.at[1]), s.Name((base.at[1] - len(tail), base.at[1]), tail), None
         )

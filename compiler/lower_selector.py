@@ -10,7 +10,7 @@ from compiler.ir_walk import mentions_bound
 from compiler.literals import read_duration
 from compiler.lower_context import Context
 from compiler.lower_predicate import lower_predicate
-from compiler.lower_value import lower_path
+from compiler.lower_value import lower_path, warn_of_bound_key
 from compiler.values import Duration
 
 # Of a name, with those it builds on; each name that builds on another holds the conditions of all.
@@ -48,12 +48,18 @@ def lower_paths(paths: tuple[s.Path, ...], context: Context) -> tuple[ir.Path, .
     """Lower the keys of `on` or `by`."""
     lowered = [lower_path(path.name, path.key, path.at, context) for path in paths]
     known = tuple(path for path in lowered if path is not None)
+    for written, path in zip(paths, lowered, strict=True):
+        if path is not None and path.of is not None:
+            key = path.key if isinstance(path, ir.Attribute) else path.name
+            warn_of_bound_key(written.at, f"this tells no spans apart: it is the `{key}`", key, context)
     return known if len(known) == len(lowered) else None
 
 
 def lower_selector(node: s.Selector, context: Context) -> ir.Selector | None:
     """Lower a selector that stands for its spans: `where` is its only method, and no key is behind it."""
     base = lower_base(node.base, context)
+    if isinstance(node.base, s.Name):
+        context.uses.as_selector.add(node.base.text)
     where = lower_where(node, context)
     for method in node.methods:
         if method.word != "where":
@@ -81,7 +87,9 @@ def warn_empty(selector: ir.Selector, base: ir.Selector, count: int, at: s.At, c
 
 def lower_where(node: s.Selector, context: Context) -> list[ir.Predicate] | None:
     """Lower the predicates of all `.where( )` of a selector."""
+    outer, context.looked_at = context.looked_at, node.base.text if isinstance(node.base, s.Name) else ""
     lowered = [lower_predicate(method.argument, context) for method in node.methods if method.word == "where"]
+    context.looked_at = outer
     predicates = [predicate for predicate in lowered if predicate is not None]
     return predicates if len(predicates) == len(lowered) else None
 
