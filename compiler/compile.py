@@ -12,6 +12,7 @@ from compiler import ir
 from compiler import syntax as s
 from compiler.diagnostics import Code, Diagnostic, Severity
 from compiler.dump import dump
+from compiler.lint_rule_set import lint_rule_set
 from compiler.literals import Malformed, read_duration, read_number
 from compiler.lower_context import Let
 from compiler.lower_rule import UNUSED_HINT, lower_exception, lower_file_let, lower_rule
@@ -41,6 +42,8 @@ def compile_sources(sources: Sequence[SourceFile], *, today_ns: int | None = Non
     for file in files:
         rules += _compile_file(file, diagnostics, today_ns)
     diagnostics += _duplicates([entry for file in files for entry in file.rules])
+    if not any(one.severity is Severity.ERROR for one in diagnostics):
+        diagnostics += lint_rule_set(rules)
     found = tuple(sorted(diagnostics, key=lambda one: (one.region.file, one.region.line, one.region.column, one.code)))
     if any(one.severity is Severity.ERROR for one in found):
         return Compilation(None, found)

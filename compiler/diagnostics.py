@@ -49,6 +49,8 @@ class Code(StrEnum):
     ALWAYS_VIOLATED = "always-violated"
     DOUBLE_NEGATION = "double-negation"
     SOME_NOT_EVERY = "some-not-every"
+    DUPLICATE_RULE = "duplicate-rule"
+    IMPLIED_RULE = "implied-rule"
     UNUSED_LET = "unused-let"
     STRING_OR_ATTRIBUTE = "string-or-attribute"
     KEY_OF_BOUND_SPAN = "key-of-bound-span"
@@ -76,6 +78,8 @@ WARNINGS = frozenset(
         Code.ALWAYS_VIOLATED,
         Code.DOUBLE_NEGATION,
         Code.SOME_NOT_EVERY,
+        Code.DUPLICATE_RULE,
+        Code.IMPLIED_RULE,
         Code.UNUSED_LET,
         Code.STRING_OR_ATTRIBUTE,
         Code.KEY_OF_BOUND_SPAN,

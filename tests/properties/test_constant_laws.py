@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from functools import cache
 
@@ -157,3 +159,24 @@ def test_a_rule_that_is_said_to_be_always_or_never_violated_is(text: str, trace:
         assert verdict in {Verdict.VIOLATED, Verdict.NOT_APPLICABLE}
     if Code.NEVER_VIOLATED in codes and (rule.program.always is None or rule.program.never is None):
         assert all(_judged(rule, trace, closing).verdict is not Verdict.VIOLATED for closing in Closing)
+
+
+@SLOW_TO_MAKE
+@given(st.one_of(_rules(""), _rules("p"), rule_texts), traces, st.data())
+def test_a_rule_that_another_one_is_said_to_imply_is_violated_only_with_it(text: str, trace: list[Span], data: st.DataObject) -> None:
+    """The other one differs in its numbers, or demands more."""
+    other = re.sub(r"(?<=[<>=] )[0-9]\b", lambda _: data.draw(st.sampled_from("012359")), text)
+    if data.draw(st.booleans()):
+        other = re.sub(r"always \{", "always { root and", other, count=1)
+    entries = [{"id": name, "rule": rule} for name, rule in (("one", text), ("two", other))]
+    compilation = compile_sources([SourceFile("made.yaml", json.dumps({"rules": entries}).encode())])
+    said = [found for found in compilation.diagnostics if found.code in {Code.DUPLICATE_RULE, Code.IMPLIED_RULE}]
+    if compilation.rule_set is None or not said:
+        return
+    assert len(said) == 1
+    one, two = compilation.rule_set.rules
+    implied, by = (two, one) if said[0].region == two.region else (one, two)
+    for closing in Closing:
+        verdict, verdict_by = _judged(implied, trace, closing).verdict, _judged(by, trace, closing).verdict
+        assert verdict is not Verdict.VIOLATED or verdict_by is Verdict.VIOLATED
+        assert said[0].code is not Code.DUPLICATE_RULE or verdict is verdict_by
