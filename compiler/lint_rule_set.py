@@ -80,7 +80,7 @@ def _alternatives(node: ir.Formula | None) -> tuple[Form, ...]:
 def _stands_for(stronger: Rule, weaker: Rule) -> bool:
     """Say whether nobody would miss the weaker rule: the other one weighs as much, and alerts if this one does."""
     weighs = _SEVERITIES.index(stronger.text.severity) >= _SEVERITIES.index(weaker.text.severity)
-    return weighs and (stronger.text.mode == weaker.text.mode or stronger.text.mode == "enforce")
+    return weighs and stronger.text.mode in {weaker.text.mode, "enforce"}
 
 
 def _of_bounds(meanings: Sequence[_Meaning]) -> Iterator[tuple[_Meaning, _Meaning]]:
