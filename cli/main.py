@@ -13,6 +13,7 @@ _COMMANDS = {
     "api": ("cli.api_command", "api"),
     "check": ("cli.check_command", "check"),
     "demo": ("cli.demo_command", "demo"),
+    "lsp": ("cli.lsp_command", "lsp"),
     "rules": ("cli.rules_command", "rules"),
     "shard": ("cli.shard_command", "shard"),
     "topics": ("cli.topics_command", "topics"),

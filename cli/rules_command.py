@@ -13,15 +13,18 @@ from cli.rule_files import USAGE, compile_files, count_of, load_sources, rule_se
 from cli.rule_shares import coverage_json, coverage_text
 from cli.rule_test_text import outcome_json, outcome_text
 from cli.rules_arguments import OUTPUT, PATHS, PERCENT
-from compiler import Compilation, Rule, Severity, diagnostic_json
+from compiler import Compilation, Rule, Severity, diagnostic_json, rule_file_schema_text
 from processor.rule_coverage import rule_coverage
 from processor.rule_tests import run_rule_tests
 
 _COMMANDS = {
     "apply": ("cli.rules_apply_command", "apply"),
     "diff": ("cli.rules_diff_command", "diff"),
+    "explain": ("cli.rules_explain_command", "explain_rules"),
+    "format": ("cli.rules_format_command", "format_rules"),
     "from-trace": ("cli.rules_draft_commands", "from_trace"),
     "init": ("cli.rules_draft_commands", "init"),
+    "library": ("cli.library_command", "library"),
     "list": ("cli.rules_list_command", "list_rules"),
     "mutate": ("cli.rules_mutate_command", "mutate"),
 }
@@ -33,7 +36,7 @@ class _RulesCommands(LazyCommands):
 
 @click.group(cls=_RulesCommands)
 def rules() -> None:
-    """Check and list rule files, run their tests, and put them in force."""
+    """Check, list, explain and format rule files, run their tests, and put them in force."""
 
 
 @rules.command("check")
@@ -141,3 +144,12 @@ def _refuse_as_json(paths: Sequence[Path]) -> None:
         refused = {"passed": 0, "failed": 0, "tests": [], "diagnostics": [diagnostic_json(found) for found in compilation.errors]}
         click.echo(json.dumps(refused, indent=2, ensure_ascii=False))
         raise SystemExit(USAGE)
+
+
+@rules.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of rule files, by which editors check and complete them.
+
+    Put it beside the rules and begin a file with the line: # yaml-language-server: $schema=rule-file.schema.json
+    """
+    click.echo(rule_file_schema_text())

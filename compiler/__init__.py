@@ -5,13 +5,16 @@ This module is the room's public face; the other rooms use only what it names.
 
 from compiler.compile import compile_sources
 from compiler.diagnostics import Code, Diagnostic, Severity
+from compiler.explain import Explanation, explain
+from compiler.format import Formatted, format_rule_file
 from compiler.judge import ReferenceEngine, judge
 from compiler.language_version import LANGUAGE_VERSION
 from compiler.notation import INSTANT_NS, TRACE_ID, SpanLine, TestTrace
 from compiler.render import DiagnosticRecord, diagnostic_json, render
 from compiler.report import RuleClass, RuleReport, StateReport
+from compiler.rule_file_schema import rule_file_schema_text
 from compiler.rule_set import Compilation, Rule, RuleException, RuleSet, RuleTest, RuleText
-from compiler.rule_slices import rule_texts, rules_at
+from compiler.rule_slices import LetClashError, joined_rules, rule_texts, rules_at
 from compiler.rule_versions import with_versions
 from compiler.source import Region, SourceFile
 from compiler.trace import Span, TraceView
@@ -27,7 +30,10 @@ __all__ = [
     "Compilation",
     "Diagnostic",
     "DiagnosticRecord",
+    "Explanation",
+    "Formatted",
     "Judgement",
+    "LetClashError",
     "ReferenceEngine",
     "Region",
     "Rule",
@@ -47,8 +53,12 @@ __all__ = [
     "Verdict",
     "compile_sources",
     "diagnostic_json",
+    "explain",
+    "format_rule_file",
+    "joined_rules",
     "judge",
     "render",
+    "rule_file_schema_text",
     "rule_texts",
     "rules_at",
     "with_versions",

@@ -16,7 +16,7 @@ from compiler.lint_rule_set import lint_rule_set
 from compiler.literals import Malformed, read_duration, read_number
 from compiler.lower_context import Let
 from compiler.lower_rule import UNUSED_HINT, lower_exception, lower_file_let, lower_rule
-from compiler.parser import parse_selector
+from compiler.parser import parse_formula, parse_selector
 from compiler.report import report
 from compiler.rule_file import ExceptionEntry, LetEntry, RuleEntry, RuleFile, read_rule_file
 from compiler.rule_set import Compilation, Rule, RuleException, RuleSet
@@ -41,7 +41,7 @@ def compile_sources(sources: Sequence[SourceFile], *, today_ns: int | None = Non
     files = [read_rule_file(source) for source in sources]
     for file in files:
         rules += _compile_file(file, diagnostics, today_ns)
-    diagnostics += _duplicates([entry for file in files for entry in file.rules])
+    diagnostics += duplicate_ids([entry for file in files for entry in file.rules])
     if not any(one.severity is Severity.ERROR for one in diagnostics):
         diagnostics += lint_rule_set(rules)
     found = tuple(sorted(diagnostics, key=lambda one: (one.region.file, one.region.line, one.region.column, one.code)))
@@ -51,7 +51,7 @@ def compile_sources(sources: Sequence[SourceFile], *, today_ns: int | None = Non
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class FileLets:
     """What the rules of a file share: its named selectors and lists, and their canonical texts."""
 
     lets: dict[str, Let]
@@ -60,20 +60,22 @@ class _File:
 
 def _compile_file(read: RuleFile, diagnostics: list[Diagnostic], today_ns: int | None) -> list[Rule]:
     diagnostics += read.diagnostics
-    file = _read_lets(read.lets, diagnostics)
-    rules = [rule for entry in read.rules if (rule := _compile_rule(entry, file, diagnostics, today_ns)) is not None]
+    file = read_file_lets(read.lets, diagnostics)
+    rules = [rule for entry in read.rules if (rule := compile_rule(entry, file, diagnostics, today_ns)) is not None]
     if any(one.severity is Severity.ERROR for one in diagnostics):
         return rules  # where a rule is wrong, what it would have used is not known
-    diagnostics += [
-        Diagnostic(Code.UNUSED_LET, let.region, f"`{name}` is not used by any rule of the file", UNUSED_HINT)
-        for name, let in file.lets.items()
-        if not let.used
-    ]
+    diagnostics += [unused_let(name, let) for name, let in file.lets.items() if not let.used]
     return rules
 
 
-def _read_lets(entries: Sequence[LetEntry], diagnostics: list[Diagnostic]) -> _File:
-    file = _File({}, {})
+def unused_let(name: str, let: Let) -> Diagnostic:
+    """Return what is said of a name that no rule of its file uses."""
+    return Diagnostic(Code.UNUSED_LET, let.region, f"`{name}` is not used by any rule of the file", UNUSED_HINT)
+
+
+def read_file_lets(entries: Sequence[LetEntry], diagnostics: list[Diagnostic]) -> FileLets:
+    """Return the names that a file gives its rules; what is wrong with them goes to the diagnostics."""
+    file = FileLets({}, {})
     for entry in entries:
         name, region = entry.name.text, entry.name.region
         if name in RESERVED:
@@ -85,9 +87,9 @@ def _read_lets(entries: Sequence[LetEntry], diagnostics: list[Diagnostic]) -> _F
     return file
 
 
-def _read_let(entry: LetEntry, file: _File, diagnostics: list[Diagnostic]) -> Let:
+def _read_let(entry: LetEntry, file: FileLets, diagnostics: list[Diagnostic]) -> Let:
     if isinstance(entry.text, Scalar):
-        let, found = lower_file_let(entry.text.text, entry.text.locate, entry.name.region, file.lets)
+        let, found, _ = lower_file_let(entry.text.text, entry.text.locate, entry.name.region, file.lets)
         diagnostics += found
         tree, _ = parse_selector(entry.text.text)
         file.canonical[entry.name.text] = "" if tree is None else dump(tree)
@@ -114,7 +116,8 @@ def _literal(item: Scalar, diagnostics: list[Diagnostic]) -> ir.Literal:
     return ir.Literal(value)
 
 
-def _compile_rule(entry: RuleEntry, file: _File, diagnostics: list[Diagnostic], today_ns: int | None) -> Rule | None:
+def compile_rule(entry: RuleEntry, file: FileLets, diagnostics: list[Diagnostic], today_ns: int | None) -> Rule | None:
+    """Compile one rule of a file, and mark the names it uses; None where it is wrong, which goes to the diagnostics."""
     requires_complete = entry.text.requires == "complete"
     lowered = lower_rule(entry.rule.text, entry.rule.locate, file.lets, requires_complete=requires_complete, name=entry.text.name)
     diagnostics += lowered.diagnostics
@@ -133,7 +136,7 @@ def _compile_rule(entry: RuleEntry, file: _File, diagnostics: list[Diagnostic], 
     )
 
 
-def _compile_exception(entry: ExceptionEntry, file: _File, diagnostics: list[Diagnostic], today_ns: int | None) -> RuleException | None:
+def _compile_exception(entry: ExceptionEntry, file: FileLets, diagnostics: list[Diagnostic], today_ns: int | None) -> RuleException | None:
     formula, found, _ = lower_exception(entry.when.text, entry.when.locate, file.lets)
     diagnostics += found
     expires_ns = None if entry.expires is None else (entry.expires.toordinal() - _UNIX_EPOCH + 1) * _DAY_NS
@@ -143,7 +146,8 @@ def _compile_exception(entry: ExceptionEntry, file: _File, diagnostics: list[Dia
     return None if formula is None else RuleException(entry.name, entry.when.text, formula, entry.owner, entry.reason, expires_ns)
 
 
-def _duplicates(entries: list[RuleEntry]) -> list[Diagnostic]:
+def duplicate_ids(entries: list[RuleEntry]) -> list[Diagnostic]:
+    """Report each rule whose id an earlier one has."""
     first: dict[str, RuleEntry] = {}
     again = [(entry, earlier) for entry in entries if entry.text.id and (earlier := first.setdefault(entry.text.id, entry)) is not entry]
     return [
@@ -152,9 +156,10 @@ def _duplicates(entries: list[RuleEntry]) -> list[Diagnostic]:
     ]
 
 
-def _version(entry: RuleEntry, tree: s.Rule, exceptions: list[RuleException], file: _File) -> str:
+def _version(entry: RuleEntry, tree: s.Rule, exceptions: list[RuleException], file: FileLets) -> str:
     """Hash the canonical text, the lets it uses and the metadata: layout and tests do not make a new version."""
-    texts = [dump(tree), *(one.when_text for one in exceptions)]
+    conditions = [_canonical(one.when_text) for one in exceptions]
+    texts = [dump(tree), *conditions]
     used: dict[str, str] = {}
     pending = list(texts)
     while pending:
@@ -163,5 +168,10 @@ def _version(entry: RuleEntry, tree: s.Rule, exceptions: list[RuleException], fi
             used[name] = file.canonical[name]
             pending.append(used[name])
     metadata = asdict(entry.text) | {"rule": texts, "lets": sorted(used.items())}
-    metadata["exceptions"] = [(one.name, one.when_text, one.expires_ns) for one in exceptions]
+    metadata["exceptions"] = [(one.name, when, one.expires_ns) for one, when in zip(exceptions, conditions, strict=True)]
     return version_of(json.dumps(metadata, sort_keys=True, default=str))
+
+
+def _canonical(formula: str) -> str:
+    tree, _ = parse_formula(formula)
+    return "" if tree is None else dump(tree)

@@ -37,7 +37,10 @@ class Let:
 
 @dataclass(slots=True)
 class NameUses:
-    """How names were used in a rule, for warnings; each maps to the first place. `split` are span names cut from a path, with the key."""
+    """How names were used in a rule: for warnings, each with its first place; of `lets` every use with its place.
+
+    `split` are span names cut from a path, with the key.
+    """
 
     as_string: dict[str, s.At] = field(default_factory=dict)
     as_attribute: dict[str, s.At] = field(default_factory=dict)
@@ -47,6 +50,7 @@ class NameUses:
     in_direct_comparison: set[str] = field(default_factory=set)
     as_selector: set[str] = field(default_factory=set)
     split: dict[str, tuple[str, s.At]] = field(default_factory=dict)
+    lets: list[tuple[str, s.At]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -79,12 +83,16 @@ class Context:
         """Keep a diagnostic."""
         self.diagnostics.append(Diagnostic(code, self.region(at), message, hint))
 
-    def use(self, let: Let) -> None:
-        """Note the use of a let: by the rule, or by a let that may itself not be used."""
-        if self.named_by_let is None:
-            let.use()
-        else:
-            self.named_by_let.append(let)
+    def use(self, name: str, at: s.At) -> Let | None:
+        """Return what a name stands for, used at a place by the rule or by a let that may itself not be used; None where it is no let."""
+        let = self.lets.get(name)
+        if let is not None:
+            self.uses.lets.append((name, at))
+            if self.named_by_let is None:
+                let.use()
+            else:
+                self.named_by_let.append(let)
+        return let
 
     def report_constant(self, at: s.At, truth: bool) -> None:  # noqa: FBT001  # the truth it always has
         """Keep that a condition is constant, unless that follows from a condition inside of it."""
@@ -100,7 +108,12 @@ class Context:
 
     def written(self, at: s.At) -> str:
         """Return what stands at a place, on one line."""
-        return " ".join(self.text[at[0] : at[1]].split())
+        shown = ""
+        for line in self.text[at[0] : at[1]].splitlines():
+            words = " ".join(line.split())
+            is_close = not shown or not words or shown[-1] in "([" or words[0] in ")]"
+            shown += words if is_close else f" {words}"
+        return shown
 
     def is_base(self, name: str) -> bool:
         """Say whether a first segment names spans by itself, so that the rest is a path: `span`, `root`, a let, the bound name."""

@@ -146,7 +146,7 @@ def lower_items(node: s.ListText | s.Name, context: Context) -> tuple[ir.Literal
     """Lower a list as written, or look up the list a name stands for."""
     if isinstance(node, s.ListText):
         return lower_list(node, context)
-    let = context.lets.get(node.text)
+    let = context.use(node.text, node.at)
     if let is None:
         context.report(
             Code.UNKNOWN_NAME,
@@ -155,7 +155,6 @@ def lower_items(node: s.ListText | s.Name, context: Context) -> tuple[ir.Literal
             did_you_mean(node.text, context.lets) or f"a list of one: [{node.text}]",
         )
         return None
-    context.use(let)
     if isinstance(let.value, ir.Selector):
         context.report(Code.WRONG_SORT, node.at, f"`{node.text}` names spans, not a list")
         return None

@@ -54,14 +54,14 @@ def lower_exception(text: str, locate: Locate, file_lets: dict[str, Let]) -> tup
     return formula, tuple(context.diagnostics), context.uses
 
 
-def lower_file_let(text: str, locate: Locate, region: Region, earlier: dict[str, Let]) -> tuple[Let, tuple[Diagnostic, ...]]:
+def lower_file_let(text: str, locate: Locate, region: Region, earlier: dict[str, Let]) -> tuple[Let, tuple[Diagnostic, ...], NameUses]:
     """Parse, check and lower a selector that a rule file names at `region`."""
     tree, problems = parse_selector(text)
     named: list[Let] = []
     context = Context(text, locate, earlier, [], named_by_let=named)
     _report(problems, context)
     selector = lower_selector(tree, context) if isinstance(tree, s.Selector) else None
-    return Let(selector, region, tuple(named)), tuple(context.diagnostics)
+    return Let(selector, region, tuple(named)), tuple(context.diagnostics), context.uses
 
 
 def _report(problems: tuple[Problem, ...], context: Context) -> None:

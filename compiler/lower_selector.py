@@ -139,11 +139,10 @@ def named_base(name: str, at: s.At, context: Context) -> ir.Selector | None:
         return ir.Selector(ir.AnySpan() if name == "span" else ir.Root())
     if name == context.bound:
         return ir.Selector(ir.Bound(name), reads_bound=True)
-    let = context.lets.get(name)
+    let = context.use(name, at)
     if let is None:
         context.uses.as_span.setdefault(name, at)
         return ir.Selector(ir.Named(name))
-    context.use(let)
     if isinstance(let.value, ir.Selector) and len(_conjuncts(let.value)) > LET_CONJUNCT_COUNT_MAX:
         context.report(Code.TOO_LARGE, at, f"`{name}` stands for more than {LET_CONJUNCT_COUNT_MAX} conditions")
         return None

@@ -75,6 +75,15 @@ class TestTrace:
     lines: tuple[SpanLine, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class TraceWords:
+    """A line of a trace as it is written: its number, how deep it is indented, its name, times and items."""
+
+    number: int
+    depth: int
+    words: tuple[str, ...]
+
+
 def default_id(number: int) -> str:
     """Return the id of a span that gives none, by the number of its line."""
     return f"f{number:015d}"
@@ -85,6 +94,24 @@ def parse_trace(text: Located) -> tuple[TestTrace | None, list[Diagnostic]]:
 
     Never raises, on any text; time is linear in it. After 50 bad lines reading ends.
     """
+    reader = _read(text)
+    if not reader.drafts:
+        reader.diagnostics.append(Diagnostic(Code.BAD_TRACE, text.locate(0), "the trace has no spans", "checkout  0ms..90ms"))
+    if reader.diagnostics:
+        return None, reader.diagnostics
+    return TestTrace(tuple(reader.lines())), []
+
+
+def trace_words(text: Located) -> list[TraceWords]:
+    """Return the words of a trace without mistakes, line by line."""
+    drafts = _read(text).drafts
+    depths: list[int] = []
+    for draft in drafts:
+        depths.append(0 if draft.above is None else depths[draft.above] + 1)
+    return [TraceWords(draft.number, depth, tuple(draft.words)) for draft, depth in zip(drafts, depths, strict=True)]
+
+
+def _read(text: Located) -> _Reader:
     reader = _Reader(text)
     offset = 0
     for number, line in enumerate(text.text.split("\n"), 1):
@@ -94,11 +121,7 @@ def parse_trace(text: Located) -> tuple[TestTrace | None, list[Diagnostic]]:
         if len(reader.diagnostics) == BAD_LINES_MAX:
             break
         offset += len(line) + 1
-    if not reader.drafts:
-        reader.diagnostics.append(Diagnostic(Code.BAD_TRACE, text.locate(0), "the trace has no spans", "checkout  0ms..90ms"))
-    if reader.diagnostics:
-        return None, reader.diagnostics
-    return TestTrace(tuple(reader.lines())), []
+    return reader
 
 
 class _Reader:

@@ -53,7 +53,10 @@ class LinkItem:
 
 @dataclass(slots=True)
 class Draft:
-    """A span while its line is read; `above` is the index of the line it is indented under. An empty `parent_id` is said to be none."""
+    """A span while its line is read; `above` is the index of the line it is indented under. An empty `parent_id` is said to be none.
+
+    `words` are the name, the times and the items, as they are written.
+    """
 
     number: int
     offset: int
@@ -77,20 +80,28 @@ class Draft:
     events: list[EventItem] = field(default_factory=list)
     links: list[LinkItem] = field(default_factory=list)
     said: set[str] = field(default_factory=set)
+    words: list[str] = field(default_factory=list)
 
 
 def read_line(draft: Draft, cursor: Cursor) -> None:
     """Fill a draft from the line at the cursor, past its indentation; BadNotation at the first mistake."""
+    start = cursor.at
     draft.name = cursor.string() if cursor.at_quote() else cursor.bare()
-    cursor.need_delimiter()
-    cursor.skip_spaces()
+    _end_word(draft, cursor, start)
+    start = cursor.at
     _read_times(draft, cursor)
-    cursor.need_delimiter()
-    cursor.skip_spaces()
+    _end_word(draft, cursor, start)
     while cursor.peek():
+        start = cursor.at
         _read_item(draft, cursor)
-        cursor.need_delimiter()
-        cursor.skip_spaces()
+        _end_word(draft, cursor, start)
+
+
+def _end_word(draft: Draft, cursor: Cursor, start: int) -> None:
+    """Keep the word that was read from `start` as it is written, and go to the next one."""
+    cursor.need_delimiter()
+    draft.words.append(cursor.text[start : cursor.at])
+    cursor.skip_spaces()
 
 
 def _read_times(draft: Draft, cursor: Cursor) -> None:
@@ -313,4 +324,5 @@ _RESERVED: dict[str, Callable[[Draft, Cursor], None]] = {
     "span:statusMessage": _status_message,
     "instrumentation:version": _scope_version,
 }
+RESERVED_KEYS = frozenset(_RESERVED)
 _BRACKETS: dict[str, Callable[[Draft, Cursor, int], None]] = {"event": _read_event, "link": _read_link}

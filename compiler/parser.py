@@ -61,6 +61,21 @@ def parse_formula(text: str) -> tuple[s.Expr | None, tuple[Problem, ...]]:
     return _parse_part(text, "expr")
 
 
+def words_after(text: str, start: str = "start") -> frozenset[str]:
+    """Return the names of the terminals with which a text could go on; none where it is wrong before its end. Never raises.
+
+    `start` is `start`, `selector` or `expr`: a rule, a selector or a formula that stands alone.
+    """
+    if len(text) > RULE_SIZE_MAX_BYTES or too_deep(text) is not None:
+        return frozenset()
+    parser = _lark().parse_interactive(text, start=start)
+    try:
+        parser.exhaust_lexer()
+    except UnexpectedInput:
+        return frozenset()
+    return frozenset(parser.accepts())  # type: ignore[no-untyped-call]  # lark types its parser, but not this
+
+
 @cache
 def _lark() -> Lark:
     grammar = FilePath(__file__).with_name("rules.lark").read_text(encoding="utf-8")

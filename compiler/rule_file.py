@@ -12,6 +12,21 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from compiler.diagnostics import Code, Diagnostic
 from compiler.rule_file_fields import Fields, Findings, shown
+from compiler.rule_file_keys import (
+    DATE,
+    EXCEPTION_KEYS,
+    FILE_KEYS,
+    LIST_LENGTH_MAX,
+    MODES,
+    NAME,
+    REDACTIONS,
+    REQUIREMENTS,
+    RULE_ID,
+    RULE_KEYS,
+    SEVERITIES,
+    names_of,
+    spellings,
+)
 from compiler.rule_file_tests import read_tests
 from compiler.rule_set import RuleTest, RuleText
 from compiler.source import Region, SourceFile
@@ -22,22 +37,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RULE_BYTES_MAX = 64 * 1024
-LIST_LENGTH_MAX = 10_000
-
-SEVERITIES = ("critical", "high", "medium", "low", "info")
-MODES = ("enforce", "shadow")
-REQUIREMENTS = ("any", "complete")
-REDACTIONS = ("drop", "hash", "mask")
-
-_FILE_KEYS = ("let", "rules")
-_RULE_KEYS = (
-    *("id", "name", "description", "severity", "enabled", "mode", "owner", "runbook", "tags", "controls", "replaces", "requires"),
-    *("evidence", "redact", "rule", "exceptions", "tests", "condition", "expression", "compliance_frameworks", "example_violation"),
-)
-_EXCEPTION_KEYS = ("name", "when", "owner", "reason", "expires")
-_RULE_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_RULE_ID = re.compile(RULE_ID)
+_NAME = re.compile(NAME)
+_DATE = re.compile(DATE)
 # A plain scalar that YAML takes for a number has to be one of the rule language too, or be quoted.
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 
@@ -100,7 +102,7 @@ def read_rule_file(source: SourceFile) -> RuleFile:
     if not isinstance(root, Mapping):
         findings.bad(root, "a rule file is a mapping with the keys `let` and `rules`", "put the rules into a list under `rules:`")
         return RuleFile((), (), tuple(findings.all))
-    fields = Fields(root, _FILE_KEYS, findings, "a rule file")
+    fields = Fields(root, names_of(FILE_KEYS), findings, "a rule file")
     lets = tuple(_read_lets(fields))
     if fields.get("rules") is None:
         fields.missing("rules")
@@ -149,7 +151,7 @@ def _fits(text: Scalar, what: str, findings: Findings) -> bool:
 
 
 def _read_rule(mapping: Mapping, findings: Findings) -> RuleEntry | None:
-    fields = Fields(mapping, _RULE_KEYS, findings, "a rule")
+    fields = Fields(mapping, names_of(RULE_KEYS), findings, "a rule")
     rule_id = _read_id(fields)
     rule = _read_rule_text(fields)
     id_node = mapping.get("id")
@@ -172,7 +174,7 @@ def _read_id(fields: Fields) -> Scalar | None:
 
 
 def _read_rule_text(fields: Fields) -> Scalar | None:
-    node = fields.only("rule", "condition", "expression")
+    node = fields.only(*spellings(RULE_KEYS, "rule"))
     if node is None:
         fields.missing("rule")
         return None
@@ -192,7 +194,7 @@ def _read_metadata(fields: Fields, rule_id: str, rule: str) -> RuleText:
         owner=fields.text("owner"),
         runbook=fields.text("runbook"),
         tags=fields.texts("tags"),
-        controls=fields.texts("controls", "compliance_frameworks"),
+        controls=fields.texts(*spellings(RULE_KEYS, "controls")),
         replaces=fields.texts("replaces"),
         requires=fields.choice("requires", REQUIREMENTS, "any"),
         evidence=fields.texts("evidence"),
@@ -212,7 +214,7 @@ def _read_redactions(fields: Fields) -> Iterator[tuple[str, str]]:
 def _read_exceptions(fields: Fields) -> Iterator[ExceptionEntry]:
     names: set[str] = set()
     for mapping in fields.mappings("exceptions", "an exception"):
-        entry = _read_exception(Fields(mapping, _EXCEPTION_KEYS, fields.findings, "an exception"))
+        entry = _read_exception(Fields(mapping, names_of(EXCEPTION_KEYS), fields.findings, "an exception"))
         if entry is None:
             continue
         if entry.name in names:

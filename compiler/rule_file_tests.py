@@ -8,6 +8,7 @@ from compiler.diagnostics import Code
 from compiler.literals import Malformed, read_duration
 from compiler.notation import SpanLine, TestTrace, default_id, parse_trace
 from compiler.rule_file_fields import Fields, Findings, shown
+from compiler.rule_file_keys import CLOSE_REASONS, EXAMPLE_KEYS, EXAMPLE_SPAN_KEYS, TEST_KEYS, VERDICTS, names_of
 from compiler.rule_set import RuleTest
 from compiler.values import INT64_MAX, INT64_MIN
 from compiler.yaml_nodes import Mapping, Node, Scalar, Sequence
@@ -17,11 +18,6 @@ if TYPE_CHECKING:
 
     from compiler.trace import AttributeValue
 
-VERDICTS = ("satisfied", "violated", "excused", "inconclusive", "not_applicable")
-CLOSE_REASONS = ("root_ended", "idle", "max_age", "span_limit", "evicted", "shed", "drained")
-_TEST_KEYS = ("name", "trace", "expect", "offenders", "close")
-_EXAMPLE_KEYS = ("description", "trace")
-_EXAMPLE_SPAN_KEYS = ("span", "attributes")
 _MILLISECOND_NS = 1_000_000
 
 
@@ -38,7 +34,7 @@ def read_tests(fields: Fields) -> tuple[tuple[RuleTest, ...], bool]:
 
 def _read_listed(fields: Fields) -> Iterator[RuleTest]:
     for number, mapping in enumerate(fields.mappings("tests", "a test"), 1):
-        test = _read_test(Fields(mapping, _TEST_KEYS, fields.findings, "a test"), number)
+        test = _read_test(Fields(mapping, names_of(TEST_KEYS), fields.findings, "a test"), number)
         if test is not None:
             yield test
 
@@ -109,7 +105,7 @@ def _read_example(node: Node, findings: Findings) -> list[RuleTest]:
     mapping = findings.mapping(node, "`example_violation`")
     if mapping is None:
         return []
-    fields = Fields(mapping, _EXAMPLE_KEYS, findings, "`example_violation`")
+    fields = Fields(mapping, names_of(EXAMPLE_KEYS), findings, "`example_violation`")
     name = fields.text("description") or "example_violation"
     if fields.get("trace") is None:
         fields.missing("trace")
@@ -124,7 +120,7 @@ def _read_example(node: Node, findings: Findings) -> list[RuleTest]:
 
 
 def _read_example_span(mapping: Mapping, index: int, findings: Findings) -> SpanLine | None:
-    fields = Fields(mapping, _EXAMPLE_SPAN_KEYS, findings, "a span")
+    fields = Fields(mapping, names_of(EXAMPLE_SPAN_KEYS), findings, "a span")
     name = fields.required_text("span")
     known = len(findings.all)
     attributes = {key.text: _attribute_value(node, findings) for key, node in fields.entries("attributes")}

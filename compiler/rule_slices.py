@@ -1,10 +1,10 @@
-"""The rules of a file, each cut out of it as a rule file of its own, in its author's words, layout and comments."""
+"""The rules of files, each cut out as a rule file of its own, or some joined in one, in their author's words, layout and comments."""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,33 @@ def rule_texts(source: SourceFile) -> dict[str, str]:
     if not isinstance(root, Mapping):
         return {}
     lets = dict(_lets(root))
-    return {rule_id: _file(_used(lets, piece), piece) for rule_id, piece in _rules(root)}
+    return {rule_id: _file(_used(lets, [piece]).values(), [piece]) for rule_id, piece in _rules(root)}
+
+
+class LetClashError(ValueError):
+    """Two files give one name of `let` different meanings, so their rules cannot stand in one file."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"`{name}` of `let` means something else in another file")
+
+
+def joined_rules(sources: Iterable[SourceFile], ids: Container[str]) -> str:
+    """Return some rules of files that are laid out alike as the text of one rule file, with what they use of `let`.
+
+    Raises LetClashError where two files disagree over a name that is used.
+    """
+    lets: dict[str, _Slice] = {}
+    pieces: list[_Slice] = []
+    for source in sources:
+        root, _ = read_yaml(source)
+        if not isinstance(root, Mapping):
+            continue
+        picked = [piece for rule_id, piece in _rules(root) if rule_id in ids]
+        for name, text in _used(dict(_lets(root)), picked).items():
+            if lets.setdefault(name, text) != text:
+                raise LetClashError(name)
+        pieces += picked
+    return _file(lets.values(), pieces)
 
 
 def rules_at(source: SourceFile, places: Iterable[Region]) -> list[str]:
@@ -119,27 +145,27 @@ def _with_comments(document: Document, line: int, column: int) -> int:
     return line
 
 
-def _used(lets: dict[str, _Slice], piece: _Slice) -> list[_Slice]:
+def _used(lets: dict[str, _Slice], pieces: Iterable[_Slice]) -> dict[str, _Slice]:
     names: set[str] = set()
-    pending = [piece]
+    pending = list(pieces)
     while pending:
         found = {name for name in _WORD.findall(pending.pop().text) if name in lets} - names
         names |= found
         pending += [lets[name] for name in found]
-    return [text for name, text in lets.items() if name in names]
+    return {name: text for name, text in lets.items() if name in names}
 
 
-def _file(lets: list[_Slice], rule: _Slice) -> str:
-    parts = [*_collection("let", lets, "{}"), *_collection("rules", [rule], "[]")]
+def _file(lets: Iterable[_Slice], rules: Iterable[_Slice]) -> str:
+    parts = [*_collection("let", lets, "{}"), *_collection("rules", rules, "[]", between="\n")]
     return "".join(parts)
 
 
-def _collection(key: str, pieces: Iterable[_Slice], brackets: str) -> Iterator[str]:
+def _collection(key: str, pieces: Iterable[_Slice], brackets: str, between: str = "") -> Iterator[str]:
     texts = list(pieces)
     if not texts:
         return
     if texts[0].is_block:
         yield f"{key}:\n"
-        yield from (piece.text for piece in texts)
+        yield between.join(piece.text for piece in texts)
     else:
         yield f"{key}: {brackets[0]}{', '.join(piece.text for piece in texts)}{brackets[1]}\n"

@@ -26,13 +26,13 @@ from compiler.diagnostics import Code, Diagnostic
 from compiler.source import Region, SourceFile
 from compiler.yaml_nodes import Document, Mapping, Node, Scalar, Sequence
 
-__all__ = ["DEPTH_MAX", "Mapping", "Node", "Scalar", "Sequence", "read_yaml"]
+__all__ = ["DEPTH_MAX", "FORBIDDEN", "Mapping", "Node", "Scalar", "Sequence", "read_yaml"]
 
 DEPTH_MAX = 32
 _REFUSED_MAX = 20
 _BYTE_ORDER_MARK = "\ufeff"
 # NEL, LS and PS break lines for libyaml (YAML 1.1) and do not for YAML 1.2; a lone CR breaks lines for YAML and not for most tools.
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]|\r(?!\n)")
+FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]|\r(?!\n)")
 _TAB_INDENT = re.compile("^ *\t", re.MULTILINE)
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
@@ -74,7 +74,7 @@ def _not_utf8(source: SourceFile, start: int) -> Diagnostic:
 def _forbidden(document: Document) -> list[Diagnostic]:
     """Report characters that a rule file may not hold, the first of them."""
     found = []
-    for match in _FORBIDDEN.finditer(document.text):
+    for match in FORBIDDEN.finditer(document.text):
         region = document.region(match.start(), match.end())
         hint = "write it as an escape in a double-quoted string" if match[0] > "\xa0" else "remove it"
         found.append(Diagnostic(Code.SYNTAX, region, f"character U+{ord(match[0]):04X} cannot stand in a rule file", hint))

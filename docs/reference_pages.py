@@ -26,7 +26,9 @@ from api.metrics import ApiMetrics
 from api.settings import ApiSettings
 from api.view import View
 from cli.main import betrace
+from compiler import rule_file_schema_text
 from compiler.diagnostics import Code, Severity
+from docs.library_page import library_page
 from processor.metrics import METRICS
 from processor.rule_settings import RuleSettings
 from processor.settings import Settings
@@ -159,9 +161,11 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "command-line.md": command_page,
     "diagnostics/index.md": diagnostics_page,
     "http-api.md": http_page,
+    "library.md": lambda: library_page(table),
     "metrics.md": metrics_page,
     "settings.md": settings_page,
     "topics.md": topic_page,
+    schema_file("rule-file"): rule_file_schema_text,
     **{schema_file(name): partial(schema_text, name) for name in SCHEMAS},
 }
 

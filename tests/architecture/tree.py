@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("topics", "compiler", "processor", "api", "cli", "loadtest")
+ROOMS = ("topics", "compiler", "processor", "api", "cli", "library", "loadtest")
 GENERATED = ("*_pb2.py", "*_pb2.pyi")
 
 Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef

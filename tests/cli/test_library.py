@@ -1,0 +1,166 @@
+"""`betrace rules library`: what list, show and copy say and write."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cli.rule_library import Picking, library_rules
+from compiler import LetClashError, SourceFile, joined_rules
+from tests.cli.run import run, written
+
+TOOL, RUN = "sensitive-tool-call-is-approved", "agent-run-is-evaluated"
+
+
+def listed(*options: str) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = json.loads(run("rules", "library", "list", "-o", "json", *options).stdout)
+    return found
+
+
+def test_a_list_has_a_line_for_each_rule_in_columns() -> None:
+    lines = run("rules", "library", "list").stdout.splitlines()
+    assert len(lines) == len(library_rules())
+    (line,) = (line for line in lines if line.startswith(f"{RUN} "))
+    severities = {one.rule.id: one.rule.text.severity for one in library_rules()}
+    column = line.index("medium    Every agent run is evaluated against its goal  ")
+    assert {line.split()[0]: line[column:].split()[0] for line in lines} == severities
+    assert line.endswith("  EU-AI-ACT:15")
+
+
+def test_a_list_is_narrowed_by_tag_control_and_severity() -> None:
+    assert [one["id"] for one in listed("--tag", "prompt-injection", "--control", "EU-AI-ACT")] == [
+        "agent-instruction-has-a-trusted-source"
+    ]
+    assert {one["severity"] for one in listed("--severity", "medium", "--severity", "low")} <= {"medium", "low"}
+    assert listed("--severity", "medium")
+    assert listed("--tag", "prompt-injection", "--severity", "low") == []
+
+
+def test_several_tags_widen_the_list() -> None:
+    assert {one["id"] for one in listed("--tag", "prompt-injection", "--tag", "delegation")} >= {
+        "agent-instruction-has-a-trusted-source",
+        "agent-delegates-to-approved-agents",
+    }
+
+
+@pytest.mark.parametrize("wanted", ["EU-AI-ACT", "EU-AI-ACT:14"])
+def test_a_control_is_found_by_itself_and_by_its_framework(wanted: str) -> None:
+    (tool,) = (one for one in library_rules() if one.rule.id == TOOL)
+    assert Picking(controls=[wanted]).takes(tool)
+
+
+@pytest.mark.parametrize("wanted", ["EU-AI", "EU-AI-ACT:1", "eu-ai-act"])
+def test_a_control_is_not_found_by_the_beginning_of_a_word(wanted: str) -> None:
+    (tool,) = (one for one in library_rules() if one.rule.id == TOOL)
+    assert not Picking(controls=[wanted]).takes(tool)
+
+
+def test_a_list_of_nothing_says_so() -> None:
+    result = run("rules", "library", "list", "--tag", "no-such-tag")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "no rule of the library is such\n")
+
+
+def test_a_rule_is_shown_as_it_stands_in_its_file() -> None:
+    (tool,) = (one for one in library_rules() if one.rule.id == TOOL)
+    shown = run("rules", "library", "show", TOOL).stdout
+    body = shown.removeprefix("rules:\n").rstrip("\n")
+    assert body.startswith(f"  - id: {TOOL}\n")
+    assert "    tests:\n" in body
+    assert body in tool.source.content.decode()
+
+
+def test_json_shows_the_parts_of_a_rule() -> None:
+    shown = json.loads(run("rules", "library", "show", TOOL, RUN, "-o", "json").stdout)
+    assert [one["id"] for one in shown] == [TOOL, RUN]
+    assert shown[0]["domain"] == "ai-agents"
+    assert shown[0]["replaces"][0] == "betrace:examples/ai-agent-unauthorized-tool-use"
+    assert shown[0]["rule"] in "\n".join(line.removeprefix("      ") for line in shown[0]["text"].splitlines()) + "\n"
+
+
+def test_an_unknown_rule_is_refused_with_the_ids_that_are_near() -> None:
+    result = run("rules", "library", "show", "agent-run-is-evaluatd", "zzz")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        "betrace: the library has no rule `agent-run-is-evaluatd`; did you mean `agent-run-is-evaluated`?\nthe library has no rule `zzz`\n"
+    )
+
+
+def test_a_copy_into_a_file_checks_and_tests_clean(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "mine.yaml"
+    assert run("rules", "library", "copy", RUN, TOOL, "--to", target).stdout == f"2 rules copied to {target}\n"
+    assert run("rules", "check", target).stdout == "2 rules checked, 0 errors, 0 warnings\n"
+    assert run("rules", "test", target).exit_code == 0
+
+
+def test_a_copy_into_a_directory_has_a_file_per_domain(tmp_path: Path) -> None:
+    assert run("rules", "library", "copy", "--all", "--to", tmp_path).exit_code == 0
+    assert {path.stem for path in tmp_path.iterdir()} == {one.domain for one in library_rules()}
+    assert run("rules", "check", tmp_path).stdout == f"{len(library_rules())} rules checked, 0 errors, 0 warnings\n"
+
+
+def test_a_directory_may_have_the_name_of_a_rule_file(tmp_path: Path) -> None:
+    target = tmp_path / "mine.yaml"
+    target.mkdir()
+    assert run("rules", "library", "copy", RUN, "--to", target).exit_code == 0
+    assert [path.name for path in target.iterdir()] == ["ai-agents.yaml"]
+
+
+def test_a_copy_by_tag_takes_the_rules_with_the_tag(tmp_path: Path) -> None:
+    target = tmp_path / "mine.yaml"
+    run("rules", "library", "copy", "--tag", "alerting", "--to", target)
+    assert target.read_text("utf-8").count("  - id: ") == len(listed("--tag", "alerting"))
+
+
+def test_a_copy_overwrites_nothing_unless_forced(tmp_path: Path) -> None:
+    target = written(tmp_path, "mine.yaml", "mine")
+    refused = run("rules", "library", "copy", RUN, "--to", target)
+    assert (refused.exit_code, refused.stderr) == (2, f"betrace: {target} exists already; --force overwrites\n")
+    assert target.read_text("utf-8") == "mine"
+    assert run("rules", "library", "copy", RUN, "--to", target, "--force").exit_code == 0
+    assert RUN in target.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "say what to copy: ids, --all, --tag, --control or --severity"),
+        (("--tag", "no-such-tag"), "no rule of the library is such"),
+        ((RUN, "--severity", "critical"), "no rule of the library is such"),
+    ],
+)
+def test_a_copy_of_nothing_is_refused(arguments: tuple[str, ...], sentence: str, tmp_path: Path) -> None:
+    result = run("rules", "library", "copy", *arguments, "--to", tmp_path / "mine.yaml")
+    assert (result.exit_code, result.stderr) == (2, f"betrace: {sentence}\n")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_copy_to_where_nothing_can_be_written_says_so(tmp_path: Path) -> None:
+    in_the_way = written(tmp_path, "file", "")
+    result = run("rules", "library", "copy", RUN, "--to", in_the_way / "mine.yaml")
+    assert result.exit_code == 2
+    assert str(in_the_way) in result.stderr
+
+
+ONE = SourceFile(
+    "one.yaml",
+    b"let:\n  few: [a, b]\n  other: x\nrules:\n"
+    b"  - id: first\n    rule: never { x.where(y in few) }\n  - id: second\n    rule: never { z }\n",
+)
+TWO = SourceFile(
+    "two.yaml",
+    b"let:\n  few: [c]\nrules:\n  - id: third\n    rule: never { x.where(z in few) }\n  - id: fourth\n    rule: never { w }\n",
+)
+
+
+def test_joined_rules_bring_the_names_they_use_and_no_others() -> None:
+    joined = joined_rules([ONE, TWO], {"first", "fourth"})
+    assert joined == (
+        "let:\n  few: [a, b]\nrules:\n  - id: first\n    rule: never { x.where(y in few) }\n\n  - id: fourth\n    rule: never { w }\n"
+    )
+
+
+def test_rules_whose_names_mean_different_things_are_not_joined() -> None:
+    with pytest.raises(LetClashError, match="`few` of `let` means something else in another file"):
+        joined_rules([ONE, TWO], {"first", "third"})
