@@ -53,6 +53,8 @@ class Claims:
 
 def claims_of(atoms: Mapping[Atom, int]) -> Claims | None:
     """Return what the atoms of a trace claim, None where there are none."""
+    if not any(isinstance(atom, ir.Selected | ir.AllOf) or isinstance(getattr(atom, "left", None), ir.Aggregate) for atom in atoms):
+        return None
     claims = Claims()
     counts: dict[ir.Related, list[tuple[ir.Compare, int]]] = {}
     for atom, mask in atoms.items():
