@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass
 from compiler import ir
 
 # Of each kind of node the names of its fields, the last first.
-_PARTS = {
+_PARTS: dict[type[object], tuple[str, ...]] = {
     kind: tuple(part.name for part in reversed(fields(kind)))
     for kind in vars(ir).values()
     if isinstance(kind, type) and is_dataclass(kind) and kind.__module__ == ir.__name__

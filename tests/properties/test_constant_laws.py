@@ -10,12 +10,12 @@ from functools import cache
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from compiler import Closing, Judgement, Rule, SourceFile, TraceView, Verdict, compile_sources, judge
+from compiler import Closing, Judgement, Rule, SourceFile, TraceView, Verdict, compile_sources, ir, judge
 from compiler.diagnostics import Code
 from compiler.evaluate import formula
 from compiler.interpreter import Look, Trace, predicate
 from compiler.tableau import Tableau
-from compiler.value_tests import ANY, bit
+from compiler.value_tests import ANY, KNOWN, NOT_TRUE, bit
 from tests.properties.made_rules import formulas, rule_texts
 from tests.properties.made_spans import traces
 from topics.span import Span
@@ -141,6 +141,12 @@ def test_facts_of_a_trace_that_contradict_are_met_together_by_no_trace(text: str
     assert found is not None
     if Tableau().contradict([(found, mask)]):
         assert not bit(formula(found, Trace(TraceView(trace), is_open=False))) & mask
+
+
+def test_facts_that_leave_both_truths_open_contradict_nothing() -> None:
+    some = ir.Selected(ir.Related(ir.Selector(ir.AnySpan())))
+    assert not Tableau().contradict([(some, KNOWN)])
+    assert Tableau().contradict([(some, NOT_TRUE)])
 
 
 def _judged(rule: Rule, spans: Sequence[Span], closing: Closing) -> Judgement:
