@@ -12,9 +12,10 @@ from compiler import ir
 from compiler import syntax as s
 from compiler.diagnostics import Code, Diagnostic, Severity
 from compiler.dump import dump
+from compiler.lint_rule_set import lint_rule_set
 from compiler.literals import Malformed, read_duration, read_number
 from compiler.lower_context import Let
-from compiler.lower_rule import lower_exception, lower_file_let, lower_rule
+from compiler.lower_rule import UNUSED_HINT, lower_exception, lower_file_let, lower_rule
 from compiler.parser import parse_formula, parse_selector
 from compiler.report import report
 from compiler.rule_file import ExceptionEntry, LetEntry, RuleEntry, RuleFile, read_rule_file
@@ -41,6 +42,8 @@ def compile_sources(sources: Sequence[SourceFile], *, today_ns: int | None = Non
     for file in files:
         rules += _compile_file(file, diagnostics, today_ns)
     diagnostics += duplicate_ids([entry for file in files for entry in file.rules])
+    if not any(one.severity is Severity.ERROR for one in diagnostics):
+        diagnostics += lint_rule_set(rules)
     found = tuple(sorted(diagnostics, key=lambda one: (one.region.file, one.region.line, one.region.column, one.code)))
     if any(one.severity is Severity.ERROR for one in found):
         return Compilation(None, found)
@@ -67,7 +70,7 @@ def _compile_file(read: RuleFile, diagnostics: list[Diagnostic], today_ns: int |
 
 def unused_let(name: str, let: Let) -> Diagnostic:
     """Return what is said of a name that no rule of its file uses."""
-    return Diagnostic(Code.UNUSED_LET, let.region, f"`{name}` is not used by any rule of the file")
+    return Diagnostic(Code.UNUSED_LET, let.region, f"`{name}` is not used by any rule of the file", UNUSED_HINT)
 
 
 def read_file_lets(entries: Sequence[LetEntry], diagnostics: list[Diagnostic]) -> FileLets:
@@ -86,11 +89,11 @@ def read_file_lets(entries: Sequence[LetEntry], diagnostics: list[Diagnostic]) -
 
 def _read_let(entry: LetEntry, file: FileLets, diagnostics: list[Diagnostic]) -> Let:
     if isinstance(entry.text, Scalar):
-        selector, found, _ = lower_file_let(entry.text.text, entry.text.locate, file.lets)
+        let, found, _ = lower_file_let(entry.text.text, entry.text.locate, entry.name.region, file.lets)
         diagnostics += found
         tree, _ = parse_selector(entry.text.text)
         file.canonical[entry.name.text] = "" if tree is None else dump(tree)
-        return Let(selector, entry.name.region)
+        return let
     items = tuple(_literal(item, diagnostics) for item in entry.text)
     file.canonical[entry.name.text] = repr(items)
     kinds = {type(item.value) if not isinstance(item.value, float) else int for item in items}
@@ -115,7 +118,8 @@ def _literal(item: Scalar, diagnostics: list[Diagnostic]) -> ir.Literal:
 
 def compile_rule(entry: RuleEntry, file: FileLets, diagnostics: list[Diagnostic], today_ns: int | None) -> Rule | None:
     """Compile one rule of a file, and mark the names it uses; None where it is wrong, which goes to the diagnostics."""
-    lowered = lower_rule(entry.rule.text, entry.rule.locate, file.lets, requires_complete=entry.text.requires == "complete")
+    requires_complete = entry.text.requires == "complete"
+    lowered = lower_rule(entry.rule.text, entry.rule.locate, file.lets, requires_complete=requires_complete, name=entry.text.name)
     diagnostics += lowered.diagnostics
     exceptions = [found for one in entry.exceptions if (found := _compile_exception(one, file, diagnostics, today_ns)) is not None]
     if lowered.program is None or lowered.tree is None or len(exceptions) < len(entry.exceptions):

@@ -45,8 +45,17 @@ class Code(StrEnum):
     NEVER_TRUE = "never-true"
     ALWAYS_TRUE = "always-true"
     CLAUSE_REPEATS_WHEN = "clause-repeats-when"
+    NEVER_VIOLATED = "never-violated"
+    ALWAYS_VIOLATED = "always-violated"
+    DOUBLE_NEGATION = "double-negation"
+    SOME_NOT_EVERY = "some-not-every"
+    DUPLICATE_RULE = "duplicate-rule"
+    IMPLIED_RULE = "implied-rule"
     UNUSED_LET = "unused-let"
     STRING_OR_ATTRIBUTE = "string-or-attribute"
+    KEY_OF_BOUND_SPAN = "key-of-bound-span"
+    KEY_OF_LET = "key-of-let"
+    SPAN_OR_KEY = "span-or-key"
     DIFFERENT_SPANS = "different-spans"
     QUADRATIC_JOIN = "quadratic-join"
     NO_TESTS = "no-tests"
@@ -65,8 +74,17 @@ WARNINGS = frozenset(
         Code.NEVER_TRUE,
         Code.ALWAYS_TRUE,
         Code.CLAUSE_REPEATS_WHEN,
+        Code.NEVER_VIOLATED,
+        Code.ALWAYS_VIOLATED,
+        Code.DOUBLE_NEGATION,
+        Code.SOME_NOT_EVERY,
+        Code.DUPLICATE_RULE,
+        Code.IMPLIED_RULE,
         Code.UNUSED_LET,
         Code.STRING_OR_ATTRIBUTE,
+        Code.KEY_OF_BOUND_SPAN,
+        Code.KEY_OF_LET,
+        Code.SPAN_OR_KEY,
         Code.DIFFERENT_SPANS,
         Code.QUADRATIC_JOIN,
         Code.NO_TESTS,

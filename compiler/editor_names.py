@@ -86,7 +86,7 @@ def _in_lets(frame: RuleFile, lets: FileLets, name: str) -> Iterator[Region]:
         if entry.name.text == name:
             yield entry.name.region
         if isinstance(entry.text, Scalar):
-            _, _, uses = lower_file_let(entry.text.text, entry.text.locate, lets.lets)
+            _, _, uses = lower_file_let(entry.text.text, entry.text.locate, entry.name.region, lets.lets)
             yield from (entry.text.locate(at[0], at[1] - at[0]) for used, at in uses.lets if used == name)
 
 

@@ -7,6 +7,13 @@ from dataclasses import fields, is_dataclass
 
 from compiler import ir
 
+# Of each kind of node the names of its fields, the last first.
+_PARTS: dict[type[object], tuple[str, ...]] = {
+    kind: tuple(part.name for part in reversed(fields(kind)))
+    for kind in vars(ir).values()
+    if isinstance(kind, type) and is_dataclass(kind) and kind.__module__ == ir.__name__
+}
+
 
 def walk(node: object) -> Iterator[object]:
     """Yield a node and everything below it, parents first; tuples and fields that hold no nodes yield what they hold."""
@@ -16,8 +23,8 @@ def walk(node: object) -> Iterator[object]:
         yield found
         if isinstance(found, tuple):
             pending.extend(reversed(found))
-        elif is_dataclass(found) and type(found).__module__ == ir.__name__:
-            pending.extend(getattr(found, part.name) for part in reversed(fields(found)))
+        elif (parts := _PARTS.get(type(found))) is not None:
+            pending.extend([getattr(found, name) for name in parts])
 
 
 def mentions_bound(node: object) -> bool:

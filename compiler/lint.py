@@ -9,6 +9,7 @@ from compiler import syntax as s
 from compiler.diagnostics import Code
 from compiler.ir_walk import mentions_bound, walk
 from compiler.joins import join_of
+from compiler.lint_verdicts import lint_verdicts
 from compiler.lower_context import Context
 
 # Attributes of OpenTelemetry's semantic conventions that people take for spans.
@@ -53,12 +54,13 @@ _KNOWN_ATTRIBUTES = frozenset(
 )
 
 
-def lint_rule(tree: s.Rule, program: ir.Rule, context: Context) -> None:
-    """Report every warning about a rule that compiled."""
+def lint_rule(tree: s.Rule, program: ir.Rule, context: Context, name: str) -> None:
+    """Report every warning about a rule that compiled; `name` is what its author calls it."""
     _different_spans(tree, context)
-    _clause_repeats_when(tree, program, context)
+    lint_verdicts(tree, program, context, name=name, repeated=_clause_repeats_when(tree, program, context))
     _string_or_attribute(context)
     _names_of_other_sorts(context)
+    _spans_or_keys(context)
     _quadratic_joins(tree, program, context)
 
 
@@ -114,15 +116,20 @@ def _direct_base(side: s.Expr, context: Context) -> str:
     return "" if name in {"root", context.bound} else name
 
 
-def _clause_repeats_when(tree: s.Rule, program: ir.Rule, context: Context) -> None:
+def _clause_repeats_when(tree: s.Rule, program: ir.Rule, context: Context) -> frozenset[str]:
+    """Warn of clauses that are a condition of the head, and return their words."""
     if program.when is None:
-        return
+        return frozenset()
+    repeated = set()
     heads = {program.when, *(program.when.sides if isinstance(program.when, ir.And) else ())}
     for clause in tree.clauses:
         body = program.always if clause.word == "always" else program.never
         if body in heads:
             outcome = "can never be violated" if clause.word == "always" else "is violated whenever it applies"
-            context.report(Code.CLAUSE_REPEATS_WHEN, clause.formula.at, f"the clause repeats the `when`: the rule {outcome}")
+            message, hint = f"the clause repeats the `when`: the rule {outcome}", "say what must hold besides, or never may"
+            context.report(Code.CLAUSE_REPEATS_WHEN, clause.formula.at, message, hint)
+            repeated.add(clause.word)
+    return frozenset(repeated)
 
 
 def _string_or_attribute(context: Context) -> None:
@@ -156,7 +163,21 @@ def _names_of_other_sorts(context: Context) -> None:
             )
 
 
+def _spans_or_keys(context: Context) -> None:
+    """Warn of a path whose span's name no selector has, where one has the name that it begins with."""
+    for name, (key, at) in context.uses.split.items():
+        # A single segment, as in `payment` beside `payment.refund.currency`, is more often what names have in common.
+        spans = {selector for selector in context.uses.as_selector if "." in selector and name.startswith(f"{selector}.")}
+        if spans and name not in context.uses.as_selector:
+            span = max(spans, key=len)
+            message = f"this is the `{key}` of spans named `{name}`; the rule also speaks of spans named `{span}`"
+            rest = f"{name}.{key}".removeprefix(f"{span}.")
+            context.report(Code.SPAN_OR_KEY, at, message, f'a key with a dot is quoted: {span}."{rest}"')
+
+
 def _quadratic_joins(tree: s.Rule, program: ir.Rule, context: Context) -> None:
+    if program.for_each is None:
+        return
     for clause, body in [(clause, program.always if clause.word == "always" else program.never) for clause in tree.clauses]:
         if _is_quadratic(body):
             _report_quadratic(clause.formula, context)

@@ -10,6 +10,7 @@ from compiler import ir
 from compiler import syntax as s
 from compiler.diagnostics import Code, Diagnostic
 from compiler.source import Region
+from compiler.tableau import Tableau
 
 Locate: TypeAlias = Callable[[int, int], Region]
 LetValue: TypeAlias = "ir.Selector | tuple[ir.Literal, ...]"
@@ -17,16 +18,29 @@ LetValue: TypeAlias = "ir.Selector | tuple[ir.Literal, ...]"
 
 @dataclass(slots=True)
 class Let:
-    """What a name stands for, and whether it was used; None where its own text was wrong."""
+    """What a name stands for, and whether it was used; None where its own text was wrong. `rests_on` are the lets its own text names."""
 
     value: LetValue | None
     region: Region
+    rests_on: tuple[Let, ...] = ()
     used: bool = False
+
+    def use(self) -> None:
+        """Note that a rule uses the name, and with it those that it rests on."""
+        pending = [self]
+        while pending:
+            let = pending.pop()
+            if not let.used:
+                let.used = True
+                pending.extend(let.rests_on)
 
 
 @dataclass(slots=True)
 class NameUses:
-    """How names were used in a rule: for warnings, each with its first place; of `lets` every use with its place."""
+    """How names were used in a rule: for warnings, each with its first place; of `lets` every use with its place.
+
+    `split` are span names cut from a path, with the key.
+    """
 
     as_string: dict[str, s.At] = field(default_factory=dict)
     as_attribute: dict[str, s.At] = field(default_factory=dict)
@@ -34,6 +48,8 @@ class NameUses:
     as_span: dict[str, s.At] = field(default_factory=dict)
     as_formula: dict[str, s.At] = field(default_factory=dict)
     in_direct_comparison: set[str] = field(default_factory=set)
+    as_selector: set[str] = field(default_factory=set)
+    split: dict[str, tuple[str, s.At]] = field(default_factory=dict)
     lets: list[tuple[str, s.At]] = field(default_factory=list)
 
 
@@ -42,7 +58,8 @@ class Context:
     """The state of lowering one text.
 
     `bound` is the name that `for each` bound where it can be used; `not_bound` the same name where it cannot (in its own head and in
-    `let`). `element` is `event` or `link` inside of one.
+    `let`). `element` is `event` or `link` inside of one, `looked_at` the name whose spans a `where` looks at. `named_by_let` are the lets
+    that the text of a let names, None outside of one. `constants` are the places of conditions that were found to be constant.
     """
 
     text: str
@@ -52,7 +69,11 @@ class Context:
     bound: str | None = None
     not_bound: str | None = None
     element: str = ""
+    looked_at: str = ""
     uses: NameUses = field(default_factory=NameUses)
+    named_by_let: list[Let] | None = None
+    constants: list[s.At] = field(default_factory=list)
+    tableau: Tableau = field(default_factory=Tableau)
 
     def region(self, at: s.At) -> Region:
         """Return the place of a range of offsets in the file."""
@@ -63,12 +84,27 @@ class Context:
         self.diagnostics.append(Diagnostic(code, self.region(at), message, hint))
 
     def use(self, name: str, at: s.At) -> Let | None:
-        """Return what a name stands for, marked as used at a place; None where it is no name of a `let`."""
+        """Return what a name stands for, used at a place by the rule or by a let that may itself not be used; None where it is no let."""
         let = self.lets.get(name)
         if let is not None:
-            let.used = True
             self.uses.lets.append((name, at))
+            if self.named_by_let is None:
+                let.use()
+            else:
+                self.named_by_let.append(let)
         return let
+
+    def report_constant(self, at: s.At, truth: bool) -> None:  # noqa: FBT001  # the truth it always has
+        """Keep that a condition is constant, unless that follows from a condition inside of it."""
+        if self.has_constant(at):
+            return
+        self.constants.append(at)
+        code, word = (Code.ALWAYS_TRUE, "always") if truth else (Code.NEVER_TRUE, "never")
+        self.report(code, at, f"`{self.written(at)}` is {word} true", "look at its bounds and constants: one of them is not what was meant")
+
+    def has_constant(self, at: s.At) -> bool:
+        """Say whether a condition at a place, or inside of it, was found to be constant."""
+        return any(at[0] <= start and end <= at[1] for start, end in self.constants)
 
     def written(self, at: s.At) -> str:
         """Return what stands at a place, on one line."""

@@ -10,7 +10,16 @@ from compiler.diagnostics import Code
 from compiler.kinds import Kind, kind_of, spoken
 from compiler.lower_context import Context
 from compiler.lower_predicate import check_comparable, lower_connective, lower_predicate, lower_test_of, warn_constant
-from compiler.lower_selector import lower_base, lower_paths, lower_related, lower_selector, lower_where, named_base, with_predicates
+from compiler.lower_selector import (
+    lower_base,
+    lower_paths,
+    lower_related,
+    lower_selector,
+    lower_where,
+    named_base,
+    warn_empty,
+    with_predicates,
+)
 from compiler.lower_value import NAME_IS_STRING, check_intrinsic, constant, lone_name, lower_arithmetic, lower_path
 
 
@@ -87,7 +96,9 @@ def _lower_direct(node: s.Compare | s.In | s.TextTest | s.Presence, context: Con
     if split is None or test is None:
         return None
     context.uses.in_direct_comparison.add(context.written(left.at))
-    return ir.Selected(ir.Related(with_predicates(split.selector, [test])))
+    selector = with_predicates(split.selector, [test])
+    warn_empty(selector, split.selector, 1, node.at, context)
+    return ir.Selected(ir.Related(selector))
 
 
 def split_key(node: s.Selector, context: Context) -> _Split | None:
@@ -122,6 +133,8 @@ def _base_and_key(node: s.Selector, context: Context) -> tuple[s.Word, s.Path | 
     if isinstance(base, s.Name) and "." in base.text and not node.methods:
         first, _, rest = base.text.partition(".")
         head, tail = (first, rest) if context.is_base(first) or first == context.not_bound else base.text.rsplit(".", 1)
+        if head != first:
+            context.uses.split.setdefault(head, (tail, base.at))
         return s.Name((base.at[0], base.at[0] + len(head)), head), s.Path(
             (base.at[1] - len(tail), base.at[1]), s.Name((base.at[1] - len(tail), base.at[1]), tail), None
         )

@@ -9,9 +9,10 @@ from compiler import ir
 from compiler import syntax as s
 from compiler.constant_truth import constant_truth
 from compiler.diagnostics import Code
+from compiler.ir_walk import walk
 from compiler.kinds import ELEMENT, Kind, comparable, kind_of, kind_of_literal, spoken
 from compiler.lower_context import Context
-from compiler.lower_value import Side, constant, lone_name, lower_right, lower_value
+from compiler.lower_value import Side, constant, lone_name, lower_right, lower_value, warn_of_bound_key
 from compiler.near_names import did_you_mean
 from compiler.pattern import Pattern, parse_pattern
 
@@ -26,15 +27,27 @@ def lower_predicate(node: s.Expr, context: Context) -> ir.Predicate | None:
         return lower_predicate(node.body, context)
     predicate = _lower_predicate(node, context)
     warn_constant(predicate, node.at, context)
+    if context.bound is not None and context.bound == context.looked_at:
+        _warn_of_bound_keys(predicate, node.at, context)
     return predicate
+
+
+def _warn_of_bound_keys(node: ir.Predicate | None, at: s.At, context: Context) -> None:
+    """Warn of a test of the bound span that names it, and it alone: of the span looked at a key needs no name."""
+    if node is None or isinstance(node, ir.And | ir.Or | ir.Not):
+        return
+    paths = [found for found in walk(node) if isinstance(found, ir.Attribute | ir.Intrinsic)]
+    if paths and all(path.of is not None for path in paths):
+        keys = [path.key for path in paths if isinstance(path, ir.Attribute)]
+        if keys:
+            warn_of_bound_key(at, f"this asks for the `{keys[0]}`", keys[0], context)
 
 
 def warn_constant(node: ir.Predicate | ir.Formula | None, at: s.At, context: Context) -> None:
     """Warn of a condition that never is true, or always."""
-    truth = None if node is None else constant_truth(node)
+    truth = None if node is None else constant_truth(node, context.tableau)
     if truth is not None:
-        code, word = (Code.ALWAYS_TRUE, "always") if truth else (Code.NEVER_TRUE, "never")
-        context.report(code, at, f"`{context.written(at)}` is {word} true")
+        context.report_constant(at, truth)
 
 
 def _lower_predicate(node: s.Expr, context: Context) -> ir.Predicate | None:

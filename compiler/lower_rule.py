@@ -13,6 +13,9 @@ from compiler.lower_formula import lower_formula
 from compiler.lower_predicate import lower_list
 from compiler.lower_selector import lower_related, lower_selector
 from compiler.parser import Problem, parse_formula, parse_rule, parse_selector
+from compiler.source import Region
+
+UNUSED_HINT = "look for the name where it was meant, perhaps misspelt; else remove it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +28,8 @@ class Lowered:
     context: Context
 
 
-def lower_rule(text: str, locate: Locate, file_lets: dict[str, Let], *, requires_complete: bool = False) -> Lowered:
-    """Parse, check and lower the text of a rule. Never raises."""
+def lower_rule(text: str, locate: Locate, file_lets: dict[str, Let], *, requires_complete: bool = False, name: str = "") -> Lowered:
+    """Parse, check and lower the text of a rule, which its author calls `name`. Never raises."""
     parsed = parse_rule(text)
     context = Context(text, locate, dict(file_lets), [])
     _report(parsed.problems, context)
@@ -38,7 +41,7 @@ def lower_rule(text: str, locate: Locate, file_lets: dict[str, Let], *, requires
     failed = any(found.severity is Severity.ERROR for found in context.diagnostics)
     if program is not None and not failed:
         _report_unused(parsed.tree, context)
-        lint_rule(parsed.tree, program, context)
+        lint_rule(parsed.tree, program, context, name)
     return Lowered(parsed.tree, None if failed else program, tuple(context.diagnostics), context)
 
 
@@ -51,13 +54,14 @@ def lower_exception(text: str, locate: Locate, file_lets: dict[str, Let]) -> tup
     return formula, tuple(context.diagnostics), context.uses
 
 
-def lower_file_let(text: str, locate: Locate, earlier: dict[str, Let]) -> tuple[ir.Selector | None, tuple[Diagnostic, ...], NameUses]:
-    """Parse, check and lower a selector that a rule file names."""
+def lower_file_let(text: str, locate: Locate, region: Region, earlier: dict[str, Let]) -> tuple[Let, tuple[Diagnostic, ...], NameUses]:
+    """Parse, check and lower a selector that a rule file names at `region`."""
     tree, problems = parse_selector(text)
-    context = Context(text, locate, earlier, [])
+    named: list[Let] = []
+    context = Context(text, locate, earlier, [], named_by_let=named)
     _report(problems, context)
     selector = lower_selector(tree, context) if isinstance(tree, s.Selector) else None
-    return selector, tuple(context.diagnostics), context.uses
+    return Let(selector, region, tuple(named)), tuple(context.diagnostics), context.uses
 
 
 def _report(problems: tuple[Problem, ...], context: Context) -> None:
@@ -77,7 +81,7 @@ def _lower(tree: s.Rule, context: Context, requires_complete: bool) -> ir.Rule |
     _lower_lets(tree.lets, bound, context)
     _check_clauses(tree, context)
     for_each = _lower_for_each(head, context) if isinstance(head, s.ForEach) else None
-    context.bound = bound
+    context.bound = context.tableau.bound = bound
     condition = head.formula if isinstance(head, s.When) else head.when if isinstance(head, s.ForEach) else None
     when = None if condition is None else lower_formula(condition, context)
     bodies = {clause.word: lower_formula(clause.formula, context) for clause in tree.clauses}
@@ -94,8 +98,11 @@ def _lower_lets(lets: tuple[s.Let, ...], bound: str | None, context: Context) ->
         if name in context.lets or name in {"span", "root"}:
             context.report(Code.DUPLICATE_NAME, let.name.at, f"`{name}` has a meaning already")
             continue
+        named: list[Let] = []
+        context.named_by_let = named
         value = lower_list(let.value, context) if isinstance(let.value, s.ListText) else lower_selector(let.value, context)
-        context.lets[name] = Let(value, context.region(let.name.at))
+        context.named_by_let = None
+        context.lets[name] = Let(value, context.region(let.name.at), tuple(named))
 
 
 def _lower_for_each(head: s.ForEach, context: Context) -> ir.ForEach | None:
@@ -126,4 +133,4 @@ def _report_unused(tree: s.Rule, context: Context) -> None:
     for let in tree.lets:
         found = context.lets.get(let.name.text)
         if found is not None and not found.used and found.region == context.region(let.name.at):
-            context.report(Code.UNUSED_LET, let.name.at, f"`{let.name.text}` is not used")
+            context.report(Code.UNUSED_LET, let.name.at, f"`{let.name.text}` is not used", UNUSED_HINT)

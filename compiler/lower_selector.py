@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from compiler import ir
 from compiler import syntax as s
+from compiler.constant_truth import selects_nothing
 from compiler.diagnostics import Code
 from compiler.ir_walk import mentions_bound
 from compiler.literals import read_duration
 from compiler.lower_context import Context
 from compiler.lower_predicate import lower_predicate
-from compiler.lower_value import lower_path
+from compiler.lower_value import lower_path, warn_of_bound_key
 from compiler.values import Duration
 
 # Of a name, with those it builds on; each name that builds on another holds the conditions of all.
@@ -47,12 +48,18 @@ def lower_paths(paths: tuple[s.Path, ...], context: Context) -> tuple[ir.Path, .
     """Lower the keys of `on` or `by`."""
     lowered = [lower_path(path.name, path.key, path.at, context) for path in paths]
     known = tuple(path for path in lowered if path is not None)
+    for written, path in zip(paths, lowered, strict=True):
+        if path is not None and path.of is not None:
+            key = path.key if isinstance(path, ir.Attribute) else path.name
+            warn_of_bound_key(written.at, f"this tells no spans apart: it is the `{key}`", key, context)
     return known if len(known) == len(lowered) else None
 
 
 def lower_selector(node: s.Selector, context: Context) -> ir.Selector | None:
     """Lower a selector that stands for its spans: `where` is its only method, and no key is behind it."""
     base = lower_base(node.base, context)
+    if isinstance(node.base, s.Name):
+        context.uses.as_selector.add(node.base.text)
     where = lower_where(node, context)
     for method in node.methods:
         if method.word != "where":
@@ -61,12 +68,28 @@ def lower_selector(node: s.Selector, context: Context) -> ir.Selector | None:
     if node.key is not None:
         context.report(Code.WRONG_SORT, node.key.at, "an attribute selects no spans", "put it into .where( )")
         return None
-    return None if base is None or where is None else with_predicates(base, where)
+    if base is None or where is None:
+        return None
+    selector = with_predicates(base, where)
+    warn_empty(selector, base, len(where), node.at, context)
+    return selector
+
+
+def warn_empty(selector: ir.Selector, base: ir.Selector, count: int, at: s.At, context: Context) -> None:
+    """Warn of a selector whose conditions contradict each other or its base; each of the `count` was looked at before."""
+    if not count or context.has_constant(at):
+        return
+    named = isinstance(base.base, ir.Named) and "span:name" in context.text
+    rooted = isinstance(base.base, ir.Root) and "span:parentID" in context.text
+    if (count > 1 or base.where is not None or named or rooted) and selects_nothing(selector, context.tableau):
+        context.report_constant(at, truth=False)
 
 
 def lower_where(node: s.Selector, context: Context) -> list[ir.Predicate] | None:
     """Lower the predicates of all `.where( )` of a selector."""
+    outer, context.looked_at = context.looked_at, node.base.text if isinstance(node.base, s.Name) else ""
     lowered = [lower_predicate(method.argument, context) for method in node.methods if method.word == "where"]
+    context.looked_at = outer
     predicates = [predicate for predicate in lowered if predicate is not None]
     return predicates if len(predicates) == len(lowered) else None
 

@@ -114,11 +114,24 @@ def lower_path(name: s.Word, key: s.Word | None, at: s.At, context: Context) -> 
         if first == context.bound:
             context.report(Code.WRONG_SORT, at, f"`{first}` is a span; name an attribute of it", f"{first}.…")
             return None
+        if rest and first in context.lets:
+            _warn_of_let_key(first, rest, at, context)
         context.uses.as_attribute.setdefault(name.text, at)
     elif key is not None:
         _unkeyed(at, context)
         return None
     return ir.Attribute(ir.AttributeScope.ELEMENT if context.element else ir.AttributeScope.ANY, name.text)
+
+
+def warn_of_bound_key(at: s.At, message: str, key: str, context: Context) -> None:
+    """Warn of a key that is one of the bound span where an attribute was meant whose name begins as it does."""
+    hint = f'write `{key}`, or quote an attribute of the whole name: "{context.bound}.{key}"'
+    context.report(Code.KEY_OF_BOUND_SPAN, at, f"{message} of the bound span `{context.bound}`", hint)
+
+
+def _warn_of_let_key(first: str, rest: str, at: s.At, context: Context) -> None:
+    message = f"`{first}.{rest}` is an attribute of that whole name, not the `{rest}` of the let `{first}`"
+    context.report(Code.KEY_OF_LET, at, message, f'write `{rest}`, or quote the whole name: "{first}.{rest}"')
 
 
 def _unkeyed(at: s.At, context: Context) -> None:

@@ -90,6 +90,7 @@ _HABITS = (
     (re.compile(r'"[^"\n]*(?:\n|\Z)'), "a string ends on its line"),
     (re.compile(r"}"), "a block needs a condition"),
 )
+_BEHIND_WITHIN = re.compile(r"\bwithin\s+[0-9][0-9.]*[a-z]+\s*\Z")
 _NAMED_MAX = 4
 # What a reader most likely meant, before signs and keys that could also stand there.
 _FIRST = ("CMP", "RBRACE", "RPAR", "AND", "OR", "CLAUSE", "LBRACE")
@@ -120,6 +121,8 @@ def reserved_at(text: str, offset: int) -> str:
 
 def hint_for(text: str, offset: int) -> str:
     """Return what to write instead of the text at `offset`, where it is a known habit."""
+    if reserved_at(text, offset) == "on" and _BEHIND_WITHIN.search(text, 0, offset):
+        return "`on` stands before `within`: a before b on key within 5s"
     if reserved_at(text, offset):
         return f'a word of the language: quote it where it is a name, "{_DOTTED.match(text, offset)[0]}"'  # type: ignore[index]  # it matches
     # The lexer may stop inside a number or name: look from its start.

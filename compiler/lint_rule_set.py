@@ -1,0 +1,110 @@
+"""Warnings about rules beside each other: two that mean the same, and one that another one implies.
+
+A rule is implied where each of its violations is one of the other too. It is said of what forms show: the same head, fewer demands or the
+same with looser bounds. Time is near to linear in the rules: they are looked up by their forms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from compiler import ir
+from compiler.diagnostics import Code, Diagnostic
+from compiler.rule_forms import Form, form_of, related_form, side_forms
+from compiler.rule_set import Rule
+
+_SEVERITIES = ("info", "low", "medium", "high", "critical")
+_COMPARED_MAX = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    """The forms of a rule: when it applies and is excused, and what it demands (a `never` demands that each of its sides is not true)."""
+
+    rule: Rule
+    head: tuple[object, ...]
+    demands: tuple[tuple[str, Form], ...]
+    shape: tuple[object, ...]
+    bounds: tuple[float, ...]
+
+
+def lint_rule_set(rules: Sequence[Rule]) -> list[Diagnostic]:
+    """Return a warning for each enabled rule that another one makes needless."""
+    meanings = [_meaning(rule) for rule in rules if rule.text.enabled]
+    found: list[Diagnostic] = []
+    first: dict[tuple[object, ...], _Meaning] = {}
+    different: list[_Meaning] = []
+    for one in meanings:
+        earlier = first.setdefault((one.shape, one.bounds), one)
+        if earlier is one:
+            different.append(one)
+        else:
+            message = f"the rule means the same as `{earlier.rule.id}`, at {earlier.rule.region}"
+            found.append(Diagnostic(Code.DUPLICATE_RULE, one.rule.region, message, "remove one of them, or disable it"))
+    implied: dict[str, _Meaning] = {}
+    for weaker, stronger in (*_of_bounds(different), *_of_demands(different)):
+        if _stands_for(stronger.rule, weaker.rule):
+            implied.setdefault(weaker.rule.id, stronger)
+    for one in different:
+        if (by := implied.get(one.rule.id)) is not None:
+            message = f"whatever violates the rule violates `{by.rule.id}` too, at {by.rule.region}"
+            hint = "remove it; a rule that is to weigh more has a higher severity"
+            found.append(Diagnostic(Code.IMPLIED_RULE, one.rule.region, message, hint))
+    return found
+
+
+def _meaning(rule: Rule) -> _Meaning:
+    program = rule.program
+    each = Form("") if program.for_each is None else related_form(program.for_each.related, 1)
+    when = side_forms(program.when, 1)
+    excused = tuple(sorted((form.text, form.bounds, one.expires_ns or 0) for one in rule.exceptions for form in [form_of(one.formula, 0)]))
+    demands = (
+        *(("always", form) for form in side_forms(program.always, -1)),
+        *(("never", form) for form in _alternatives(program.never)),
+    )
+    head = (each, when, program.requires_complete, excused)
+    shape = (each.text, tuple(form.text for form in when), *head[2:], tuple((word, form.text) for word, form in demands))
+    bounds = tuple(bound for form in (each, *when, *(form for _, form in demands)) for bound in form.bounds)
+    return _Meaning(rule, head, demands, shape, bounds)
+
+
+def _alternatives(node: ir.Formula | None) -> tuple[Form, ...]:
+    """Return the forms of what a `never` forbids, in order, each once."""
+    if node is None:
+        return ()
+    sides = node.sides if isinstance(node, ir.Or) else (node,)
+    return tuple(sorted({form_of(side, 1) for side in sides}, key=lambda form: (form.text, form.bounds)))
+
+
+def _stands_for(stronger: Rule, weaker: Rule) -> bool:
+    """Say whether nobody would miss the weaker rule: the other one weighs as much, and alerts if this one does."""
+    weighs = _SEVERITIES.index(stronger.text.severity) >= _SEVERITIES.index(weaker.text.severity)
+    return weighs and stronger.text.mode in {weaker.text.mode, "enforce"}
+
+
+def _of_bounds(meanings: Sequence[_Meaning]) -> Iterator[tuple[_Meaning, _Meaning]]:
+    """Yield rules of one shape, the one with the stricter bounds first: a bound that is stricter is violated by less."""
+    shapes: dict[tuple[object, ...], list[_Meaning]] = {}
+    for one in meanings:
+        if one.bounds:
+            shapes.setdefault(one.shape, []).append(one)
+    for alike in shapes.values():
+        alike.sort(key=lambda one: one.bounds)
+        for at, stricter in enumerate(alike):
+            for looser in alike[max(0, at - _COMPARED_MAX) : at]:
+                if all(more >= less for more, less in zip(stricter.bounds, looser.bounds, strict=True)):
+                    yield stricter, looser
+
+
+def _of_demands(meanings: Sequence[_Meaning]) -> Iterator[tuple[_Meaning, _Meaning]]:
+    """Yield rules of one head, one of which demands what the other does and more."""
+    demanding: dict[tuple[object, ...], list[_Meaning]] = {}
+    for one in meanings:
+        if len(one.demands) > 1:
+            for demand in one.demands:
+                demanding.setdefault((one.head, demand), []).append(one)
+    for one in meanings:
+        for more in min((demanding.get((one.head, demand), []) for demand in one.demands), key=len)[:_COMPARED_MAX]:
+            if len(more.demands) > len(one.demands) and set(one.demands) < set(more.demands):
+                yield one, more
