@@ -21,6 +21,7 @@ _COMMANDS = {
     "apply": ("cli.rules_apply_command", "apply"),
     "diff": ("cli.rules_diff_command", "diff"),
     "from-trace": ("cli.rules_draft_commands", "from_trace"),
+    "import": ("cli.rules_import_command", "import_rules"),
     "init": ("cli.rules_draft_commands", "init"),
     "library": ("cli.library_command", "library"),
     "list": ("cli.rules_list_command", "list_rules"),
