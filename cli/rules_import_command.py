@@ -12,8 +12,9 @@ from cli.rule_files import count_of, fail
 from cli.shown_text import one_line, some_lines
 from compiler import Rule, SourceFile
 from compiler.foreign.betrace_file import NoPolarityError, betrace_items
-from compiler.foreign.drafts import POLARITIES, Draft, Item, Note, UnreadableError
+from compiler.foreign.drafts import POLARITIES, VIOLATION, Draft, Item, Note, UnreadableError
 from compiler.foreign.rule_writer import RuleIds, compiled, file_text
+from compiler.foreign.traceql_text import traceql_items
 from processor.rule_tests import run_rule_test
 
 _FILE = click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
@@ -22,6 +23,14 @@ _POLARITY_WANTED = click.option(
     "--polarity",
     type=click.Choice(POLARITIES),
     help="What a condition without clauses describes: a trace that is a violation, or what must be so in each.",
+)
+
+_POLARITY = click.option(
+    "--polarity",
+    type=click.Choice(POLARITIES),
+    default=VIOLATION,
+    show_default=True,
+    help="What is picked: a trace that is a violation, or what each trace must be.",
 )
 
 
@@ -45,6 +54,20 @@ def import_betrace(path: Path, target: Path | None, polarity: str | None) -> Non
     Exit status: 0 all imported, 1 some not, 2 none, or FILE could not be read.
     """
     _import(path, target, "the original BeTrace", lambda source: betrace_items(source, polarity))
+
+
+@import_rules.command("traceql")
+@_FILE
+@_TO
+@_POLARITY
+def import_traceql(path: Path, target: Path | None, polarity: str) -> None:
+    """Import queries of TraceQL: a file of them, each beginning on a line of its own.
+
+    A query picks traces, so it becomes a rule that forbids them, in mode shadow: judged and counted, not alerted.
+
+    Exit status: 0 all imported, 1 some not, 2 none, or FILE could not be read.
+    """
+    _import(path, target, "TraceQL", lambda source: traceql_items(source, polarity))
 
 
 def _import(path: Path, target: Path | None, origin: str, items_of: Callable[[SourceFile], Iterable[Item]]) -> NoReturn:

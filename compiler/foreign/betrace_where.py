@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from compiler.foreign.conditions import Atom, Condition, Not, attribute, both, either, intrinsic, string
+from compiler.foreign.conditions import Atom, Condition, Not, attribute, both, either, intrinsic, on_the_right, string
 from compiler.foreign.drafts import Notes
 from compiler.foreign.text_reader import NotMapped, Token, TokenReader
 
@@ -166,7 +166,10 @@ class WhereReader:
             self.differs(
                 token, f"the original compared with the text `{name}` or refused it; here it is the attribute `{name}` of the span"
             )
-            return attribute(name)
+            path = on_the_right(attribute(name))
+            if path is None:
+                raise NotMapped(token.offset, f"an attribute named `{name}` cannot stand right of a comparison")
+            return path if "." in name else name
         return string(name)
 
     def number(self) -> str:

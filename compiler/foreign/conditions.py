@@ -59,12 +59,14 @@ Condition: TypeAlias = "Atom | OfSpan | Not | Both | Either"
 
 def both(sides: Sequence[Condition]) -> Condition:
     """Return the conjunction of one or more conditions."""
-    return sides[0] if len(sides) == 1 else Both(tuple(sides))
+    flat = [one for side in sides for one in (side.sides if isinstance(side, Both) else (side,))]
+    return flat[0] if len(flat) == 1 else Both(tuple(flat))
 
 
 def either(sides: Sequence[Condition]) -> Condition:
     """Return the disjunction of one or more conditions."""
-    return sides[0] if len(sides) == 1 else Either(tuple(sides))
+    flat = [one for side in sides for one in (side.sides if isinstance(side, Either) else (side,))]
+    return flat[0] if len(flat) == 1 else Either(tuple(flat))
 
 
 def condition_text(condition: Condition) -> str:
@@ -135,6 +137,13 @@ def spans_named(name: str) -> str:
 def attribute(key: str, scope: str = "") -> str:
     """Return the path of an attribute: of a span, then its resource, or with a scope (span, resource, scope) of that alone."""
     return _UNFIT.sub(lambda found: f"\\u{ord(found[0]):04x}", Writer().value(Attribute(_SCOPES[scope], key)))
+
+
+def on_the_right(path: str) -> str | None:
+    """Return the path of an attribute as it stands right of a comparison, where a lone name or string is text; None: it cannot."""
+    if path.startswith('"'):
+        return None
+    return path if re.search("[.:]", path) else f"({path})"
 
 
 def intrinsic(name: str) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NoReturn
 
 DEPTH_MAX = 50
 _SHOWN_MAX = 40
@@ -119,7 +120,7 @@ class TokenReader:
         """Go on over this word or sign; raises NotMapped where another stands."""
         return self.accept(text) or self.fail(f"`{text}`")
 
-    def fail(self, expected: str) -> Token:
+    def fail(self, expected: str) -> NoReturn:
         """Raise NotMapped: something else stands here than was expected."""
         token = self.peek()
         found = f"`{token.text[:_SHOWN_MAX]}`" if token.text else "the end"
@@ -128,8 +129,10 @@ class TokenReader:
     @contextmanager
     def deeper(self) -> Iterator[None]:
         """Read something nested; raises NotMapped where it is nested too deep."""
-        self._depth += 1
-        if self._depth > DEPTH_MAX:
+        if self._depth == DEPTH_MAX:
             raise NotMapped(self.peek().offset, f"it is nested deeper than {DEPTH_MAX} levels")
-        yield
-        self._depth -= 1
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
