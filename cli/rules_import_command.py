@@ -14,6 +14,7 @@ from compiler import Rule, SourceFile
 from compiler.foreign.betrace_file import NoPolarityError, betrace_items
 from compiler.foreign.drafts import POLARITIES, VIOLATION, Draft, Item, Note, UnreadableError
 from compiler.foreign.rule_writer import RuleIds, compiled, file_text
+from compiler.foreign.tail_sampling import tail_sampling_items
 from compiler.foreign.traceql_text import traceql_items
 from processor.rule_tests import run_rule_test
 
@@ -54,6 +55,21 @@ def import_betrace(path: Path, target: Path | None, polarity: str | None) -> Non
     Exit status: 0 all imported, 1 some not, 2 none, or FILE could not be read.
     """
     _import(path, target, "the original BeTrace", lambda source: betrace_items(source, polarity))
+
+
+@import_rules.command("tail-sampling")
+@_FILE
+@_TO
+@_POLARITY
+def import_tail_sampling(path: Path, target: Path | None, polarity: str) -> None:
+    """Import policies of the Collector's tail sampling: a configuration, its part, or a list of policies.
+
+    A policy says which traces are interesting, so it becomes a rule that forbids them, in mode shadow: judged and counted, not alerted. What
+    says how many traces are kept becomes no rule; what is dropped is an exception of each.
+
+    Exit status: 0 all imported, 1 some not, 2 none, or FILE could not be read.
+    """
+    _import(path, target, "tail sampling", lambda source: tail_sampling_items(source, polarity))
 
 
 @import_rules.command("traceql")

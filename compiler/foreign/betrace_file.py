@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING
 
 from compiler.diagnostics import Code
 from compiler.foreign.betrace_text import betrace_pieces, condition_rule, read_betrace
-from compiler.foreign.drafts import Draft, ExampleTest, Item, Locate, Note, Notes, Refusal, UnreadableError, document_of, refusal
+from compiler.foreign.drafts import (
+    Draft,
+    ExampleTest,
+    Item,
+    Locate,
+    Note,
+    Notes,
+    Refusal,
+    UnreadableError,
+    document_of,
+    refusal,
+    source_text,
+)
 from compiler.foreign.text_reader import NotMapped, Piece
 from compiler.notation_text import NotationWriter
 from compiler.rule_file import SEVERITIES
@@ -84,14 +96,14 @@ def _rule_text(piece: Piece, notes: Notes, polarity: str | None) -> str:
 
 def _rule(node: Node, polarity: str | None) -> Item:
     if not isinstance(node, Mapping):
-        return Refusal(node.region, _source(node), "an item", [Note(node.region, "a rule is a mapping with `id` and `condition`")])
+        return Refusal(node.region, source_text(node), "an item", [Note(node.region, "a rule is a mapping with `id` and `condition`")])
     findings = Findings()
     fields = Fields(node, _KEYS, findings, "a rule")
     label = fields.text("name") or fields.text("id") or f"rule {node.region.line}"
     text = fields.only(*_TEXT_KEYS)
     if not isinstance(text, Scalar) or not text.text.strip():
         notes = [*_said(findings), Note(node.region, "it has no text: no `condition`, `expression` or `rule`")]
-        return Refusal(node.region, _source(node), f"rule `{shown(label)}`", notes)
+        return Refusal(node.region, source_text(node), f"rule `{shown(label)}`", notes)
     notes_of_text = Notes(text.locate)
     try:
         rule = _rule_text(_only_piece(text.text), notes_of_text, polarity)
@@ -121,10 +133,6 @@ def _only_piece(text: str) -> Piece:
     if len(pieces) != 1:
         raise NotMapped(pieces[1].offset if pieces else 0, "it is not one condition")
     return pieces[0]
-
-
-def _source(node: Node) -> str:
-    return node.document.text[node.start : node.end]
 
 
 def _said(findings: Findings) -> list[Note]:

@@ -85,9 +85,9 @@ def _text(condition: Condition, least: int) -> str:
             pushed = _negation(body)
             return f"not {_text(body, 2)}" if pushed is None else _text(pushed, least)
         case Both(sides=sides):
-            text, binds = " and ".join(_text(side, 2) for side in sides), 1
+            text, binds = " and ".join(_text(side, 1) for side in sides), 1
         case Either(sides=sides):
-            text, binds = " or ".join(_text(side, 1) for side in sides), 0
+            text, binds = " or ".join(_text(side, 0) for side in sides), 0
         case _:
             assert_never(condition)
     return text if binds >= least else f"({text})"

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from compiler.foreign.conditions import Condition, condition_text
 from compiler.foreign.text_reader import NotMapped
 from compiler.source import Region, SourceFile
-from compiler.yaml_nodes import Document
+from compiler.yaml_nodes import Document, Node
 
 VIOLATION, INVARIANT = POLARITIES = ("violation", "invariant")
 SIZE_MAX_BYTES = 1024 * 1024
@@ -107,6 +107,12 @@ def selection_rule(condition: Condition, polarity: str) -> str:
     """Return the rule of a condition that picks traces: such that are violations, or, as an invariant, all that are none."""
     clause = "never " if polarity == VIOLATION else "always"
     return f"{clause} {{ {condition_text(condition)} }}"
+
+
+def source_text(node: Node) -> str:
+    """Return a piece of YAML as it was written, without its indentation."""
+    margin = " " * (node.document.region(node.start, node.start + 1).column - 1)
+    return node.document.text[node.start : node.end].replace(f"\n{margin}", "\n").rstrip()
 
 
 def document_of(source: SourceFile) -> Document:

@@ -53,7 +53,8 @@ def compiled(item: Item, ids: RuleIds) -> tuple[Item, Rule | None]:
     if compilation.rule_set is not None:
         return item, compilation.rule_set.rules[0]
     errors = [found for found in compilation.diagnostics if found.severity is Severity.ERROR]
-    notes = [Note(item.region, f"as a rule it is refused: {error.message} [{error.code}]") for error in errors]
+    said = dict.fromkeys(f"as a rule it is refused: {error.message} [{error.code}]" for error in errors)
+    notes = [Note(item.region, message) for message in said]
     return Refusal(item.region, item.original, f"rule `{item.name}`", [*item.notes, *notes]), None
 
 
