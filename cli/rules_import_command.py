@@ -64,8 +64,8 @@ def import_betrace(path: Path, target: Path | None, polarity: str | None) -> Non
 def import_tail_sampling(path: Path, target: Path | None, polarity: str) -> None:
     """Import policies of the Collector's tail sampling: a configuration, its part, or a list of policies.
 
-    A policy says which traces are interesting, so it becomes a rule that forbids them, in mode shadow: judged and counted, not alerted. What
-    says how many traces are kept becomes no rule; what is dropped is an exception of each.
+    A policy says which traces are interesting, so it becomes a rule that forbids them, in mode shadow: judged and counted, not alerted.
+    What says how many traces are kept becomes no rule; what is dropped is an exception of each.
 
     Exit status: 0 all imported, 1 some not, 2 none, or FILE could not be read.
     """

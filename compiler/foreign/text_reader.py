@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 DEPTH_MAX = 50
+# As long as a rule can be.
+LENGTH_MAX = 64 * 1024
 _SHOWN_MAX = 40
 
 
@@ -89,9 +91,11 @@ def pieces_of(tokens: Sequence[Token], goes_on: Callable[[Token, Token], bool]) 
 
 
 class TokenReader:
-    """Walks the tokens of one expression; nesting has an end."""
+    """Walks the tokens of one expression; its length and its nesting have an end."""
 
     def __init__(self, tokens: Sequence[Token]) -> None:
+        if tokens and tokens[-1].end - tokens[0].offset > LENGTH_MAX:
+            raise NotMapped(tokens[0].offset, f"it is longer than {LENGTH_MAX} characters")
         self._tokens = tokens
         self._end = Token("end", "", tokens[-1].end if tokens else 0)
         self.at = 0
