@@ -35,6 +35,8 @@ def read(content: str, polarity: str | None = "violation") -> Imported:
         ("when { count(a.where(x > 1)) > 1.5 } always { b }", "when   { count(a.where(x > 1)) > 1.5 }\nalways { b }"),
         ('when { a.where(p matches ".*\\\\.(js|css)") } never { b }', 'when   { a.where(p matches ".*\\\\.(js|css)") }\nnever  { b }'),
         ('when { a.where(p matches "\\d+\\") } never { b }', None),
+        ('when { a.where(s contains "x\\") } never { b }', 'when   { a.where(s contains "x\\\\") }\nnever  { b }'),
+        ("when {\n  a\n}\nalways {\n  b\n}", "when   { a }\nalways { b }"),
         ("when { a.where(s contains pii) } always { root.in }", 'when   { a.where(s contains "pii") }\nalways { "root.in" }'),
         ("when { a.where(x == -5) } always { b }", "when   { a.where(x == -5) }\nalways { b }"),
     ],
@@ -47,6 +49,7 @@ def test_clauses_say_what_they_say(original: str, rule: str | None) -> None:
     ("original", "violation", "invariant"),
     [
         ("trace.has(a)", "never  { a }", "always { a }"),
+        ("not trace.has(a)", "never  { not a }", "always { not a }"),
         ("trace.has(a) and trace.has(b)", "never  { a and b }", "when   { a }\nalways { b }"),
         ("trace.has(a) and not trace.has(b)", "when   { a }\nalways { b }", "when   { a }\nalways { not b }"),
         (
