@@ -23,6 +23,7 @@ _COMMANDS = {
     "explain": ("cli.rules_explain_command", "explain_rules"),
     "format": ("cli.rules_format_command", "format_rules"),
     "from-trace": ("cli.rules_draft_commands", "from_trace"),
+    "import": ("cli.rules_import_command", "import_rules"),
     "init": ("cli.rules_draft_commands", "init"),
     "library": ("cli.library_command", "library"),
     "list": ("cli.rules_list_command", "list_rules"),

@@ -53,6 +53,10 @@ class NotationWriter:
             lines.append("  ".join([f"{'  ' * depth}{_name(span.name)}", _times(span, start_ns), *([items] if items else [])]))
         return "\n".join(lines)
 
+    def root_line(self, name: str, start_ns: int, end_ns: int, attributes: Attributes) -> str:
+        """Return the line of a root span that has attributes and nothing else."""
+        return "  ".join([_name(name), f"{duration_of(start_ns)}..{duration_of(end_ns)}", *(self._attributes(attributes, ""))])
+
     def _resource(self, span: Span, inherited: Attributes) -> Iterator[str]:
         attributes = span.resource.attributes
         if attributes == inherited:
