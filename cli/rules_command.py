@@ -9,9 +9,10 @@ from pathlib import Path
 import click
 
 from cli.lazy_commands import LazyCommands
-from cli.rule_files import USAGE, compile_files, count_of, load_sources, rule_set_or_exit, show_diagnostics
+from cli.rule_files import USAGE, accepted_or_exit, compile_files, count_of, load_sources, show_diagnostics
 from cli.rule_shares import coverage_json, coverage_text
 from cli.rule_test_text import outcome_json, outcome_text
+from cli.rule_test_updates import update
 from cli.rules_arguments import OUTPUT, PATHS, PERCENT
 from compiler import Compilation, Rule, Severity, diagnostic_json, rule_file_schema_text
 from processor.rule_coverage import rule_coverage
@@ -111,20 +112,35 @@ def _rule_json(rule: Rule) -> dict[str, object]:
 @OUTPUT
 @click.option("--coverage", "is_covered", is_flag=True, help="Also say what of each rule its tests do not reach.")
 @click.option("--threshold", type=PERCENT, help="With --coverage: the least share of each rule, in percent, that its tests must reach.")
-def test(paths: Sequence[Path], output: str, is_covered: bool, threshold: float | None) -> None:  # noqa: FBT001  # a flag of the command line
+@click.option("--update", "is_updated", is_flag=True, help="Let failing tests expect what they got, and say of each why it is so.")
+def test(  # the options of a command
+    paths: Sequence[Path],
+    output: str,
+    is_covered: bool,  # noqa: FBT001  # a flag of the command line
+    threshold: float | None,
+    is_updated: bool,  # noqa: FBT001  # as above
+) -> None:
     """Run the tests in the rule files of PATH (files or directories).
 
     Coverage counts verdicts, clauses that fail, and every condition and relation both ways, in the instances that get so far.
 
-    Exit status: 0 all passed, 1 one failed, or a rule is below the threshold, 2 the rules are refused or there is nothing to read.
+    Exit status: 0 all passed or were updated, 1 one failed, or a rule is below the threshold, 2 the rules are refused or there is nothing
+    to read.
     """
     if threshold is not None and not is_covered:
         raise click.UsageError("--threshold says how much --coverage must find")
+    if is_updated and (output == "json" or is_covered):
+        raise click.UsageError("--update is done by itself, and answered as text")
     if output == "json":
         _refuse_as_json(paths)
-    rule_set = rule_set_or_exit(paths)
+    sources = load_sources(paths)
+    rule_set = accepted_or_exit(sources)
     outcomes = list(run_rule_tests(rule_set.rules))
     failed = [outcome for outcome in outcomes if not outcome.passed]
+    if is_updated:
+        left = update(sources, failed)
+        click.echo(f"{len(failed) - left} updated, {left} left")
+        raise SystemExit(1 if left else 0)
     covered = [rule_coverage(rule) for rule in rule_set.rules] if is_covered else None
     summary = {"passed": len(outcomes) - len(failed), "failed": len(failed)}
     if output == "json":

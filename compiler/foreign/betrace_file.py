@@ -23,8 +23,8 @@ from compiler.foreign.drafts import (
 )
 from compiler.foreign.text_reader import NotMapped, Piece
 from compiler.notation_text import NotationWriter
-from compiler.rule_file import SEVERITIES
 from compiler.rule_file_fields import Fields, Findings, shown
+from compiler.rule_file_keys import SEVERITIES
 from compiler.rule_file_tests import read_tests
 from compiler.yaml_nodes import Mapping, Node, Scalar, Sequence
 from compiler.yaml_reader import read_yaml

@@ -146,7 +146,7 @@ def test_what_is_shed_holds_the_low_watermark_until_it_is_forgotten() -> None:
     log.append(9.9, span("bypass", 2, of=MANY))
     owner.read()
     assert owner.owner.low_watermark == 0
-    owner.idle(10)
+    owner.idle(10.1)
     assert owner.owner.low_watermark == 1
     owner.idle(20)
     assert owner.owner.traces.traces == {}

@@ -1,0 +1,50 @@
+"""`betrace rules test --update`: failing tests expect what they got, where that can be explained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from cli.rule_test_text import outcome_text
+from compiler import SourceFile, compile_sources
+from compiler.test_expectations import Expectation, with_expectations
+from compiler.verdict import Verdict
+from processor.rule_tests import RuleTestOutcome, run_rule_tests
+
+
+def update(sources: Sequence[SourceFile], failed: Sequence[RuleTestOutcome]) -> int:
+    """Rewrite the expectations of failing tests and say of each why it is so; return how many are left as they were.
+
+    Left is a test that has no expectation of its own, whose trace nobody remembers at its end, and a file that would not pass then.
+    """
+    left = 0
+    for source in sources:
+        outcomes = [outcome for outcome in failed if outcome.test.region.file == source.name]
+        explained = [outcome for outcome in outcomes if outcome.why() is not None]
+        wanted = {one.test.region: Expectation(one.actual, _offenders(one)) for one in explained}
+        changed, unwritten = with_expectations(source, wanted)
+        written = [one for one in explained if one.test.region not in unwritten]
+        if not _pass(changed, {(one.rule.id, one.test.name) for one in written}):
+            written = []
+        if written:
+            Path(source.name).write_bytes(changed.content)
+        left += len(outcomes) - len(written)
+        for outcome in outcomes:
+            click.echo(("UPDATED" if outcome in written else "LEFT") + outcome_text(outcome).removeprefix("FAILED"))
+    return left
+
+
+def _offenders(outcome: RuleTestOutcome) -> tuple[str, ...] | None:
+    if outcome.test.offenders is None:
+        return None
+    return outcome.offenders if outcome.judgement is not None and outcome.judgement.verdict in {Verdict.VIOLATED, Verdict.EXCUSED} else ()
+
+
+def _pass(source: SourceFile, named: set[tuple[str, str]]) -> bool:
+    """Whether these tests, by rule and name, pass in a changed file."""
+    rule_set = compile_sources([source]).rule_set
+    if rule_set is None:
+        return False
+    return all(one.passed for one in run_rule_tests(rule_set.rules) if (one.rule.id, one.test.name) in named)
