@@ -13,16 +13,16 @@ from click.testing import CliRunner
 from cli.main import betrace
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "docs" / "tutorial" / "first-rule.md"]
-_BLOCK = re.compile(r"^```(console|yaml \S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = [ROOT / "docs" / "tutorial" / "first-rule.md", ROOT / "docs" / "how-to" / "learn-from-an-incident.md"]
+_BLOCK = re.compile(r"^( *)```(console|yaml \S+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 # A line that stands for any number of lines.
 _SOME = "…"
 
 
 def steps(page: str) -> Iterator[tuple[str, list[str]]]:
     """What is to be done, and what is then seen: a command and its output, or a file's name and its lines."""
-    for kind, content in _BLOCK.findall(page):
-        lines = content.splitlines()
+    for indent, kind, content in _BLOCK.findall(page):
+        lines = [line.removeprefix(indent) for line in content.splitlines()]
         if kind != "console":
             yield kind.partition(" ")[2], lines
             continue
