@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from compiler.engine_layout import ANY_CLASS, SERVICE_KEY, WORD_BITS, Column, ColumnKind
@@ -12,15 +11,16 @@ from topics.otlp_protobuf import read_span, read_value
 from topics.span import Resource, Scope, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Sequence
 
     from compiler.engine_layout import Layout, Leaf
-    from topics.span import AttributeValue
+    from topics.span import Attributes, AttributeValue, Event, Link
 
 # size, class of the name, span id, parent id, start, end, place of the service name, kind, status, cells
 _HEAD = struct.Struct("<ii8s8sqqiBBH")
 _BEGINNING = struct.Struct("<ii")
 _CELL = struct.Struct("<HBBi")
+_WORD = struct.Struct("<I")
 _NAME_CELL, _BYTES_CELL = 65534, 65535
 _UINT64 = 2**64
 _NO_ID = bytes(8)
@@ -29,24 +29,107 @@ _TEXT_TAG = 0x0A
 _LENGTH_TAGS = frozenset({0x2A, 0x32, 0x3A})
 
 
-class Row:
-    """A captured span, the class of its name and its membership words; the span is read when somebody asks for it."""
+class CapturedSpan:
+    """A captured span (compiler.trace.Span): what orders and relates spans is there, the rest is read when somebody asks for it.
 
-    __slots__ = ("_read", "_span", "_wire", "class_id", "words")
+    Not to be kept: a text that stands in the program's pool is read as late as that. `whole` gives a span that holds by itself.
+    """
 
-    def __init__(self, wire: bytes, class_id: int, words: tuple[int, ...], read: Callable[[bytes], Span]) -> None:
-        self.class_id = class_id
-        self.words = words
-        self._wire = wire
-        self._read = read
-        self._span: Span | None = None
+    __slots__ = ("_at", "_rows", "_whole", "end_ns", "kind", "name_of_class", "parent_id", "span_id", "start_ns", "status")
+
+    def __init__(self, rows: CapturedRows, at: int) -> None:
+        _, class_id, span_id, parent_id, start_ns, end_ns, _, self.kind, self.status, _ = _HEAD.unpack_from(rows.block, at)
+        self.span_id = span_id.hex()
+        self.parent_id = "" if parent_id == _NO_ID else parent_id.hex()
+        self.start_ns = start_ns % _UINT64
+        self.end_ns = end_ns % _UINT64
+        self.name_of_class = rows.reader.names[class_id]
+        self._rows = rows
+        self._at = at
+        self._whole: Span | None = None
 
     @property
-    def span(self) -> Span:
-        """The span."""
-        if self._span is None:
-            self._span = self._read(self._wire)
-        return self._span
+    def whole(self) -> Span:
+        """The span, read whole."""
+        if self._whole is None:
+            self._whole = self._rows.reader.span(self._rows, self._at, self)
+        return self._whole
+
+    @property
+    def trace_id(self) -> str:
+        """The id of the trace."""
+        return self._rows.trace_id
+
+    @property
+    def name(self) -> str:
+        """The name, which the rows of a class share."""
+        return self.name_of_class or self.whole.name
+
+    @property
+    def status_message(self) -> str:
+        """The message beside the status."""
+        return self.whole.status_message
+
+    @property
+    def attributes(self) -> Attributes:
+        """Those of the span's own attributes that were captured."""
+        return self.whole.attributes
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """The events."""
+        return self.whole.events
+
+    @property
+    def links(self) -> Sequence[Link]:
+        """The links."""
+        return self.whole.links
+
+    @property
+    def resource(self) -> Resource:
+        """What was captured of its resource."""
+        return self.whole.resource
+
+    @property
+    def scope(self) -> Scope:
+        """What was captured of its scope."""
+        return self.whole.scope
+
+
+class CapturedRows:
+    """The rows of one trace, in order of arrival; a row becomes a span when it is selected."""
+
+    def __init__(self, reader: RowReader, block: bytes, trace_id: str) -> None:
+        self.reader = reader
+        self.block = block
+        self.trace_id = trace_id
+        self._spans: dict[int, CapturedSpan] = {}
+        # Where the rows of each class begin.
+        self._places: dict[int, list[int]] = {}
+        at = 0
+        while at < len(block):
+            size, class_id = _BEGINNING.unpack_from(block, at)
+            self._places.setdefault(class_id, []).append(at)
+            at += size
+
+    def spans(self) -> list[CapturedSpan]:
+        """Return the spans of all rows."""
+        return [self._span(at) for at in sorted(place for places in self._places.values() for place in places)]
+
+    def selected(self, leaf: Leaf) -> list[CapturedSpan]:
+        """Return the spans of the rows that a leaf selects."""
+        if leaf.class_id == ANY_CLASS:
+            places, words = sorted(place for places in self._places.values() for place in places), 0
+        else:
+            places, words = self._places.get(leaf.class_id, []), self.reader.any_word_count
+        word, bit = _HEAD.size + _WORD.size * (words + leaf.local // WORD_BITS), leaf.local % WORD_BITS
+        return [self._span(at) for at in places if _WORD.unpack_from(self.block, at + word)[0] >> bit & 1]
+
+    def _span(self, at: int) -> CapturedSpan:
+        found = self._spans.get(at)
+        if found is None:
+            found = self._spans[at] = CapturedSpan(self, at)
+        return found
 
 
 @dataclass(slots=True)
@@ -67,39 +150,33 @@ class RowReader:
     """Reads the rows of a program's traces; `pooled` gives the text of a place in the runtime's pool."""
 
     def __init__(self, layout: Layout, pooled: Callable[[int], str]) -> None:
-        self._layout = layout
+        self.any_word_count = layout.any_word_count
+        # Of each class the name its spans share, empty for class 0.
+        self.names = [one.name for one in layout.classes]
         self._pooled = pooled
         self._columns: dict[int, Column] = {number: column for column, number in layout.columns.items()}
         # Attributes of a span or its resource.
         self._keys = {number: column.key for number, column in self._columns.items() if column.kind not in _OTHERS}
-        # Of each class of names, the membership words of a row.
-        own = [one.word_count if number else 0 for number, one in enumerate(layout.classes)]
-        self._words = [struct.Struct(f"<{layout.any_word_count + count}I") for count in own]
+        # Of each class how far behind a row's beginning its cells stand.
+        words = [layout.any_word_count + (one.word_count if number else 0) for number, one in enumerate(layout.classes)]
+        self._cells_at = [_HEAD.size + _padded(_WORD.size * count) for count in words]
 
-    def rows(self, block: bytes, trace_id: str) -> Iterator[Row]:
-        """Yield the rows of a block in order of arrival."""
-        at = 0
-        read = partial(self._span, trace_id)
-        while at < len(block):
-            size, class_id = _BEGINNING.unpack_from(block, at)
-            yield Row(block[at : at + size], class_id, self._words[class_id].unpack_from(block, at + _HEAD.size), read)
-            at += size
-
-    def _span(self, trace_id: str, wire: bytes) -> Span:
-        _, class_id, span_id, parent_id, start_ns, end_ns, service, kind, status, cell_count = _HEAD.unpack_from(wire)
-        parts = self._parts(wire, _HEAD.size + _padded(self._words[class_id].size), cell_count, class_id)
+    def span(self, rows: CapturedRows, at: int, head: CapturedSpan) -> Span:
+        """Return the span of a row, whose head was read."""
+        _, class_id, _, _, _, _, service, _, _, cell_count = _HEAD.unpack_from(rows.block, at)
+        parts = self._parts(rows.block, at + self._cells_at[class_id], cell_count, class_id)
         whole = parts.whole
         if service:
             parts.resource[SERVICE_KEY] = self._pooled(service)
         return Span(
-            trace_id,
-            span_id.hex(),
+            rows.trace_id,
+            head.span_id,
             parts.name,
-            start_ns % _UINT64,
-            end_ns % _UINT64,
-            "" if parent_id == _NO_ID else parent_id.hex(),
-            kind,
-            status,
+            head.start_ns,
+            head.end_ns,
+            head.parent_id,
+            head.kind,
+            head.status,
             parts.status_message,
             parts.own,
             () if whole is None else whole.events,
@@ -109,7 +186,7 @@ class RowReader:
         )
 
     def _parts(self, wire: bytes, at: int, cell_count: int, class_id: int) -> _Parts:
-        parts = _Parts(self._layout.classes[class_id].name, "", "", "", {}, {}, {})
+        parts = _Parts(self.names[class_id], "", "", "", {}, {}, {})
         keys, of_span, of_resource = self._keys, parts.own, parts.resource
         for _ in range(cell_count):
             column, tag, own, length = _CELL.unpack_from(wire, at)
@@ -146,13 +223,6 @@ class RowReader:
                 value = _value(tag, payload)
                 if value is not None:
                     parts.scope[column.key] = value
-
-
-def selected(rows: list[Row], leaf: Leaf, any_word_count: int) -> list[Span]:
-    """Return the spans of the rows that a leaf selects."""
-    own = 0 if leaf.class_id == ANY_CLASS else any_word_count
-    word, bit = own + leaf.local // WORD_BITS, leaf.local % WORD_BITS
-    return [row.span for row in rows if leaf.class_id in {ANY_CLASS, row.class_id} and row.words[word] >> bit & 1]
 
 
 def _padded(size: int) -> int:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import struct
 from array import array
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from compiler.captured_trace import AskedLeaf, CapturedView, TraceTotals, asked_leaves, known
 from compiler.engine_program import compile_program
 from compiler.judge import judge
 from compiler.verdict import Closing
-from processor.captured_rows import RowReader, selected
+from processor.captured_rows import CapturedRows, CapturedSpan, RowReader
 from processor.lua_batch import LuaBatch, policy_numbers, touches_of
 from processor.lua_engine import BYTES_OFFSET, MEMORY_MAX_BYTES, LuaProgram
 from processor.trace_engine import Asked, Taken, TraceFacts, moved
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from compiler.engine_layout import Leaf
     from compiler.rule_set import RuleSet
     from compiler.verdict import Judgement
-    from processor.captured_rows import Row
     from processor.trace_engine import Batch, TakePolicy, Touch
 
 _TIMES = struct.Struct("<qq")
@@ -79,7 +79,7 @@ class LuaTraceEngine:
         self._seal = Seal(self.layout)
         self._room = array("B", bytes(_ROOM_SIZE))
         # Of the trace explained last: who asks for one rule's evidence often asks for another's.
-        self._explained: tuple[int, list[Row], CapturedView] | None = None
+        self._explained: tuple[int, CapturedRows, CapturedView] | None = None
         self._told: tuple[int, TraceTotals] | None = None
 
     def take(self, partition: int, batch: Batch, policy: TakePolicy) -> Taken:
@@ -111,12 +111,12 @@ class LuaTraceEngine:
         rule = self._rules[rule_index]
         state = self.program.seen(asked.handle)
 
-        def members(leaf: Leaf) -> list[Span] | bool:
+        def members(leaf: Leaf) -> Sequence[CapturedSpan] | bool:
             if leaf.is_captured:
-                return selected(rows, leaf, self._layout.any_word_count)
+                return rows.selected(leaf)
             return leaf.seen is not None and bool(state[leaf.seen // 8] >> leaf.seen % 8 & 1)
 
-        return judge(
+        found = judge(
             rule,
             view,
             asked.closing,
@@ -125,6 +125,9 @@ class LuaTraceEngine:
             offender_count_max=self._offender_count_max,
             memory=known(self._asked_leaves(rule_index), members, _STAND_IN),
         )
+        # What is said of a trace outlives it.
+        offenders = [span.whole if isinstance(span, CapturedSpan) else span for span in found.offenders]
+        return replace(found, offenders=tuple(offenders)) if offenders else found
 
     def facts(self, handle: int) -> TraceFacts:
         """Return what there is to say of a trace itself."""
@@ -220,11 +223,11 @@ class LuaTraceEngine:
             found = self._leaves[rule_index] = asked_leaves(self._rules[rule_index], self._layout)
         return found
 
-    def _view(self, handle: int) -> tuple[list[Row], CapturedView]:
+    def _view(self, handle: int) -> tuple[CapturedRows, CapturedView]:
         if self._explained is None or self._explained[0] != handle:
             totals = self._totals(handle)
-            rows = list(self._reader.rows(self.program.captured(handle), totals.trace_id))
-            self._explained = (handle, rows, CapturedView(lambda: [row.span for row in rows], totals, lambda: self._links(handle)))
+            rows = CapturedRows(self._reader, self.program.captured(handle), totals.trace_id)
+            self._explained = (handle, rows, CapturedView(rows.spans, totals, lambda: self._links(handle)))
         return self._explained[1:]
 
     def _links(self, handle: int) -> dict[str, Span]:
