@@ -104,6 +104,7 @@ class CapturedRows:
         self.block = block
         self.trace_id = trace_id
         self._spans: dict[int, CapturedSpan] = {}
+        self._texts: dict[int, str] = {}
         # Where the rows of each class begin.
         self._places: dict[int, list[int]] = {}
         at = 0
@@ -124,6 +125,13 @@ class CapturedRows:
             places, words = self._places.get(leaf.class_id, []), self.reader.any_word_count
         word, bit = _HEAD.size + _WORD.size * (words + leaf.local // WORD_BITS), leaf.local % WORD_BITS
         return [self._span(at) for at in places if _WORD.unpack_from(self.block, at + word)[0] >> bit & 1]
+
+    def pooled(self, place: int) -> str:
+        """Return the text of a place in the pool."""
+        found = self._texts.get(place)
+        if found is None:
+            found = self._texts[place] = self.reader.pooled(place)
+        return found
 
     def _span(self, at: int) -> CapturedSpan:
         found = self._spans.get(at)
@@ -153,7 +161,7 @@ class RowReader:
         self.any_word_count = layout.any_word_count
         # Of each class the name its spans share, empty for class 0.
         self.names = [one.name for one in layout.classes]
-        self._pooled = pooled
+        self.pooled = pooled
         self._columns: dict[int, Column] = {number: column for column, number in layout.columns.items()}
         # Attributes of a span or its resource.
         self._keys = {number: column.key for number, column in self._columns.items() if column.kind not in _OTHERS}
@@ -167,7 +175,7 @@ class RowReader:
         parts = self._parts(rows.block, at + self._cells_at[class_id], cell_count, class_id)
         whole = parts.whole
         if service:
-            parts.resource[SERVICE_KEY] = self._pooled(service)
+            parts.resource[SERVICE_KEY] = rows.pooled(service)
         return Span(
             rows.trace_id,
             head.span_id,

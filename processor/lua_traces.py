@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from processor.trace_engine import Batch, TakePolicy, Touch
 
 _TIMES = struct.Struct("<qq")
-_PAIR = struct.Struct("<8s8s")
+_ID_DIGITS = 16
+_NO_ID = "0" * _ID_DIGITS
 _CLOSINGS = {Closing.OPEN: 0, Closing.INCOMPLETE: 1, Closing.COMPLETE: 2}
 _DONE, _MORE, _ODD, _TOO_MANY = range(4)
 # Spans of one record given to the program at a time, where they had to be written anew.
@@ -109,12 +110,16 @@ class LuaTraceEngine:
         """Return the verdict of one enabled rule with its evidence."""
         rows, view = self._view(asked.handle)
         rule = self._rules[rule_index]
-        state = self.program.seen(asked.handle)
+        state = b""
 
         def members(leaf: Leaf) -> Sequence[CapturedSpan] | bool:
             if leaf.is_captured:
                 return rows.selected(leaf)
-            return leaf.seen is not None and bool(state[leaf.seen // 8] >> leaf.seen % 8 & 1)
+            nonlocal state
+            if leaf.seen is None:
+                return False
+            state = state or self.program.seen(asked.handle)
+            return bool(state[leaf.seen // 8] >> leaf.seen % 8 & 1)
 
         found = judge(
             rule,
@@ -230,12 +235,10 @@ class LuaTraceEngine:
             self._explained = (handle, rows, CapturedView(rows.spans, totals, lambda: self._links(handle)))
         return self._explained[1:]
 
-    def _links(self, handle: int) -> dict[str, Span]:
-        found = {}
-        for span_id, parent_id in _PAIR.iter_unpack(self.program.tree(handle)):
-            name = span_id.hex()
-            found[name] = Span("", name, "", 0, 0, parent_id.hex() if any(parent_id) else "")
-        return found
+    def _links(self, handle: int) -> dict[str, str]:
+        digits = self.program.tree(handle).hex()
+        ids = [digits[at : at + _ID_DIGITS] for at in range(0, len(digits), _ID_DIGITS)]
+        return {span_id: "" if parent_id == _NO_ID else parent_id for span_id, parent_id in zip(ids[::2], ids[1::2], strict=True)}
 
     def _totals(self, handle: int) -> TraceTotals:
         """Return what there is to say of a trace, which is asked for again and again until its records go on."""
