@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 _HEAD = struct.Struct("<ii8s8sqqiBBH")
 _BEGINNING = struct.Struct("<ii")
 _CELL = struct.Struct("<HBBi")
-_WORD = struct.Struct("<I")
+_CELL_SIZE = _CELL.size
+_WORD_SIZE = WORD_BITS // 8
 _NAME_CELL, _BYTES_CELL = 65534, 65535
 _UINT64 = 2**64
 _NO_ID = bytes(8)
@@ -35,24 +37,62 @@ class CapturedSpan:
     Not to be kept: a text that stands in the program's pool is read as late as that. `whole` gives a span that holds by itself.
     """
 
-    __slots__ = ("_at", "_rows", "_whole", "end_ns", "kind", "name_of_class", "parent_id", "span_id", "start_ns", "status")
+    __slots__ = (
+        "_at",
+        "_cell_count",
+        "_class_id",
+        "_parts",
+        "_rows",
+        "_service",
+        "_whole",
+        "end_ns",
+        "kind",
+        "parent_id",
+        "span_id",
+        "start_ns",
+        "status",
+    )
 
     def __init__(self, rows: CapturedRows, at: int) -> None:
-        _, class_id, span_id, parent_id, start_ns, end_ns, _, self.kind, self.status, _ = _HEAD.unpack_from(rows.block, at)
+        head = _HEAD.unpack_from(rows.block, at)
+        _, self._class_id, span_id, parent_id, start_ns, end_ns, self._service, self.kind, self.status, self._cell_count = head
         self.span_id = span_id.hex()
         self.parent_id = "" if parent_id == _NO_ID else parent_id.hex()
         self.start_ns = start_ns % _UINT64
         self.end_ns = end_ns % _UINT64
-        self.name_of_class = rows.reader.names[class_id]
         self._rows = rows
         self._at = at
+        self._parts: _Parts | None = None
         self._whole: Span | None = None
+
+    def _read(self) -> _Parts:
+        if self._parts is None:
+            self._parts = self._rows.reader.parts(self._rows.block, self._at, self._class_id, self._cell_count)
+        return self._parts
 
     @property
     def whole(self) -> Span:
         """The span, read whole."""
         if self._whole is None:
-            self._whole = self._rows.reader.span(self._rows, self._at, self)
+            parts, rows = self._read(), self._rows
+            if self._service:
+                parts.resource[SERVICE_KEY] = rows.pooled(self._service)
+            self._whole = Span(
+                rows.trace_id,
+                self.span_id,
+                parts.name,
+                self.start_ns,
+                self.end_ns,
+                self.parent_id,
+                self.kind,
+                self.status,
+                parts.status_message,
+                parts.own,
+                () if parts.whole is None else parts.whole.events,
+                () if parts.whole is None else parts.whole.links,
+                Resource(parts.resource),
+                Scope(parts.scope_name, parts.scope_version, parts.scope),
+            )
         return self._whole
 
     @property
@@ -63,17 +103,17 @@ class CapturedSpan:
     @property
     def name(self) -> str:
         """The name, which the rows of a class share."""
-        return self.name_of_class or self.whole.name
+        return self._rows.reader.names[self._class_id] or self._read().name
 
     @property
     def status_message(self) -> str:
         """The message beside the status."""
-        return self.whole.status_message
+        return self._read().status_message
 
     @property
     def attributes(self) -> Attributes:
         """Those of the span's own attributes that were captured."""
-        return self.whole.attributes
+        return self._read().own
 
     @property
     def events(self) -> Sequence[Event]:
@@ -105,26 +145,30 @@ class CapturedRows:
         self.trace_id = trace_id
         self._spans: dict[int, CapturedSpan] = {}
         self._texts: dict[int, str] = {}
-        # Where the rows of each class begin.
-        self._places: dict[int, list[int]] = {}
-        at = 0
-        while at < len(block):
-            size, class_id = _BEGINNING.unpack_from(block, at)
-            self._places.setdefault(class_id, []).append(at)
+        # Where the rows begin, and those of each class.
+        self._places: list[int] = []
+        self._places_of: defaultdict[int, list[int]] = defaultdict(list)
+        at, size_of_block, beginning = 0, len(block), _BEGINNING.unpack_from
+        while at < size_of_block:
+            size, class_id = beginning(block, at)
+            self._places.append(at)
+            self._places_of[class_id].append(at)
             at += size
 
     def spans(self) -> list[CapturedSpan]:
         """Return the spans of all rows."""
-        return [self._span(at) for at in sorted(place for places in self._places.values() for place in places)]
+        return [self._span(at) for at in self._places]
 
     def selected(self, leaf: Leaf) -> list[CapturedSpan]:
         """Return the spans of the rows that a leaf selects."""
         if leaf.class_id == ANY_CLASS:
-            places, words = sorted(place for places in self._places.values() for place in places), 0
+            places, words = self._places, 0
         else:
-            places, words = self._places.get(leaf.class_id, []), self.reader.any_word_count
-        word, bit = _HEAD.size + _WORD.size * (words + leaf.local // WORD_BITS), leaf.local % WORD_BITS
-        return [self._span(at) for at in places if _WORD.unpack_from(self.block, at + word)[0] >> bit & 1]
+            places, words = self._places_of[leaf.class_id], self.reader.any_word_count
+        # A byte of the word holds the bit: words are little-endian.
+        byte, mask = _HEAD.size + _WORD_SIZE * words + leaf.local // 8, 1 << leaf.local % 8
+        block = self.block
+        return [self._span(at) for at in places if block[at + byte] & mask]
 
     def pooled(self, place: int) -> str:
         """Return the text of a place in the pool."""
@@ -167,44 +211,24 @@ class RowReader:
         self._keys = {number: column.key for number, column in self._columns.items() if column.kind not in _OTHERS}
         # Of each class how far behind a row's beginning its cells stand.
         words = [layout.any_word_count + (one.word_count if number else 0) for number, one in enumerate(layout.classes)]
-        self._cells_at = [_HEAD.size + _padded(_WORD.size * count) for count in words]
+        self._cells_at = [_HEAD.size + _padded(_WORD_SIZE * count) for count in words]
 
-    def span(self, rows: CapturedRows, at: int, head: CapturedSpan) -> Span:
-        """Return the span of a row, whose head was read."""
-        _, class_id, _, _, _, _, service, _, _, cell_count = _HEAD.unpack_from(rows.block, at)
-        parts = self._parts(rows.block, at + self._cells_at[class_id], cell_count, class_id)
-        whole = parts.whole
-        if service:
-            parts.resource[SERVICE_KEY] = rows.pooled(service)
-        return Span(
-            rows.trace_id,
-            head.span_id,
-            parts.name,
-            head.start_ns,
-            head.end_ns,
-            head.parent_id,
-            head.kind,
-            head.status,
-            parts.status_message,
-            parts.own,
-            () if whole is None else whole.events,
-            () if whole is None else whole.links,
-            Resource(parts.resource),
-            Scope(parts.scope_name, parts.scope_version, parts.scope),
-        )
-
-    def _parts(self, wire: bytes, at: int, cell_count: int, class_id: int) -> _Parts:
+    def parts(self, block: bytes, at: int, class_id: int, cell_count: int) -> _Parts:
+        """Return what the cells of the row at a place add up to."""
         parts = _Parts(self.names[class_id], "", "", "", {}, {}, {})
-        keys, of_span, of_resource = self._keys, parts.own, parts.resource
+        keys, of_span, of_resource, cell = self._keys, parts.own, parts.resource, _CELL.unpack_from
+        at += self._cells_at[class_id]
         for _ in range(cell_count):
-            column, tag, own, length = _CELL.unpack_from(wire, at)
-            at += _CELL.size
-            payload = wire[at : at + length]
+            column, tag, own, length = cell(block, at)
+            at += _CELL_SIZE
+            payload = block[at : at + length]
             key = keys.get(column)
             if key is None:
                 self._cell(parts, column, tag, payload)
-            elif (value := _value(tag, payload)) is not None:
-                (of_span if own else of_resource)[key] = value
+            else:
+                value = payload.decode("utf-8", "surrogateescape") if tag == _TEXT_TAG else _value(tag, payload)
+                if value is not None:
+                    (of_span if own else of_resource)[key] = value
             at += length + 7 & -8
         return parts
 
