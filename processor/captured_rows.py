@@ -39,10 +39,10 @@ class CapturedSpan:
 
     __slots__ = (
         "_at",
+        "_block",
         "_cell_count",
         "_class_id",
         "_parts",
-        "_rows",
         "_service",
         "_whole",
         "end_ns",
@@ -53,32 +53,32 @@ class CapturedSpan:
         "status",
     )
 
-    def __init__(self, rows: CapturedRows, at: int) -> None:
-        head = _HEAD.unpack_from(rows.block, at)
+    def __init__(self, block: _Block, at: int) -> None:
+        head = _HEAD.unpack_from(block.wire, at)
         _, self._class_id, span_id, parent_id, start_ns, end_ns, self._service, self.kind, self.status, self._cell_count = head
         self.span_id = span_id.hex()
         self.parent_id = "" if parent_id == _NO_ID else parent_id.hex()
         self.start_ns = start_ns % _UINT64
         self.end_ns = end_ns % _UINT64
-        self._rows = rows
+        self._block = block
         self._at = at
         self._parts: _Parts | None = None
         self._whole: Span | None = None
 
     def _read(self) -> _Parts:
         if self._parts is None:
-            self._parts = self._rows.reader.parts(self._rows.block, self._at, self._class_id, self._cell_count)
+            self._parts = self._block.reader.parts(self._block.wire, self._at, self._class_id, self._cell_count)
         return self._parts
 
     @property
     def whole(self) -> Span:
         """The span, read whole."""
         if self._whole is None:
-            parts, rows = self._read(), self._rows
+            parts, block = self._read(), self._block
             if self._service:
-                parts.resource[SERVICE_KEY] = rows.pooled(self._service)
+                parts.resource[SERVICE_KEY] = block.pooled(self._service)
             self._whole = Span(
-                rows.trace_id,
+                block.trace_id,
                 self.span_id,
                 parts.name,
                 self.start_ns,
@@ -98,12 +98,12 @@ class CapturedSpan:
     @property
     def trace_id(self) -> str:
         """The id of the trace."""
-        return self._rows.trace_id
+        return self._block.trace_id
 
     @property
     def name(self) -> str:
         """The name, which the rows of a class share."""
-        return self._rows.reader.names[self._class_id] or self._read().name
+        return self._block.reader.names[self._class_id] or self._read().name
 
     @property
     def status_message(self) -> str:
@@ -136,15 +136,31 @@ class CapturedSpan:
         return self.whole.scope
 
 
+class _Block:
+    """What spans of one trace are read from; it does not know them, so that nobody need look for circles to free it."""
+
+    __slots__ = ("_texts", "reader", "trace_id", "wire")
+
+    def __init__(self, reader: RowReader, wire: bytes, trace_id: str) -> None:
+        self.reader = reader
+        self.wire = wire
+        self.trace_id = trace_id
+        self._texts: dict[int, str] = {}
+
+    def pooled(self, place: int) -> str:
+        """Return the text of a place in the pool."""
+        found = self._texts.get(place)
+        if found is None:
+            found = self._texts[place] = self.reader.pooled(place)
+        return found
+
+
 class CapturedRows:
     """The rows of one trace, in order of arrival; a row becomes a span when it is selected."""
 
     def __init__(self, reader: RowReader, block: bytes, trace_id: str) -> None:
-        self.reader = reader
-        self.block = block
-        self.trace_id = trace_id
+        self._block = _Block(reader, block, trace_id)
         self._spans: dict[int, CapturedSpan] = {}
-        self._texts: dict[int, str] = {}
         # Where the rows begin, and those of each class.
         self._places: list[int] = []
         self._places_of: defaultdict[int, list[int]] = defaultdict(list)
@@ -164,23 +180,16 @@ class CapturedRows:
         if leaf.class_id == ANY_CLASS:
             places, words = self._places, 0
         else:
-            places, words = self._places_of[leaf.class_id], self.reader.any_word_count
+            places, words = self._places_of[leaf.class_id], self._block.reader.any_word_count
         # A byte of the word holds the bit: words are little-endian.
         byte, mask = _HEAD.size + _WORD_SIZE * words + leaf.local // 8, 1 << leaf.local % 8
-        block = self.block
+        block = self._block.wire
         return [self._span(at) for at in places if block[at + byte] & mask]
-
-    def pooled(self, place: int) -> str:
-        """Return the text of a place in the pool."""
-        found = self._texts.get(place)
-        if found is None:
-            found = self._texts[place] = self.reader.pooled(place)
-        return found
 
     def _span(self, at: int) -> CapturedSpan:
         found = self._spans.get(at)
         if found is None:
-            found = self._spans[at] = CapturedSpan(self, at)
+            found = self._spans[at] = CapturedSpan(self._block, at)
         return found
 
 
