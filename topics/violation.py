@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
+import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from topics.rfc3339 import SHOWN_PATTERN
@@ -269,7 +270,8 @@ def canonical_json(body: JsonValue | dict[str, Any]) -> bytes:
 
 def violation_id(rule_id: str, rule_version: str, trace_id: str, partition: int, first_offset: int) -> str:
     """Return the id of a violation, 32 hex digits: a pure function of rule, rule version, trace and the trace's first record."""
-    parts = canonical_json([rule_id, rule_version, trace_id, partition, first_offset])
+    # Canonical JSON, for there is neither a float nor an object in it.
+    parts = orjson.dumps([rule_id, rule_version, trace_id, partition, first_offset])
     return hashlib.sha256(parts).hexdigest()[:32]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 import orjson
@@ -92,4 +93,6 @@ def exact(value: JsonValue) -> Part:
     """Return a value that orjson may meet: floats, integers beyond 64 bits and what may hold some are written as in canonical JSON."""
     if value is None or isinstance(value, str | bool) or (isinstance(value, int) and _INT64_MIN <= value <= _UINT64_MAX):
         return value
-    return cast("Part", orjson.Fragment(canonical_json(value)))
+    # Canonical JSON has a float as Python shows it.
+    written = repr(value).encode() if isinstance(value, float) and isfinite(value) else canonical_json(value)
+    return cast("Part", orjson.Fragment(written))
