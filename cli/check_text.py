@@ -26,7 +26,7 @@ def print_outcome(outcome: FiniteOutcome, rule_set: RuleSet) -> None:
     console = stdout_console()
     for said in outcome.violations:
         if said.record is not None:
-            console.print(violation_text(said.record, said.rule, outcome.view(said.trace.trace_id)), soft_wrap=True)
+            console.print(violation_text(said.record.violation, said.rule, outcome.view(said.trace.trace_id)), soft_wrap=True)
             console.print()
     console.print(rule_table(outcome, rule_set))
     console.print(_summary(outcome))

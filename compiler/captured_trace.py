@@ -6,7 +6,7 @@ select. Spans that no violation of the rule would name were not captured: a stan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -40,11 +40,11 @@ class TraceTotals:
 class CapturedView(TraceView):
     """A trace of which only some spans are there; totals are of all.
 
-    `captured` gives them in order of arrival, and `links` all spans with their parents, by id, where a rule asks for them: both are called
+    `captured` gives them in order of arrival, and `links` the parent ids of all spans, by id, where a rule asks for them: both are called
     where a rule looks at more than what its leaves select.
     """
 
-    def __init__(self, captured: Callable[[], Sequence[Span]], totals: TraceTotals, links: Callable[[], Mapping[str, Span]]) -> None:
+    def __init__(self, captured: Callable[[], Sequence[Span]], totals: TraceTotals, links: Callable[[], dict[str, str]]) -> None:
         self._captured = captured
         self._links = links
         self.__dict__.update(
@@ -57,9 +57,9 @@ class CapturedView(TraceView):
         self._totals = totals
 
     @cached_property
-    def by_id(self) -> dict[str, Span]:  # type: ignore[override]  # read only, as everywhere
-        """The spans that are there, and the links of all."""
-        return {**self._links(), **{span.span_id: span for span in self._captured()}}
+    def parent_ids(self) -> dict[str, str]:
+        """Of each span, captured or not, the parent id."""
+        return self._links()
 
     @cached_property
     def spans(self) -> list[Span]:

@@ -68,12 +68,13 @@ def _in_time(relation: str, a: Span, b: Span, skew_ns: int) -> bool:
 def _is_under(a: Span, b: Span, trace: Trace) -> bool:
     """Walk a's chain of parents: it ends at a root, at an absent parent, or where it comes back to a span seen."""
     seen = {a.span_id}
+    parent_ids = trace.view.parent_ids
     parent = a.parent_id
-    while parent and parent not in seen and parent in trace.view.by_id:
+    while parent and parent not in seen and parent in parent_ids:
         if parent == b.span_id:
             return True
         seen.add(parent)
-        parent = trace.view.by_id[parent].parent_id
+        parent = parent_ids[parent]
     return False
 
 

@@ -114,6 +114,11 @@ class TraceView:
         return sorted(self.by_id.values(), key=place)
 
     @cached_property
+    def parent_ids(self) -> dict[str, str]:
+        """Of each span, by its id, the parent id."""
+        return {span.span_id: span.parent_id for span in self.by_id.values()}
+
+    @cached_property
     def by_name(self) -> dict[str, list[Span]]:
         """The spans of each name, in order of (start, id)."""
         names: dict[str, list[Span]] = {}
@@ -164,7 +169,7 @@ class TraceView:
 
     def is_orphan(self, span: Span) -> bool:
         """Say whether the span has a parent id that names no other span of the trace."""
-        return bool(span.parent_id) and (span.parent_id == span.span_id or span.parent_id not in self.by_id)
+        return bool(span.parent_id) and (span.parent_id == span.span_id or span.parent_id not in self.parent_ids)
 
     @cached_property
     def tree(self) -> list[tuple[Span, int]]:

@@ -15,6 +15,8 @@ from typing import Any, TypeAlias
 
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
+# A union would be made anew for each question.
+_NUMBERS = (int, float)
 
 Truth: TypeAlias = "bool | None"
 
@@ -75,7 +77,7 @@ def kleene_not(side: Truth) -> Truth:
 
 def is_number(value: object) -> bool:
     """Say whether a value is a number; a bool is none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, _NUMBERS) and not isinstance(value, bool)
 
 
 def is_array(value: object) -> bool:

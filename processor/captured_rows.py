@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
+from collections import defaultdict
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from compiler.engine_layout import ANY_CLASS, SERVICE_KEY, WORD_BITS, Column, ColumnKind
@@ -12,15 +12,17 @@ from topics.otlp_protobuf import read_span, read_value
 from topics.span import Resource, Scope, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Sequence
 
     from compiler.engine_layout import Layout, Leaf
-    from topics.span import AttributeValue
+    from topics.span import Attributes, AttributeValue, Event, Link
 
 # size, class of the name, span id, parent id, start, end, place of the service name, kind, status, cells
 _HEAD = struct.Struct("<ii8s8sqqiBBH")
 _BEGINNING = struct.Struct("<ii")
 _CELL = struct.Struct("<HBBi")
+_CELL_SIZE = _CELL.size
+_WORD_SIZE = WORD_BITS // 8
 _NAME_CELL, _BYTES_CELL = 65534, 65535
 _UINT64 = 2**64
 _NO_ID = bytes(8)
@@ -29,24 +31,166 @@ _TEXT_TAG = 0x0A
 _LENGTH_TAGS = frozenset({0x2A, 0x32, 0x3A})
 
 
-class Row:
-    """A captured span, the class of its name and its membership words; the span is read when somebody asks for it."""
+class CapturedSpan:
+    """A captured span (compiler.trace.Span): what orders and relates spans is there, the rest is read when somebody asks for it.
 
-    __slots__ = ("_read", "_span", "_wire", "class_id", "words")
+    Not to be kept: a text that stands in the program's pool is read as late as that. `whole` gives a span that holds by itself.
+    """
 
-    def __init__(self, wire: bytes, class_id: int, words: tuple[int, ...], read: Callable[[bytes], Span]) -> None:
-        self.class_id = class_id
-        self.words = words
-        self._wire = wire
-        self._read = read
-        self._span: Span | None = None
+    __slots__ = (
+        "_at",
+        "_block",
+        "_cell_count",
+        "_class_id",
+        "_parts",
+        "_service",
+        "_whole",
+        "end_ns",
+        "kind",
+        "parent_id",
+        "span_id",
+        "start_ns",
+        "status",
+    )
+
+    def __init__(self, block: _Block, at: int) -> None:
+        head = _HEAD.unpack_from(block.wire, at)
+        _, self._class_id, span_id, parent_id, start_ns, end_ns, self._service, self.kind, self.status, self._cell_count = head
+        self.span_id = span_id.hex()
+        self.parent_id = "" if parent_id == _NO_ID else parent_id.hex()
+        self.start_ns = start_ns % _UINT64
+        self.end_ns = end_ns % _UINT64
+        self._block = block
+        self._at = at
+        self._parts: _Parts | None = None
+        self._whole: Span | None = None
+
+    def _read(self) -> _Parts:
+        if self._parts is None:
+            self._parts = self._block.reader.parts(self._block.wire, self._at, self._class_id, self._cell_count)
+        return self._parts
 
     @property
-    def span(self) -> Span:
-        """The span."""
-        if self._span is None:
-            self._span = self._read(self._wire)
-        return self._span
+    def whole(self) -> Span:
+        """The span, read whole."""
+        if self._whole is None:
+            parts, block = self._read(), self._block
+            if self._service:
+                parts.resource[SERVICE_KEY] = block.pooled(self._service)
+            self._whole = Span(
+                block.trace_id,
+                self.span_id,
+                parts.name,
+                self.start_ns,
+                self.end_ns,
+                self.parent_id,
+                self.kind,
+                self.status,
+                parts.status_message,
+                parts.own,
+                () if parts.whole is None else parts.whole.events,
+                () if parts.whole is None else parts.whole.links,
+                Resource(parts.resource),
+                Scope(parts.scope_name, parts.scope_version, parts.scope),
+            )
+        return self._whole
+
+    @property
+    def trace_id(self) -> str:
+        """The id of the trace."""
+        return self._block.trace_id
+
+    @property
+    def name(self) -> str:
+        """The name, which the rows of a class share."""
+        return self._block.reader.names[self._class_id] or self._read().name
+
+    @property
+    def status_message(self) -> str:
+        """The message beside the status."""
+        return self._read().status_message
+
+    @property
+    def attributes(self) -> Attributes:
+        """Those of the span's own attributes that were captured."""
+        return self._read().own
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """The events."""
+        return self.whole.events
+
+    @property
+    def links(self) -> Sequence[Link]:
+        """The links."""
+        return self.whole.links
+
+    @property
+    def resource(self) -> Resource:
+        """What was captured of its resource."""
+        return self.whole.resource
+
+    @property
+    def scope(self) -> Scope:
+        """What was captured of its scope."""
+        return self.whole.scope
+
+
+class _Block:
+    """What spans of one trace are read from; it does not know them, so that nobody need look for circles to free it."""
+
+    __slots__ = ("_texts", "reader", "trace_id", "wire")
+
+    def __init__(self, reader: RowReader, wire: bytes, trace_id: str) -> None:
+        self.reader = reader
+        self.wire = wire
+        self.trace_id = trace_id
+        self._texts: dict[int, str] = {}
+
+    def pooled(self, place: int) -> str:
+        """Return the text of a place in the pool."""
+        found = self._texts.get(place)
+        if found is None:
+            found = self._texts[place] = self.reader.pooled(place)
+        return found
+
+
+class CapturedRows:
+    """The rows of one trace, in order of arrival; a row becomes a span when it is selected."""
+
+    def __init__(self, reader: RowReader, block: bytes, trace_id: str) -> None:
+        self._block = _Block(reader, block, trace_id)
+        self._spans: dict[int, CapturedSpan] = {}
+        # Where the rows begin, and those of each class.
+        self._places: list[int] = []
+        self._places_of: defaultdict[int, list[int]] = defaultdict(list)
+        at, size_of_block, beginning = 0, len(block), _BEGINNING.unpack_from
+        while at < size_of_block:
+            size, class_id = beginning(block, at)
+            self._places.append(at)
+            self._places_of[class_id].append(at)
+            at += size
+
+    def spans(self) -> list[CapturedSpan]:
+        """Return the spans of all rows."""
+        return [self._span(at) for at in self._places]
+
+    def selected(self, leaf: Leaf) -> list[CapturedSpan]:
+        """Return the spans of the rows that a leaf selects."""
+        if leaf.class_id == ANY_CLASS:
+            places, words = self._places, 0
+        else:
+            places, words = self._places_of[leaf.class_id], self._block.reader.any_word_count
+        # A byte of the word holds the bit: words are little-endian.
+        byte, mask = _HEAD.size + _WORD_SIZE * words + leaf.local // 8, 1 << leaf.local % 8
+        block = self._block.wire
+        return [self._span(at) for at in places if block[at + byte] & mask]
+
+    def _span(self, at: int) -> CapturedSpan:
+        found = self._spans.get(at)
+        if found is None:
+            found = self._spans[at] = CapturedSpan(self._block, at)
+        return found
 
 
 @dataclass(slots=True)
@@ -67,59 +211,33 @@ class RowReader:
     """Reads the rows of a program's traces; `pooled` gives the text of a place in the runtime's pool."""
 
     def __init__(self, layout: Layout, pooled: Callable[[int], str]) -> None:
-        self._layout = layout
-        self._pooled = pooled
+        self.any_word_count = layout.any_word_count
+        # Of each class the name its spans share, empty for class 0.
+        self.names = [one.name for one in layout.classes]
+        self.pooled = pooled
         self._columns: dict[int, Column] = {number: column for column, number in layout.columns.items()}
         # Attributes of a span or its resource.
         self._keys = {number: column.key for number, column in self._columns.items() if column.kind not in _OTHERS}
-        # Of each class of names, the membership words of a row.
-        own = [one.word_count if number else 0 for number, one in enumerate(layout.classes)]
-        self._words = [struct.Struct(f"<{layout.any_word_count + count}I") for count in own]
+        # Of each class how far behind a row's beginning its cells stand.
+        words = [layout.any_word_count + (one.word_count if number else 0) for number, one in enumerate(layout.classes)]
+        self._cells_at = [_HEAD.size + _padded(_WORD_SIZE * count) for count in words]
 
-    def rows(self, block: bytes, trace_id: str) -> Iterator[Row]:
-        """Yield the rows of a block in order of arrival."""
-        at = 0
-        read = partial(self._span, trace_id)
-        while at < len(block):
-            size, class_id = _BEGINNING.unpack_from(block, at)
-            yield Row(block[at : at + size], class_id, self._words[class_id].unpack_from(block, at + _HEAD.size), read)
-            at += size
-
-    def _span(self, trace_id: str, wire: bytes) -> Span:
-        _, class_id, span_id, parent_id, start_ns, end_ns, service, kind, status, cell_count = _HEAD.unpack_from(wire)
-        parts = self._parts(wire, _HEAD.size + _padded(self._words[class_id].size), cell_count, class_id)
-        whole = parts.whole
-        if service:
-            parts.resource[SERVICE_KEY] = self._pooled(service)
-        return Span(
-            trace_id,
-            span_id.hex(),
-            parts.name,
-            start_ns % _UINT64,
-            end_ns % _UINT64,
-            "" if parent_id == _NO_ID else parent_id.hex(),
-            kind,
-            status,
-            parts.status_message,
-            parts.own,
-            () if whole is None else whole.events,
-            () if whole is None else whole.links,
-            Resource(parts.resource),
-            Scope(parts.scope_name, parts.scope_version, parts.scope),
-        )
-
-    def _parts(self, wire: bytes, at: int, cell_count: int, class_id: int) -> _Parts:
-        parts = _Parts(self._layout.classes[class_id].name, "", "", "", {}, {}, {})
-        keys, of_span, of_resource = self._keys, parts.own, parts.resource
+    def parts(self, block: bytes, at: int, class_id: int, cell_count: int) -> _Parts:
+        """Return what the cells of the row at a place add up to."""
+        parts = _Parts(self.names[class_id], "", "", "", {}, {}, {})
+        keys, of_span, of_resource, cell = self._keys, parts.own, parts.resource, _CELL.unpack_from
+        at += self._cells_at[class_id]
         for _ in range(cell_count):
-            column, tag, own, length = _CELL.unpack_from(wire, at)
-            at += _CELL.size
-            payload = wire[at : at + length]
+            column, tag, own, length = cell(block, at)
+            at += _CELL_SIZE
+            payload = block[at : at + length]
             key = keys.get(column)
             if key is None:
                 self._cell(parts, column, tag, payload)
-            elif (value := _value(tag, payload)) is not None:
-                (of_span if own else of_resource)[key] = value
+            else:
+                value = payload.decode("utf-8", "surrogateescape") if tag == _TEXT_TAG else _value(tag, payload)
+                if value is not None:
+                    (of_span if own else of_resource)[key] = value
             at += length + 7 & -8
         return parts
 
@@ -146,13 +264,6 @@ class RowReader:
                 value = _value(tag, payload)
                 if value is not None:
                     parts.scope[column.key] = value
-
-
-def selected(rows: list[Row], leaf: Leaf, any_word_count: int) -> list[Span]:
-    """Return the spans of the rows that a leaf selects."""
-    own = 0 if leaf.class_id == ANY_CLASS else any_word_count
-    word, bit = own + leaf.local // WORD_BITS, leaf.local % WORD_BITS
-    return [row.span for row in rows if leaf.class_id in {ANY_CLASS, row.class_id} and row.words[word] >> bit & 1]
 
 
 def _padded(size: int) -> int:

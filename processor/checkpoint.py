@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from processor.partition_owner import Said
     from processor.record import PartitionKey
     from processor.store import Delta, Store
-    from topics.violation import Violation
+    from topics.written_violation import WrittenViolation
 
 
 class Publisher(Protocol):
     """Where records go."""
 
-    def violation(self, record: Violation) -> None:
+    def violation(self, record: WrittenViolation) -> None:
         """Send a violation record; it need not be durable before `flush`."""
 
     def dead_letter(self, letter: DeadLetter) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from processor.trace_engine import TraceEngine
     from topics.dead_letter import DeadLetter
     from topics.violation import Violation
+    from topics.written_violation import WrittenViolation
 
 SPAN_COUNT_MAX = 10_000
 _CHUNK_RECORDS = 1_000
@@ -74,7 +75,7 @@ class FiniteOutcome:
     @property
     def records(self) -> list[Violation]:
         """The violation records."""
-        return [said.record for said in self.violations if said.record is not None]
+        return [said.record.violation for said in self.violations if said.record is not None]
 
 
 @dataclass(slots=True)
@@ -172,7 +173,7 @@ def _chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
 class _Nowhere:
     """Publishes nothing: the run listens to what is said instead."""
 
-    def violation(self, record: Violation) -> None:
+    def violation(self, record: WrittenViolation) -> None:
         """Leave it."""
 
     def dead_letter(self, letter: DeadLetter) -> None:

@@ -12,7 +12,7 @@ from processor import metrics as m
 from processor.closing import completeness
 from processor.keyring import NO_KEYS
 from processor.open_trace import Said
-from processor.records import RecordMaker, body_digest
+from processor.records import RecordMaker, judged_part, rule_part
 from processor.trace_engine import CODES, VERDICTS, Asked
 from topics.violation import Change
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from processor.metrics import Metrics
     from processor.open_trace import OpenTrace
     from processor.trace_engine import TraceEngine, TraceFacts
-    from topics.violation import Violation
+    from topics.written_violation import WrittenViolation
 
 _VIOLATED = CODES[Verdict.VIOLATED]
 _INCONCLUSIVE = bytes([CODES[Verdict.INCONCLUSIVE]])
@@ -40,7 +40,7 @@ class SaidVerdict:
     facts: TraceFacts
     trace: OpenTrace
     decided_ns: int
-    record: Violation | None
+    record: WrittenViolation | None
 
 
 Say = Callable[[SaidVerdict], None]
@@ -83,6 +83,8 @@ class Judging:
         self._count = count
         self._keyring = keyring
         self._rules = engine.rule_set.enabled
+        # By the index of a rule that was spoken of before.
+        self._rule_parts: dict[int, bytes] = {}
         self._say = say
         self._metrics = metrics
         self._exceptions_expire = exceptions_expire
@@ -164,24 +166,31 @@ class Judging:
         if not indices:
             return
         facts = self.engine.facts(judged.trace.handle)
+        of_trace = judged_part(judged.trace, facts)
         for index in indices:
-            maker = self._maker(judged, index, facts, now_ns)
+            maker = self._maker(judged, index, facts, of_trace, now_ns)
             record = _next_record(maker, judged.trace.said, index)
             if record is not None:
                 self._metrics.add(m.VIOLATIONS, 1, maker.rule.id, record.change)
             if record is not None or self._says_all:
                 self._tell(maker, record)
 
-    def _maker(self, judged: _Judged, index: int, facts: TraceFacts, now_ns: int) -> RecordMaker:
+    def _maker(self, judged: _Judged, index: int, facts: TraceFacts, of_trace: bytes, now_ns: int) -> RecordMaker:
         rule, code = self._rules[index], judged.codes[index]
         judgement = self.engine.explain(judged.asked, index) if code in _WITH_EVIDENCE else Judgement(rule.id, VERDICTS[code])
-        return RecordMaker(self.engine.rule_set.fingerprint, rule, judgement, facts, judged.trace, now_ns, self._keyring)
+        return RecordMaker(rule, self._rule_part(index), of_trace, judgement, facts, judged.trace, now_ns, self._keyring)
 
-    def _tell(self, maker: RecordMaker, record: Violation | None) -> None:
+    def _rule_part(self, index: int) -> bytes:
+        found = self._rule_parts.get(index)
+        if found is None:
+            found = self._rule_parts[index] = rule_part(self._rules[index], self.engine.rule_set.fingerprint)
+        return found
+
+    def _tell(self, maker: RecordMaker, record: WrittenViolation | None) -> None:
         self._say(SaidVerdict(maker.rule, maker.judgement, maker.facts, maker.trace, maker.decided_ns, record))
 
 
-def _next_record(maker: RecordMaker, said: dict[int, Said], index: int) -> Violation | None:
+def _next_record(maker: RecordMaker, said: dict[int, Said], index: int) -> WrittenViolation | None:
     """Return the next revision if the record's body is new, and remember it."""
     last = said.get(index)
     violated = maker.judgement.verdict is Verdict.VIOLATED
@@ -189,9 +198,10 @@ def _next_record(maker: RecordMaker, said: dict[int, Said], index: int) -> Viola
     if not violated and not stood:
         return None
     change = Change.UPDATED if violated and stood else Change.RAISED if violated else Change.WITHDRAWN
-    record = maker.make(1 if last is None else last.revision + 1, change)
-    digest = body_digest(record)
+    body = maker.body()
+    digest = body.digest
     if last is not None and stood and violated and digest == last.digest:
         return None
+    record = maker.written(body, 1 if last is None else last.revision + 1, change)
     said[index] = Said(record.revision, digest, violated)
     return record

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from topics.signatures import hashed, key_id, signature_of
+from topics.signatures import hashed, key_id, signature_of, signature_of_json
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from topics.journal import Checkpoint
-    from topics.violation import Violation
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +25,9 @@ class Keyring:
         """Names the key for redacted values; empty: there is none."""
         return "" if self.redaction_key is None else key_id(self.redaction_key)
 
-    def violation(self, record: Violation) -> Violation:
-        """Return the record, signed."""
-        if self.signing_key is None:
-            return record
-        return record.model_copy(update={"signature": signature_of(record.model_dump(mode="json"), self.signing_key)})
+    def signature(self, plain: bytes) -> str | None:
+        """Return the signature of a record whose canonical JSON without one is given; None without a key."""
+        return None if self.signing_key is None else signature_of_json(plain, self.signing_key)
 
     def checkpoint(self, record: Checkpoint) -> Checkpoint:
         """Return the journal record, signed."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 import struct
 from array import array
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from compiler.captured_trace import AskedLeaf, CapturedView, TraceTotals, asked_leaves, known
 from compiler.engine_program import compile_program
 from compiler.judge import judge
 from compiler.verdict import Closing
-from processor.captured_rows import RowReader, selected
+from processor.captured_rows import CapturedRows, CapturedSpan, RowReader
 from processor.lua_batch import LuaBatch, policy_numbers, touches_of
 from processor.lua_engine import BYTES_OFFSET, MEMORY_MAX_BYTES, LuaProgram
 from processor.trace_engine import Asked, Taken, TraceFacts, moved
@@ -30,11 +31,11 @@ if TYPE_CHECKING:
     from compiler.engine_layout import Leaf
     from compiler.rule_set import RuleSet
     from compiler.verdict import Judgement
-    from processor.captured_rows import Row
     from processor.trace_engine import Batch, TakePolicy, Touch
 
 _TIMES = struct.Struct("<qq")
-_PAIR = struct.Struct("<8s8s")
+_ID_DIGITS = 16
+_NO_ID = "0" * _ID_DIGITS
 _CLOSINGS = {Closing.OPEN: 0, Closing.INCOMPLETE: 1, Closing.COMPLETE: 2}
 _DONE, _MORE, _ODD, _TOO_MANY = range(4)
 # Spans of one record given to the program at a time, where they had to be written anew.
@@ -79,7 +80,7 @@ class LuaTraceEngine:
         self._seal = Seal(self.layout)
         self._room = array("B", bytes(_ROOM_SIZE))
         # Of the trace explained last: who asks for one rule's evidence often asks for another's.
-        self._explained: tuple[int, list[Row], CapturedView] | None = None
+        self._explained: tuple[int, CapturedRows, CapturedView] | None = None
         self._told: tuple[int, TraceTotals] | None = None
 
     def take(self, partition: int, batch: Batch, policy: TakePolicy) -> Taken:
@@ -109,14 +110,18 @@ class LuaTraceEngine:
         """Return the verdict of one enabled rule with its evidence."""
         rows, view = self._view(asked.handle)
         rule = self._rules[rule_index]
-        state = self.program.seen(asked.handle)
+        state = b""
 
-        def members(leaf: Leaf) -> list[Span] | bool:
+        def members(leaf: Leaf) -> Sequence[CapturedSpan] | bool:
             if leaf.is_captured:
-                return selected(rows, leaf, self._layout.any_word_count)
-            return leaf.seen is not None and bool(state[leaf.seen // 8] >> leaf.seen % 8 & 1)
+                return rows.selected(leaf)
+            nonlocal state
+            if leaf.seen is None:
+                return False
+            state = state or self.program.seen(asked.handle)
+            return bool(state[leaf.seen // 8] >> leaf.seen % 8 & 1)
 
-        return judge(
+        found = judge(
             rule,
             view,
             asked.closing,
@@ -125,6 +130,9 @@ class LuaTraceEngine:
             offender_count_max=self._offender_count_max,
             memory=known(self._asked_leaves(rule_index), members, _STAND_IN),
         )
+        # What is said of a trace outlives it.
+        offenders = [span.whole if isinstance(span, CapturedSpan) else span for span in found.offenders]
+        return replace(found, offenders=tuple(offenders)) if offenders else found
 
     def facts(self, handle: int) -> TraceFacts:
         """Return what there is to say of a trace itself."""
@@ -220,19 +228,17 @@ class LuaTraceEngine:
             found = self._leaves[rule_index] = asked_leaves(self._rules[rule_index], self._layout)
         return found
 
-    def _view(self, handle: int) -> tuple[list[Row], CapturedView]:
+    def _view(self, handle: int) -> tuple[CapturedRows, CapturedView]:
         if self._explained is None or self._explained[0] != handle:
             totals = self._totals(handle)
-            rows = list(self._reader.rows(self.program.captured(handle), totals.trace_id))
-            self._explained = (handle, rows, CapturedView(lambda: [row.span for row in rows], totals, lambda: self._links(handle)))
+            rows = CapturedRows(self._reader, self.program.captured(handle), totals.trace_id)
+            self._explained = (handle, rows, CapturedView(rows.spans, totals, lambda: self._links(handle)))
         return self._explained[1:]
 
-    def _links(self, handle: int) -> dict[str, Span]:
-        found = {}
-        for span_id, parent_id in _PAIR.iter_unpack(self.program.tree(handle)):
-            name = span_id.hex()
-            found[name] = Span("", name, "", 0, 0, parent_id.hex() if any(parent_id) else "")
-        return found
+    def _links(self, handle: int) -> dict[str, str]:
+        digits = self.program.tree(handle).hex()
+        ids = [digits[at : at + _ID_DIGITS] for at in range(0, len(digits), _ID_DIGITS)]
+        return {span_id: "" if parent_id == _NO_ID else parent_id for span_id, parent_id in zip(ids[::2], ids[1::2], strict=True)}
 
     def _totals(self, handle: int) -> TraceTotals:
         """Return what there is to say of a trace, which is asked for again and again until its records go on."""

@@ -16,7 +16,7 @@ from processor.partition_time import PartitionTime
 from processor.refused_records import bury_refused
 from topics.dead_letter import DeadLetter
 from topics.journal import Checkpoint, Mark, Standing
-from topics.violation import Violation
+from topics.written_violation import WrittenViolation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from processor.surroundings import CoreSettings, Surroundings
 
 # What goes out once the journal has the record that it belongs to.
-Said = Violation | DeadLetter
+Said = WrittenViolation | DeadLetter
 
 # Until the first mark tells what time it is.
 _LOST_SO_FAR_NS = 2**62

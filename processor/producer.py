@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from processor.metrics import Metrics
     from processor.settings import Settings
     from topics.dead_letter import DeadLetter
-    from topics.violation import Violation
+    from topics.written_violation import WrittenViolation
 
 log = logging.getLogger(__name__)
 
@@ -59,10 +59,10 @@ class KafkaPublisher:
         self._metrics = metrics
         self._failure: KafkaError | None = None
 
-    def violation(self, record: Violation) -> None:
+    def violation(self, record: WrittenViolation) -> None:
         """Send a violation record as a CloudEvent, keyed by its trace."""
         headers = violation_event(record, self._settings.source).headers()
-        self._send(self._settings.violations_topic, record.trace.id.encode(), record.canonical_json(), headers, self._delivered)
+        self._send(self._settings.violations_topic, record.trace_id.encode(), record.value, headers, self._delivered)
 
     def dead_letter(self, letter: DeadLetter) -> None:
         """Send a record that was refused, whole, with the reason; one that is too large for the topic is counted and logged instead."""

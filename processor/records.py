@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 from compiler.trace import has_times
-from compiler.verdict import Closing
+from compiler.verdict import Closing, Verdict
 from processor.closing import completeness
 from processor.keyring import NO_KEYS
 from topics.rfc3339 import format_ns
 from topics.violation import (
     SERVICE_COUNT_MAX,
-    ComparedValues,
-    InputRange,
-    JudgedTrace,
-    Offender,
     RuleMode,
     RuleSeverity,
     SaidVerdict,
     ViolatedRule,
-    Violation,
     bounded,
-    canonical_json,
     json_value,
+    shown_text,
     violation_id,
 )
+from topics.written_violation import ViolationBody, exact, members
 
 if TYPE_CHECKING:
-    from typing import Literal
-
     from pydantic import JsonValue
 
     from compiler.rule_set import Rule, RuleText
@@ -41,54 +35,64 @@ if TYPE_CHECKING:
     from processor.trace_engine import TraceFacts
     from topics.span import AttributeValue as SpanAttributeValue
     from topics.violation import Change
+    from topics.written_violation import Part, WrittenViolation
 
 MASK = "***"
 _SCOPES = frozenset({"span", "resource"})
+# Of how many rules it is remembered what their evidence is.
+_DECLARED_MAX = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class RecordMaker:
-    """All that one violation record is made of, but its revision."""
+    """All that one violation record is made of, but its revision; `rule_part` and `judged_part` are shared with others."""
 
-    fingerprint: str
     rule: Rule
+    rule_part: bytes
+    judged_part: bytes
     judgement: Judgement
     facts: TraceFacts
     trace: OpenTrace
     decided_ns: int
     keyring: Keyring
 
-    def make(self, revision: int, change: Change) -> Violation:
-        """Return the record; equal inputs give equal bytes."""
-        origin, rule = self.trace.origin, self.rule
-        record = Violation(
-            id=violation_id(rule.id, rule.version, self.trace.trace_id, origin.partition, origin.offset),
-            revision=revision,
-            change=change,
-            verdict=SaidVerdict(self.judgement.verdict),
-            early=self.trace.close_reason is None,
-            decided_at=format_ns(self.decided_ns or self.facts.last_end_ns or 0),
-            clauses=cast("tuple[Literal['always', 'never'], ...]", self.judgement.clauses),
-            rule=_rule(rule, self.fingerprint),
-            trace=_trace(self.trace, self.facts),
-            offenders=tuple(_offender(span, rule.text, self.facts, self.keyring) for span in self.judgement.offenders),
-            offender_count=self.judgement.offender_count,
-            comparisons=tuple(_comparison(comparison) for comparison in self.judgement.comparisons),
-            input=InputRange(
-                topic=origin.topic, partition=origin.partition, first_offset=origin.offset, last_offset=self.trace.last_offset
+    def body(self) -> ViolationBody:
+        """Return what the record says; equal inputs give equal bytes."""
+        origin, rule, judgement = self.trace.origin, self.rule, self.judgement
+        identity = violation_id(rule.id, rule.version, self.trace.trace_id, origin.partition, origin.offset)
+        return ViolationBody(
+            identity,
+            self.trace.trace_id,
+            failed=members(clauses=[*judgement.clauses], comparisons=[_comparison(one) for one in judgement.comparisons]),
+            found=members(
+                early=self.trace.close_reason is None,
+                id=identity,
+                input={
+                    "topic": shown_text(origin.topic),
+                    "partition": origin.partition,
+                    "first_offset": origin.offset,
+                    "last_offset": self.trace.last_offset,
+                },
+                offender_count=judgement.offender_count,
+                offenders=[_offender(span, rule.text, self.facts, self.keyring) for span in judgement.offenders],
             ),
+            rule=self.rule_part,
+            judged=b"%b,%b" % (self.judged_part, _VERDICTS[judgement.verdict]),
         )
-        return self.keyring.violation(record)
+
+    def written(self, body: ViolationBody, revision: int, change: Change) -> WrittenViolation:
+        """Return a revision of what `body` returned."""
+        decided_at = format_ns(self.decided_ns or self.facts.last_end_ns or 0)
+        return body.written(revision, change, decided_at, self.keyring.signature)
 
 
-def body_digest(record: Violation) -> bytes:
-    """Return a digest of what a record says, without when and as which revision it says it."""
-    body = record.model_dump(mode="json", exclude={"revision", "change", "decided_at", "signature"})
-    return hashlib.sha256(canonical_json(body)).digest()
+# Of each verdict that a record can say the last of its members.
+_VERDICTS = {Verdict(said.value): members(verdict=said.value) for said in SaidVerdict}
 
 
-def _rule(rule: Rule, fingerprint: str) -> ViolatedRule:
-    return ViolatedRule(
+def rule_part(rule: Rule, fingerprint: str) -> bytes:
+    """Return what every record of a rule says of it."""
+    said = ViolatedRule(
         id=rule.id,
         version=rule.version,
         fingerprint=fingerprint,
@@ -97,37 +101,46 @@ def _rule(rule: Rule, fingerprint: str) -> ViolatedRule:
         tags=rule.text.tags,
         controls=rule.text.controls,
     )
+    return members(rule=said.model_dump(mode="json"))
 
 
-def _trace(trace: OpenTrace, facts: TraceFacts) -> JudgedTrace:
-    return JudgedTrace(
-        id=trace.trace_id,
-        root_name=facts.root_name,
-        root_service=facts.root_service,
-        services=facts.services[:SERVICE_COUNT_MAX],
-        start_time=None if facts.first_start_ns is None else format_ns(facts.first_start_ns),
-        duration_ns=facts.duration_ns,
-        span_count=facts.span_count,
-        close_reason=trace.close_reason,
-        complete=completeness(trace) is Closing.COMPLETE,
-        orphan_count=facts.orphan_count,
+def judged_part(trace: OpenTrace, facts: TraceFacts) -> bytes:
+    """Return what every record of a trace says of it."""
+    return members(
+        trace={
+            "id": trace.trace_id,
+            "root_name": None if facts.root_name is None else shown_text(facts.root_name),
+            "root_service": None if facts.root_service is None else shown_text(facts.root_service),
+            "services": [shown_text(name) for name in facts.services[:SERVICE_COUNT_MAX]],
+            "start_time": None if facts.first_start_ns is None else format_ns(facts.first_start_ns),
+            "duration_ns": facts.duration_ns,
+            "span_count": facts.span_count,
+            "close_reason": None if trace.close_reason is None else trace.close_reason.value,
+            "complete": completeness(trace) is Closing.COMPLETE,
+            "orphan_count": facts.orphan_count,
+        }
     )
 
 
-def _offender(span: Span, text: RuleText, facts: TraceFacts, keyring: Keyring) -> Offender:
+def _offender(span: Span, text: RuleText, facts: TraceFacts, keyring: Keyring) -> dict[str, Part]:
     timed = has_times(span)
-    return Offender(
-        span_id=span.span_id,
-        service=service_name(span),
-        name=span.name,
-        start_offset_ns=span.start_ns - facts.first_start_ns if timed and facts.first_start_ns is not None else None,
-        duration_ns=span.end_ns - span.start_ns if timed else None,
-        attributes=evidence(span, text, keyring),
-    )
+    return {
+        "span_id": span.span_id,
+        "service": shown_text(service_name(span)),
+        "name": shown_text(span.name),
+        "start_offset_ns": span.start_ns - facts.first_start_ns if timed and facts.first_start_ns is not None else None,
+        "duration_ns": span.end_ns - span.start_ns if timed else None,
+        "attributes": {shown_text(name): exact(value) for name, value in evidence(span, text, keyring).items()},
+    }
 
 
-def _comparison(comparison: Comparison) -> ComparedValues:
-    return ComparedValues(text=comparison.text, left=comparison.left, right=comparison.right, margin=comparison.margin)
+def _comparison(comparison: Comparison) -> dict[str, Part]:
+    return {
+        "text": shown_text(comparison.text),
+        "left": exact(json_value(comparison.left)),
+        "right": exact(json_value(comparison.right)),
+        "margin": exact(comparison.margin),
+    }
 
 
 def service_name(span: Span) -> str:
@@ -142,10 +155,9 @@ def evidence(span: Span, text: RuleText, keyring: Keyring = NO_KEYS) -> dict[str
     A name is looked up as in a rule: on the span, then on its resource; `span.` and `resource.` name one of them. `redact: mask` shows
     `***`, `drop` leaves the attribute out, `hash` shows a keyed hash, and without a key leaves it out.
     """
-    redact = {_key(name): how for name, how in text.redact}
     shown: dict[str, JsonValue] = {}
-    for name in text.evidence:
-        value, how = attribute(span, name), redact.get(_key(name))
+    for name, how in _declared(text.evidence, text.redact):
+        value = attribute(span, name)
         if value is None or how == "drop":
             continue
         plain = bounded(json_value(cast("SpanAttributeValue", value)))
@@ -153,6 +165,13 @@ def evidence(span: Span, text: RuleText, keyring: Keyring = NO_KEYS) -> dict[str
         if redacted is not None:
             shown[name] = redacted
     return shown
+
+
+@lru_cache(_DECLARED_MAX)
+def _declared(names: tuple[str, ...], redact: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str | None], ...]:
+    """Return the names of a rule's evidence, each with how it is redacted."""
+    how = {_key(name): how for name, how in redact}
+    return tuple((name, how.get(_key(name))) for name in names)
 
 
 def _key(name: str) -> str:

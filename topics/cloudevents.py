@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from topics.violation import Violation
+    from topics.written_violation import WrittenViolation
 
 SPEC_VERSION = "1.0"
 JSON = "application/json"
@@ -66,7 +67,7 @@ def read_event(headers: Iterable[ReadHeader] | None) -> Event | None:
     )
 
 
-def violation_event(violation: Violation, source: str) -> Event:
+def violation_event(violation: Violation | WrittenViolation, source: str) -> Event:
     """Return the event of a violation record.
 
     `source` is a URI reference that names the judge, the same on every worker that judges the same input, so that a record said again is
@@ -77,7 +78,7 @@ def violation_event(violation: Violation, source: str) -> Event:
         type=TYPE_PREFIX + violation.change.value,
         source=source,
         time=violation.decided_at,
-        subject=violation.trace.id,
+        subject=violation.trace_id,
     )
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _SECOND_NS = 1_000_000_000
 _LEAP_SECOND = 60
+_SECOND_LENGTH = len("2026-01-01T00:00:00")
+_SECONDS_REMEMBERED = 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TEXT = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,18}))?(?:([Zz])|([+-])([01]\d|2[0-3]):([0-5]\d))",
@@ -24,7 +27,12 @@ def format_ns(time_ns: int) -> str:
     if not 0 <= time_ns <= TIME_NS_MAX:
         raise ValueError(f"time out of range: {time_ns} ns")
     seconds, fraction = divmod(time_ns, _SECOND_NS)
-    return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.{fraction:09d}Z"
+    return f"{_second(seconds)}.{fraction:09d}Z"
+
+
+@lru_cache(_SECONDS_REMEMBERED)
+def _second(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat()[:_SECOND_LENGTH]
 
 
 def parse_ns(text: str) -> int:

@@ -24,8 +24,12 @@ _ID_DIGITS = 16
 
 def signature_of(body: Mapping[str, Any], key: bytes) -> str:
     """Return the signature of a record's JSON object, 64 hex digits, whether it carries one or not."""
-    plain = {name: value for name, value in body.items() if name != "signature"}
-    return hmac.new(key, canonical_json(plain), hashlib.sha256).hexdigest()
+    return signature_of_json(canonical_json({name: value for name, value in body.items() if name != "signature"}), key)
+
+
+def signature_of_json(plain: bytes, key: bytes) -> str:
+    """Return the signature of a record whose canonical JSON without one is given, 64 hex digits."""
+    return hmac.new(key, plain, hashlib.sha256).hexdigest()
 
 
 def is_signed(value: bytes, key: bytes) -> bool:

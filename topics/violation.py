@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
+import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from topics.rfc3339 import SHOWN_PATTERN
@@ -27,6 +28,9 @@ TEXT_LENGTH_MAX = 4096
 SERVICE_COUNT_MAX = 100
 SCHEMA_ID = "urn:betrace:schema:violation"
 _INT64_MAX = 2**63 - 1
+# Text of that length is within bounds whatever it holds: JSON has at most twelve characters for one.
+_SHORT = 2 * TEXT_LENGTH_MAX // 12 - 1
+_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -78,8 +82,11 @@ class RuleMode(StrEnum):
 
 
 def _shown(value: object) -> object:
-    if not isinstance(value, str):
-        return value
+    return shown_text(value) if isinstance(value, str) else value
+
+
+def shown_text(value: str) -> str:
+    """Return a text as a record shows it: of bounded length, and UTF-8."""
     if len(value) > TEXT_LENGTH_MAX:
         # A record too large for the topic would stop every worker that meets its trace.
         value = f"{value[: TEXT_LENGTH_MAX - 1]}…"
@@ -113,18 +120,22 @@ def json_value(value: AttributeValue | None) -> JsonValue:
     if isinstance(value, float):
         return value if math.isfinite(value) else value_word(value)
     if isinstance(value, str):
-        return str(_shown(value))
+        return shown_text(value)
     if isinstance(value, bytes):
-        return str(_shown(base64.b64encode(value).decode("ascii")))
+        return shown_text(base64.b64encode(value).decode("ascii"))
     if isinstance(value, Mapping):
-        return {str(_shown(key)): json_value(entry) for key, entry in value.items()}
+        return {shown_text(key): json_value(entry) for key, entry in value.items()}
     return [json_value(element) for element in value]
 
 
 def bounded(value: JsonValue) -> JsonValue:
     """Return a value, or the beginning of its JSON as text where that is too long: a record fits its topic whatever a span holds."""
+    if value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) <= _INT64_MAX):
+        return value
+    if isinstance(value, str) and len(value) <= _SHORT:
+        return value
     text = json.dumps(value)
-    return value if len(text) <= 2 * TEXT_LENGTH_MAX else str(_shown(text))
+    return value if len(text) <= 2 * TEXT_LENGTH_MAX else shown_text(text)
 
 
 Text = Annotated[str, BeforeValidator(_shown)]
@@ -239,6 +250,11 @@ class Violation(_Part):
         """The CloudEvents id: violation id and revision, the same whenever the record is said again."""
         return f"{self.id}.{self.revision}"
 
+    @property
+    def trace_id(self) -> str:
+        """The id of the trace."""
+        return self.trace.id
+
     def canonical_json(self) -> bytes:
         """Return the record's bytes: the same for equal records, always and everywhere."""
         return canonical_json(self.model_dump(mode="json"))
@@ -249,12 +265,13 @@ def canonical_json(body: JsonValue | dict[str, Any]) -> bytes:
 
     Raises ValueError for floats that JSON has no number for.
     """
-    return json.dumps(body, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return _CANONICAL.encode(body).encode()
 
 
 def violation_id(rule_id: str, rule_version: str, trace_id: str, partition: int, first_offset: int) -> str:
     """Return the id of a violation, 32 hex digits: a pure function of rule, rule version, trace and the trace's first record."""
-    parts = canonical_json([rule_id, rule_version, trace_id, partition, first_offset])
+    # Canonical JSON, for there is neither a float nor an object in it.
+    parts = orjson.dumps([rule_id, rule_version, trace_id, partition, first_offset])
     return hashlib.sha256(parts).hexdigest()[:32]
 
 

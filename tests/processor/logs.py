@@ -16,6 +16,7 @@ from processor.record import PartitionKey, RecordFormat
 from processor.rule_source import Program
 from processor.surroundings import CoreSettings, Surroundings
 from tests.doubles.journal import MemoryJournal
+from tests.doubles.reading import reread
 from tests.processor.played import NEEDS_CHECK, NO_BYPASS, START_NS, rules
 from tests.trace_engines import engine_for
 from topics.otlp import encode_protobuf
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from topics.dead_letter import DeadLetter
     from topics.span import Span
     from topics.violation import Violation
+    from topics.written_violation import WrittenViolation
 
 KEY = PartitionKey("otlp_spans", 0)
 PROGRAM_ID = "00000000000000aa"
@@ -56,8 +58,8 @@ class Outbox:
     flush_count: int = 0
     breaks: bool = False
 
-    def violation(self, record: Violation) -> None:
-        self.sent.append(record)
+    def violation(self, record: WrittenViolation) -> None:
+        self.sent.append(reread(record))
 
     def dead_letter(self, letter: DeadLetter) -> None:
         self.letters.append(letter)

@@ -12,6 +12,7 @@ from processor.inputs import InputRecord
 from processor.judging import Judging, SaidVerdict
 from processor.metrics import Tally
 from processor.partition import Partition
+from tests.doubles.reading import reread
 from tests.trace_engines import engine_for
 from topics.journal import Mark
 from topics.otlp import encode_protobuf
@@ -103,7 +104,7 @@ class Played:
 
     @property
     def records(self) -> list[Violation]:
-        return [said.record for said in self.said if said.record is not None]
+        return [reread(said.record) for said in self.said if said.record is not None]
 
     @property
     def reasons(self) -> dict[str, int]:

@@ -53,7 +53,7 @@ class Batches:
         """All that is to be the same, in its order."""
         named = [one.name for one in fields(OpenTrace) if one.name not in {"judging", "handle"}]
         traces = [[getattr(trace, name) for name in named] for trace in self.partition.traces.values()]
-        said = [one.record.model_dump_json() for one in self.said if one.record is not None]
+        said = [one.record.value for one in self.said if one.record is not None]
         counts = {key: count for key, count in self.tally.counts.items() if count}
         return {"said": said, "traces": traces, "counts": counts, "due": self.partition.next_due_ns, "changed": self.partition.changed}
 

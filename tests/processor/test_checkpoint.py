@@ -14,6 +14,7 @@ from processor.journal import Ack
 from processor.record import PartitionKey
 from processor.store import Delta, Written
 from tests.doubles.journal import MemoryJournal
+from tests.doubles.reading import reread
 from tests.doubles.store import MemoryStore
 from tests.processor.logs import KEY, Log, LogRecord, Outbox, believed
 from tests.processor.played import span
@@ -22,6 +23,7 @@ from topics.journal import Checkpoint, RuleCounts, encode, read_entry, valid
 if TYPE_CHECKING:
     from topics.dead_letter import DeadLetter
     from topics.violation import Violation
+    from topics.written_violation import WrittenViolation
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -71,8 +73,8 @@ class SteppedOutbox(Outbox):
     waiting: list[Violation] = field(default_factory=list)
     waiting_letters: list[DeadLetter] = field(default_factory=list)
 
-    def violation(self, record: Violation) -> None:
-        self.waiting.append(record)
+    def violation(self, record: WrittenViolation) -> None:
+        self.waiting.append(reread(record))
 
     def dead_letter(self, letter: DeadLetter) -> None:
         self.waiting_letters.append(letter)

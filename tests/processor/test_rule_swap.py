@@ -21,6 +21,7 @@ from processor.metrics import Tally
 from processor.rule_watch import RuleWatch
 from processor.surroundings import CoreSettings, Surroundings
 from tests.doubles.journal import MemoryJournal
+from tests.doubles.reading import reread
 from tests.processor.logs import KEY, LogRecord
 from tests.processor.played import NO_BYPASS, START_NS, span, trace_id
 from topics.otlp import encode_protobuf
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from topics.dead_letter import DeadLetter
-    from topics.violation import Violation
+    from topics.written_violation import WrittenViolation
 
 RULE_COUNT = 300
 # Rules about a span that the traces here do not have: they are asked, and have nothing to say.
@@ -48,7 +49,8 @@ class Said:
     def __init__(self) -> None:
         self.found: list[tuple[str, int, int]] = []
 
-    def violation(self, record: Violation) -> None:
+    def violation(self, written: WrittenViolation) -> None:
+        record = reread(written)
         self.found.append((record.rule.id, record.input.first_offset, record.input.last_offset))
 
     def dead_letter(self, letter: DeadLetter) -> None:

@@ -13,6 +13,7 @@ from processor.journal import Ack, JournalError
 from processor.metrics import Silent
 from processor.record import PartitionKey
 from processor.surroundings import CoreSettings, Surroundings
+from tests.doubles.reading import reread
 from tests.simulation.broker import Broker
 from tests.simulation.faults import Answer, Died, Fault, Points, Standing
 from tests.simulation.programs import SharedRules
@@ -20,6 +21,7 @@ from tests.simulation.state import TraceState, traces_of
 from tests.simulation.stores import FailingStore, StoreOf
 from topics.dead_letter import DeadLetter
 from topics.violation import Violation
+from topics.written_violation import WrittenViolation
 
 
 class NoAnswerError(Exception):
@@ -64,8 +66,8 @@ class PublisherOf:
     is_eager: bool
     waiting: list[Violation | DeadLetter] = field(default_factory=list)
 
-    def violation(self, record: Violation) -> None:
-        self._send(record)
+    def violation(self, record: WrittenViolation) -> None:
+        self._send(reread(record))
 
     def dead_letter(self, letter: DeadLetter) -> None:
         self._send(letter)
