@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
+from processor.garbage import OldGarbage
 from processor.group_handler import Bounds, GroupHandler
 from processor.kafka_records import KafkaRecord, consumer_properties, polled
 from processor.metrics import COMMITS_REFUSED
@@ -72,6 +73,7 @@ class PartitionGroup(threading.Thread):
         self._stop_asked = threading.Event()
         self._failed = False
         self._fatal: KafkaError | None = None
+        self._last_checkpoint = 0.0
         self._warned: dict[str, float] = {}
 
     def drive(self, handler: GroupHandler) -> None:
@@ -133,28 +135,40 @@ class PartitionGroup(threading.Thread):
         self._on_exit(reason)
 
     def _loop(self) -> None:
-        last = time.monotonic()
+        garbage = OldGarbage(time.monotonic())
+        asked = self._last_checkpoint = time.monotonic()
         while not self._stop_asked.is_set():
             self._round()
             while not self._calls.empty():
                 self._calls.get()()
             self.progress = time.monotonic()
-            interval_s = self._settings.checkpoint_interval_s
-            if self.progress >= last + (min(_URGENT_INTERVAL_S, interval_s) if self._handler.is_urgent else interval_s):
-                self._checkpoint(self.owned)
+            self._checkpoint_if_due()
+            if self._last_checkpoint != asked:
+                asked = self._last_checkpoint
                 self._retake()
-                last = time.monotonic()
+            garbage.collect(self.progress)
+
+    def _checkpoint_if_due(self) -> None:
+        interval_s = self._settings.checkpoint_interval_s
+        waited_s = time.monotonic() - self._last_checkpoint
+        if waited_s >= interval_s or (waited_s >= _URGENT_INTERVAL_S and self._handler.is_urgent):
+            self._checkpoint(self.owned)
+            self._last_checkpoint = time.monotonic()
 
     def _round(self) -> int:
-        """Poll once and hand out what came; return the number of records."""
+        """Poll once and hand out what came; return the number of records.
+
+        Where there is much of it, what one partition says does not wait for the work of all others.
+        """
         messages = self._consumer.consume(self._settings.records_per_chunk_max, self._settings.poll_timeout_s)
         if self._fatal is not None:
             raise KafkaException(self._fatal)
         found = polled(self._settings.spans_topic, messages, self._settings.input_format)
         for error in found.errors:
             self._error(error)
-        for key in found.records.keys() | found.ends.keys():
+        for key in dict.fromkeys((*found.records, *found.ends)):
             self._hand_out(key, found.records.get(key, []), found.ends.get(key))
+            self._checkpoint_if_due()
         return sum(map(len, found.records.values()))
 
     def _hand_out(self, key: PartitionKey, records: list[KafkaRecord], end: int | None) -> None:

@@ -85,6 +85,35 @@ def test_checkpoints_come_at_their_interval_and_soon_after_the_last_when_it_is_u
     assert 0.1 <= fourth - third < 0.5
 
 
+def test_what_one_partition_has_to_say_does_not_wait_for_the_work_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = Running(monkeypatch, checkpoint_interval_s=60).start()
+    other = PartitionKey(KEY.topic, 1)
+    running.group.owned.add(other)
+    running.handler.is_urgent = True
+    running.handler.seconds_per_chunk = 0.15
+    running.consumer.polls.put([Message(0), Message(0, partition=1)])
+    running.until(lambda: running.handler.names().count("chunk") == 2 and ("commit", 1) in running.handler.calls)
+    calls = running.handler.calls
+    first, second = (calls.index(("chunk", key, [0], 1)) for key in (KEY, other))
+    assert first < calls.index(("commit", 1)) < second
+
+
+def test_what_another_worker_takes_amid_a_round_is_read_no_further_and_taken_anew_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = Running(monkeypatch, checkpoint_interval_s=60)
+    running.stored = 0
+    running.start()
+    other = PartitionKey(KEY.topic, 1)
+    running.group.owned.add(other)
+    running.handler.is_urgent = True
+    running.handler.seconds_per_chunk = 0.15
+    running.handler.retake = [KEY]
+    running.handler.start = 0
+    running.handler.calls.clear()
+    running.consumer.polls.put([Message(0, partition=1), Message(0)])
+    running.until(lambda: "assigned" in running.handler.names())
+    assert running.handler.names()[:3] == ["chunk", "released", "assigned"]
+
+
 def test_what_another_worker_has_taken_is_dropped_and_taken_anew_at_the_new_start(running: Running) -> None:
     running.stored = 7
     running.start()

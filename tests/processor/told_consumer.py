@@ -145,6 +145,7 @@ class Notebook:
         self.breaks = False
         self.breaks_on_hand_over = False
         self.is_urgent = False
+        self.seconds_per_chunk = 0.0
         self.retake: list[PartitionKey] = []
         self.start: int | None = None
 
@@ -157,6 +158,7 @@ class Notebook:
         if self.breaks:
             raise RuntimeError("half a chunk")
         self.calls.append(("chunk", key, [record.offset for record in records], position))
+        time.sleep(self.seconds_per_chunk)
         self.records += records
         self.position = position
 
