@@ -244,6 +244,9 @@ class PartitionGroup(threading.Thread):
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self.has_joined = True
         keys = _keys(partitions)
+        if keys:
+            # To take partitions lasts as long as they have traces; what the others have to say does not wait for it.
+            self._checkpoint_if_due()
         self._begin(consumer, keys, self._handler.assigned(self._last_commits(consumer, partitions)) if keys else {})
         log.info("assigned %s", _listed(keys))
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
 
 from processor import metrics
 from processor.group_handler import Bounds
@@ -96,6 +96,21 @@ def test_what_one_partition_has_to_say_does_not_wait_for_the_work_of_the_others(
     calls = running.handler.calls
     first, second = (calls.index(("chunk", key, [0], 1)) for key in (KEY, other))
     assert first < calls.index(("commit", 1)) < second
+
+
+def test_what_partitions_that_stay_have_to_say_does_not_wait_for_others_to_be_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = Running(monkeypatch, checkpoint_interval_s=60).start()
+    other = PartitionKey(KEY.topic, 1)
+
+    def rebalance() -> None:
+        running.handler.position = 1
+        running.handler.is_urgent = True
+        running.consumer.on_assign(running.consumer, [TopicPartition(*other)])
+
+    time.sleep(0.15)
+    running.consumer.polls.put(rebalance)
+    running.until(lambda: ("assigned", {other: None}) in running.handler.calls)
+    assert running.handler.calls.index(("commit", 1)) < running.handler.calls.index(("assigned", {other: None}))
 
 
 def test_what_another_worker_takes_amid_a_round_is_read_no_further_and_taken_anew_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
