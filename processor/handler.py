@@ -202,10 +202,10 @@ class Handler:
 
     # ---- checkpoints ----------------------------------------------------------------------------------------------------------------
 
-    def checkpoint(self, keys: Iterable[PartitionKey], *, handing_over: bool = False) -> Checkpointed:
+    def checkpoint(self, keys: Iterable[PartitionKey], *, handing_over: bool = False, is_amid: bool = False) -> Checkpointed:
         """Let time move where the whole log has been read, then make durable what was decided and said, in the one order there is."""
         owned = [self.owned[key] for key in keys if key in self.owned]
-        if not handing_over:
+        if not handing_over and not is_amid:
             self._relieve()
             self._mark_quiet(owned)
             self._shed_load(owned)

@@ -136,24 +136,27 @@ class PartitionGroup(threading.Thread):
 
     def _loop(self) -> None:
         garbage = OldGarbage(time.monotonic())
-        asked = self._last_checkpoint = time.monotonic()
+        last = time.monotonic()
         while not self._stop_asked.is_set():
             self._round()
             while not self._calls.empty():
                 self._calls.get()()
             self.progress = time.monotonic()
-            self._checkpoint_if_due()
-            if self._last_checkpoint != asked:
-                asked = self._last_checkpoint
+            interval_s = self._settings.checkpoint_interval_s
+            if self._is_urgent_since(last) or self.progress >= last + interval_s:
+                self._checkpoint(self.owned)
                 self._retake()
+                last = time.monotonic()
             garbage.collect(self.progress)
 
-    def _checkpoint_if_due(self) -> None:
-        interval_s = self._settings.checkpoint_interval_s
-        waited_s = time.monotonic() - self._last_checkpoint
-        if waited_s >= interval_s or (waited_s >= _URGENT_INTERVAL_S and self._handler.is_urgent):
-            self._checkpoint(self.owned)
-            self._last_checkpoint = time.monotonic()
+    def _is_urgent_since(self, last: float) -> bool:
+        interval_s = min(_URGENT_INTERVAL_S, self._settings.checkpoint_interval_s)
+        return time.monotonic() >= last + interval_s and self._handler.is_urgent
+
+    def _say_what_is_urgent(self) -> None:
+        """Make a checkpoint amid a round, or before partitions are taken, if something waits to be said."""
+        if self._is_urgent_since(self._last_checkpoint):
+            self._checkpoint(self.owned, is_amid=True)
 
     def _round(self) -> int:
         """Poll once and hand out what came; return the number of records.
@@ -167,8 +170,8 @@ class PartitionGroup(threading.Thread):
         for error in found.errors:
             self._error(error)
         for key in dict.fromkeys((*found.records, *found.ends)):
+            self._say_what_is_urgent()
             self._hand_out(key, found.records.get(key, []), found.ends.get(key))
-            self._checkpoint_if_due()
         return sum(map(len, found.records.values()))
 
     def _hand_out(self, key: PartitionKey, records: list[KafkaRecord], end: int | None) -> None:
@@ -199,8 +202,9 @@ class PartitionGroup(threading.Thread):
         bounds = self.log_bounds(sorted(self.owned))
         return all(key in bounds and progress.is_caught_up for key, progress in self._reading.items())
 
-    def _checkpoint(self, keys: Iterable[PartitionKey], *, handing_over: bool = False) -> None:
-        done = self._handler.checkpoint(keys, handing_over=handing_over)
+    def _checkpoint(self, keys: Iterable[PartitionKey], *, handing_over: bool = False, is_amid: bool = False) -> None:
+        done = self._handler.checkpoint(keys, handing_over=handing_over, is_amid=is_amid)
+        self._last_checkpoint = time.monotonic()
         if done.retake:
             log.warning("another worker has taken %s", _listed(done.retake))
             self._drop(done.retake, lost=True)
@@ -246,7 +250,7 @@ class PartitionGroup(threading.Thread):
         keys = _keys(partitions)
         if keys:
             # To take partitions lasts as long as they have traces; what the others have to say does not wait for it.
-            self._checkpoint_if_due()
+            self._say_what_is_urgent()
         self._begin(consumer, keys, self._handler.assigned(self._last_commits(consumer, partitions)) if keys else {})
         log.info("assigned %s", _listed(keys))
 

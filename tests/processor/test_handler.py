@@ -339,3 +339,16 @@ def test_a_due_trace_is_not_urgent_while_records_are_still_to_be_read() -> None:
     owner.checkpoint()
     assert log.outbox.sent == []
     assert not owner.handler.is_urgent
+
+
+def test_no_log_is_quiet_amid_a_round() -> None:
+    log = Log(wall_s=60)
+    log.append(0, span("charge", 1))
+    owner = log.own()
+    owner.read()
+    said = []
+    for is_amid in (True, False, True, False):
+        owner.handler.checkpoint([KEY], is_amid=is_amid)
+        said.append(len(log.outbox.sent))
+    # The first checkpoint behind a round finds that records came since the one before; the next one, that none did.
+    assert said == [0, 0, 0, 1]

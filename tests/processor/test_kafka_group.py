@@ -96,6 +96,7 @@ def test_what_one_partition_has_to_say_does_not_wait_for_the_work_of_the_others(
     calls = running.handler.calls
     first, second = (calls.index(("chunk", key, [0], 1)) for key in (KEY, other))
     assert first < calls.index(("commit", 1)) < second
+    assert set(running.handler.amid) == {True, False}
 
 
 def test_what_partitions_that_stay_have_to_say_does_not_wait_for_others_to_be_taken(monkeypatch: pytest.MonkeyPatch) -> None:

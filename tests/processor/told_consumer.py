@@ -141,6 +141,7 @@ class Notebook:
         self.calls: list[object] = []
         self.records: list[Record] = []
         self.checkpoints: list[float] = []
+        self.amid: list[bool] = []
         self.position = 0
         self.breaks = False
         self.breaks_on_hand_over = False
@@ -162,8 +163,9 @@ class Notebook:
         self.records += records
         self.position = position
 
-    def checkpoint(self, keys: Iterable[PartitionKey], *, handing_over: bool = False) -> Checkpointed:
+    def checkpoint(self, keys: Iterable[PartitionKey], *, handing_over: bool = False, is_amid: bool = False) -> Checkpointed:
         self.checkpoints.append(time.monotonic())
+        self.amid.append(is_amid)
         if handing_over:
             self.calls.append(("hand over", list(keys)))
             if self.breaks_on_hand_over:
