@@ -96,7 +96,7 @@ def test_what_one_partition_has_to_say_does_not_wait_for_the_work_of_the_others(
     calls = running.handler.calls
     first, second = (calls.index(("chunk", key, [0], 1)) for key in (KEY, other))
     assert first < calls.index(("commit", 1)) < second
-    assert set(running.handler.amid) == {True, False}
+    assert True in running.handler.amid
 
 
 def test_what_partitions_that_stay_have_to_say_does_not_wait_for_others_to_be_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,17 +115,14 @@ def test_what_partitions_that_stay_have_to_say_does_not_wait_for_others_to_be_ta
 
 
 def test_what_another_worker_takes_amid_a_round_is_read_no_further_and_taken_anew_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    running = Running(monkeypatch, checkpoint_interval_s=60)
-    running.stored = 0
-    running.start()
-    other = PartitionKey(KEY.topic, 1)
-    running.group.owned.add(other)
-    running.handler.is_urgent = True
-    running.handler.seconds_per_chunk = 0.15
-    running.handler.retake = [KEY]
-    running.handler.start = 0
+    running = Running(monkeypatch, checkpoint_interval_s=60).start()
+    running.group.owned.add(PartitionKey(KEY.topic, 1))
     running.handler.calls.clear()
+    running.handler.seconds_per_chunk = 0.3
     running.consumer.polls.put([Message(0, partition=1), Message(0)])
+    running.until(lambda: "chunk" in running.handler.names())
+    running.handler.retake = [KEY]
+    running.handler.is_urgent = True
     running.until(lambda: "assigned" in running.handler.names())
     assert running.handler.names()[:3] == ["chunk", "released", "assigned"]
 
