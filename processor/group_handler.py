@@ -41,8 +41,11 @@ class GroupHandler(Protocol):
     def chunk(self, key: PartitionKey, records: Sequence[Record], position: int) -> None:
         """Work on records of one partition, in offset order; `position` is the offset after them."""
 
-    def checkpoint(self, keys: Iterable[PartitionKey], *, handing_over: bool = False) -> Checkpointed:
-        """Make the work done durable, in bounded time. `handing_over`: somebody else takes the partitions next, in good order."""
+    def checkpoint(self, keys: Iterable[PartitionKey], *, handing_over: bool = False, is_amid: bool = False) -> Checkpointed:
+        """Make the work done durable, in bounded time. `handing_over`: somebody else takes the partitions next, in good order.
+
+        `is_amid`: records that were fetched with those that were worked on are still to come, so no log is quiet.
+        """
 
     def released(self, keys: Iterable[PartitionKey], *, lost: bool) -> None:
         """Drop state. `lost`: another worker may own it already. Nothing is written in either case."""

@@ -137,8 +137,9 @@ class Handler:
 
     @property
     def is_urgent(self) -> bool:
-        """Whether something waits to be said, so that the next checkpoint had better come soon."""
-        return any(one.owner.said or one.owner.again or len(one.owner.marks) * 2 > MARKS_MAX for one in self.owned.values())
+        """Whether something waits to be said, or to be closed by the clock, so that the next checkpoint had better come soon."""
+        wall_ns = None if self.is_clock_off else self._now_ns()
+        return any(one.is_urgent or (wall_ns is not None and one.is_overdue(wall_ns)) for one in self.owned.values())
 
     def _relieve(self) -> None:
         """Evict the oldest traces of every partition where all of them together take too much memory."""
@@ -201,10 +202,10 @@ class Handler:
 
     # ---- checkpoints ----------------------------------------------------------------------------------------------------------------
 
-    def checkpoint(self, keys: Iterable[PartitionKey], *, handing_over: bool = False) -> Checkpointed:
+    def checkpoint(self, keys: Iterable[PartitionKey], *, handing_over: bool = False, is_amid: bool = False) -> Checkpointed:
         """Let time move where the whole log has been read, then make durable what was decided and said, in the one order there is."""
         owned = [self.owned[key] for key in keys if key in self.owned]
-        if not handing_over:
+        if not handing_over and not is_amid:
             self._relieve()
             self._mark_quiet(owned)
             self._shed_load(owned)
@@ -229,12 +230,17 @@ class Handler:
         store, now_ns = self._around.store, self._now_ns()
         if store is None:
             return
-        interval_ns = self._settings.store_interval_ns
-        due = [one for one in owned if one.is_behind and (handing_over or now_ns is None or now_ns - one.stored_at_ns >= interval_ns)]
+        due = [one for one in owned if one.is_behind and (handing_over or now_ns is None or self._is_store_due(one, now_ns))]
         if due:
             self.store_trouble = store_states(due, store, self._around.metrics)
             for one in due:
                 one.stored_at_ns = now_ns or 0
+
+    def _is_store_due(self, one: Owned, now_ns: int) -> bool:
+        """Whether the partition's moment of the interval has come; each has its own, so that not all are written at once."""
+        interval_ns = self._settings.store_interval_ns
+        moment_ns = interval_ns * one.owner.traces.number // len(self.owned)
+        return interval_ns == 0 or (now_ns - moment_ns) // interval_ns != (one.stored_at_ns - moment_ns) // interval_ns
 
     # ---- time -----------------------------------------------------------------------------------------------------------------------
 
@@ -276,6 +282,7 @@ class Handler:
         for one in quiet:
             owner = one.owner
             there = bounds.get(owner.key)
+            one.waits_at = owner.position if there is None or owner.position < there.end else -1
             if there is None:
                 continue
             self._load(owner, there, wall_ns)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
+from processor.garbage import OldGarbage
 from processor.group_handler import Bounds, GroupHandler
 from processor.kafka_records import KafkaRecord, consumer_properties, polled
 from processor.metrics import COMMITS_REFUSED
@@ -72,6 +73,7 @@ class PartitionGroup(threading.Thread):
         self._stop_asked = threading.Event()
         self._failed = False
         self._fatal: KafkaError | None = None
+        self._last_checkpoint = 0.0
         self._warned: dict[str, float] = {}
 
     def drive(self, handler: GroupHandler) -> None:
@@ -133,6 +135,7 @@ class PartitionGroup(threading.Thread):
         self._on_exit(reason)
 
     def _loop(self) -> None:
+        garbage = OldGarbage(time.monotonic())
         last = time.monotonic()
         while not self._stop_asked.is_set():
             self._round()
@@ -140,20 +143,34 @@ class PartitionGroup(threading.Thread):
                 self._calls.get()()
             self.progress = time.monotonic()
             interval_s = self._settings.checkpoint_interval_s
-            if self.progress >= last + (min(_URGENT_INTERVAL_S, interval_s) if self._handler.is_urgent else interval_s):
+            if self._is_urgent_since(last) or self.progress >= last + interval_s:
                 self._checkpoint(self.owned)
                 self._retake()
                 last = time.monotonic()
+            garbage.collect(self.progress)
+
+    def _is_urgent_since(self, last: float) -> bool:
+        interval_s = min(_URGENT_INTERVAL_S, self._settings.checkpoint_interval_s)
+        return time.monotonic() >= last + interval_s and self._handler.is_urgent
+
+    def _say_what_is_urgent(self) -> None:
+        """Make a checkpoint amid a round, or before partitions are taken, if something waits to be said."""
+        if self._is_urgent_since(self._last_checkpoint):
+            self._checkpoint(self.owned, is_amid=True)
 
     def _round(self) -> int:
-        """Poll once and hand out what came; return the number of records."""
+        """Poll once and hand out what came; return the number of records.
+
+        Where there is much of it, what one partition says does not wait for the work of all others.
+        """
         messages = self._consumer.consume(self._settings.records_per_chunk_max, self._settings.poll_timeout_s)
         if self._fatal is not None:
             raise KafkaException(self._fatal)
         found = polled(self._settings.spans_topic, messages, self._settings.input_format)
         for error in found.errors:
             self._error(error)
-        for key in found.records.keys() | found.ends.keys():
+        for key in dict.fromkeys((*found.records, *found.ends)):
+            self._say_what_is_urgent()
             self._hand_out(key, found.records.get(key, []), found.ends.get(key))
         return sum(map(len, found.records.values()))
 
@@ -185,8 +202,9 @@ class PartitionGroup(threading.Thread):
         bounds = self.log_bounds(sorted(self.owned))
         return all(key in bounds and progress.is_caught_up for key, progress in self._reading.items())
 
-    def _checkpoint(self, keys: Iterable[PartitionKey], *, handing_over: bool = False) -> None:
-        done = self._handler.checkpoint(keys, handing_over=handing_over)
+    def _checkpoint(self, keys: Iterable[PartitionKey], *, handing_over: bool = False, is_amid: bool = False) -> None:
+        done = self._handler.checkpoint(keys, handing_over=handing_over, is_amid=is_amid)
+        self._last_checkpoint = time.monotonic()
         if done.retake:
             log.warning("another worker has taken %s", _listed(done.retake))
             self._drop(done.retake, lost=True)
@@ -230,6 +248,9 @@ class PartitionGroup(threading.Thread):
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self.has_joined = True
         keys = _keys(partitions)
+        if keys:
+            # To take partitions lasts as long as they have traces; what the others have to say does not wait for it.
+            self._say_what_is_urgent()
         self._begin(consumer, keys, self._handler.assigned(self._last_commits(consumer, partitions)) if keys else {})
         log.info("assigned %s", _listed(keys))
 

@@ -11,6 +11,7 @@ from processor.journal_tail import JournalTail
 from processor.recovery import History, Replay, reaches, read_history, replay_from
 from processor.snapshot import StoredTraces, fits, header_of, restore
 from processor.store import StoreUnavailableError
+from topics.journal import MARKS_MAX
 
 if TYPE_CHECKING:
     from processor.group_handler import Bounds
@@ -26,7 +27,7 @@ class Owned:
     """A partition, and what is known of the store's copy of it: None where there is no store.
 
     `stored_at_ns`: when a state was last written; `moved_at_ns`: when a replay last moved, and to where; by the wall clock. `load`: how far
-    it was behind at the last look.
+    it was behind at the last look; `waits_at`: where it then stood, if the log went on or nobody told its end, else -1.
     """
 
     owner: PartitionOwner
@@ -35,12 +36,26 @@ class Owned:
     moved_at_ns: int = 0
     moved_to: int = -1
     load: Load | None = None
+    waits_at: int = -1
 
     def clear(self) -> None:
         """Stand as at the very first; what the store holds is of no use any more."""
         self.owner.clear()
         if self.stored is not None:
             self.stored.label = None
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether something waits to be said."""
+        return bool(self.owner.said or self.owner.again) or len(self.owner.marks) * 2 > MARKS_MAX
+
+    def is_overdue(self, wall_ns: int) -> bool:
+        """Whether by the wall clock a trace may close that no record closes; not where it was found that records are still to be read."""
+        owner = self.owner
+        if owner.is_replaying or not owner.is_quiet or owner.position == self.waits_at:
+            return False
+        due_ns = owner.traces.next_due_ns
+        return due_ns is not None and due_ns <= wall_ns
 
     @property
     def is_behind(self) -> bool:

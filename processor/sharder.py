@@ -143,9 +143,9 @@ class Sharder:
             self._metrics.add(metric, count)
         self._positions[key] = position
 
-    def checkpoint(self, keys: Iterable[PartitionKey], *, handing_over: bool = False) -> Checkpointed:
+    def checkpoint(self, keys: Iterable[PartitionKey], *, handing_over: bool = False, is_amid: bool = False) -> Checkpointed:
         """Wait until everything sent is acknowledged; only then say how far the partitions are read."""
-        del handing_over
+        del handing_over, is_amid
         commits = {key: position for key in keys if (position := self._positions.get(key)) is not None}
         self._publisher.flush()
         for key, position in commits.items():

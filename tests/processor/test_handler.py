@@ -308,3 +308,47 @@ def test_a_record_fits_its_topic_whatever_a_span_holds() -> None:
     owner.idle(5_000)
     assert [record.early for record in log.outbox.sent] == [True, False]
     assert all(len(record.canonical_json()) < 100_000 for record in log.outbox.sent)
+
+
+def test_a_trace_that_falls_due_by_the_clock_alone_makes_a_checkpoint_urgent_once_the_log_is_quiet() -> None:
+    log = Log(wall_s=1)
+    log.append(0, span("charge", 1))
+    owner = log.own()
+    owner.read()
+    log.wall_s = 30
+    urgent = [owner.handler.is_urgent]
+    log.wall_s = 1
+    owner.checkpoint()
+    for log.wall_s in (29, 30):
+        urgent.append(owner.handler.is_urgent)
+    assert urgent == [False, False, True]
+    owner.checkpoint()
+    assert [it.rule.id for it in log.outbox.sent] == ["needs-check"]
+    assert not owner.handler.is_urgent
+
+
+def test_a_due_trace_is_not_urgent_while_records_are_still_to_be_read() -> None:
+    log = Log(wall_s=1)
+    log.append(0, span("charge", 1))
+    owner = log.own()
+    owner.read()
+    owner.checkpoint()
+    log.append(2, span("check", 2))
+    log.wall_s = 60
+    assert owner.handler.is_urgent
+    owner.checkpoint()
+    assert log.outbox.sent == []
+    assert not owner.handler.is_urgent
+
+
+def test_no_log_is_quiet_amid_a_round() -> None:
+    log = Log(wall_s=60)
+    log.append(0, span("charge", 1))
+    owner = log.own()
+    owner.read()
+    said = []
+    for is_amid in (True, False, True, False):
+        owner.handler.checkpoint([KEY], is_amid=is_amid)
+        said.append(len(log.outbox.sent))
+    # The first checkpoint behind a round finds that records came since the one before; the next one, that none did.
+    assert said == [0, 0, 0, 1]

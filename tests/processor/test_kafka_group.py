@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
 
 from processor import metrics
 from processor.group_handler import Bounds
@@ -83,6 +83,48 @@ def test_checkpoints_come_at_their_interval_and_soon_after_the_last_when_it_is_u
     third, fourth = running.handler.checkpoints[2:4]
     assert third - second < 0.5
     assert 0.1 <= fourth - third < 0.5
+
+
+def test_what_one_partition_has_to_say_does_not_wait_for_the_work_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = Running(monkeypatch, checkpoint_interval_s=60).start()
+    other = PartitionKey(KEY.topic, 1)
+    running.group.owned.add(other)
+    running.handler.is_urgent = True
+    running.handler.seconds_per_chunk = 0.15
+    running.consumer.polls.put([Message(0), Message(0, partition=1)])
+    running.until(lambda: running.handler.names().count("chunk") == 2 and ("commit", 1) in running.handler.calls)
+    calls = running.handler.calls
+    first, second = (calls.index(("chunk", key, [0], 1)) for key in (KEY, other))
+    assert first < calls.index(("commit", 1)) < second
+    assert True in running.handler.amid
+
+
+def test_what_partitions_that_stay_have_to_say_does_not_wait_for_others_to_be_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = Running(monkeypatch, checkpoint_interval_s=60).start()
+    other = PartitionKey(KEY.topic, 1)
+
+    def rebalance() -> None:
+        running.handler.position = 1
+        running.handler.is_urgent = True
+        running.consumer.on_assign(running.consumer, [TopicPartition(*other)])
+
+    time.sleep(0.15)
+    running.consumer.polls.put(rebalance)
+    running.until(lambda: ("assigned", {other: None}) in running.handler.calls)
+    assert running.handler.calls.index(("commit", 1)) < running.handler.calls.index(("assigned", {other: None}))
+
+
+def test_what_another_worker_takes_amid_a_round_is_read_no_further_and_taken_anew_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = Running(monkeypatch, checkpoint_interval_s=60).start()
+    running.group.owned.add(PartitionKey(KEY.topic, 1))
+    running.handler.calls.clear()
+    running.handler.seconds_per_chunk = 0.3
+    running.consumer.polls.put([Message(0, partition=1), Message(0)])
+    running.until(lambda: "chunk" in running.handler.names())
+    running.handler.retake = [KEY]
+    running.handler.is_urgent = True
+    running.until(lambda: "assigned" in running.handler.names())
+    assert running.handler.names()[:3] == ["chunk", "released", "assigned"]
 
 
 def test_what_another_worker_has_taken_is_dropped_and_taken_anew_at_the_new_start(running: Running) -> None:

@@ -63,7 +63,8 @@ class Reader:
         self.lives[key][-1] += [record.offset for record in records]
         assert not records or position > records[-1].offset
 
-    def checkpoint(self, keys: Iterable[PartitionKey], *, handing_over: bool = False) -> Checkpointed:
+    def checkpoint(self, keys: Iterable[PartitionKey], *, handing_over: bool = False, is_amid: bool = False) -> Checkpointed:
+        del is_amid
         taken, self.retake = self.retake, []
         kept = [key for key in keys if key not in taken]
         self.journal.append([(key, b"checkpoint") for key in kept])

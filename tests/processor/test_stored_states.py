@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
 from processor import metrics as m
+from processor.closing import SECOND_NS
+from processor.handler import Handler
+from processor.metrics import Tally
 from processor.record import PartitionKey
 from processor.store import Delta, Snapshot, StoreUnavailableError, Written
+from processor.surroundings import CoreSettings, Surroundings
 from tests.doubles.store import MemoryStore
-from tests.processor.logs import KEY, Log
+from tests.processor.logs import KEY, Log, LogRecord
 from tests.processor.played import span
+from topics.otlp import encode_protobuf
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -128,3 +134,25 @@ def test_closed_traces_move_to_buckets_and_go_with_them() -> None:
     owner.read()
     owner.checkpoint()
     assert bucket not in store.snapshots[KEY].states
+
+
+def test_partitions_go_to_the_store_at_moments_of_their_own() -> None:
+    store, keys = MemoryStore(), [KEY, PartitionKey(KEY.topic, 1)]
+    log = Log(store=store)
+    core = CoreSettings(store_interval_ns=4 * SECOND_NS)
+    around = Surroundings(log.outbox, log, Tally(), journal=log.journal, store=store, clock=lambda: log.at(log.wall_s))
+    handler = Handler(core, around)
+    handler.assigned(dict.fromkeys(keys))
+    written: list[list[int]] = []
+    for second in range(1, 13):
+        log.wall_s = second
+        for key in keys:
+            record = LogRecord(second, log.at(second), None, encode_protobuf([span("charge", second, of=second)]))
+            handler.chunk(key, [replace(record, partition=key.partition)], second + 1)
+        before = {key: snapshot.label for key, snapshot in store.snapshots.items()}
+        handler.checkpoint(keys)
+        written.append([key.partition for key in keys if store.snapshots.get(key) and store.snapshots[key].label != before.get(key)])
+    first = log.at(0) // SECOND_NS % 4
+    assert written[0] == [0, 1]
+    moments = {0: 0, 1: 2}
+    assert written[1:] == [[number for number, at in moments.items() if (first + second - at) % 4 == 0] for second in range(2, 13)]

@@ -141,10 +141,12 @@ class Notebook:
         self.calls: list[object] = []
         self.records: list[Record] = []
         self.checkpoints: list[float] = []
+        self.amid: list[bool] = []
         self.position = 0
         self.breaks = False
         self.breaks_on_hand_over = False
         self.is_urgent = False
+        self.seconds_per_chunk = 0.0
         self.retake: list[PartitionKey] = []
         self.start: int | None = None
 
@@ -157,11 +159,13 @@ class Notebook:
         if self.breaks:
             raise RuntimeError("half a chunk")
         self.calls.append(("chunk", key, [record.offset for record in records], position))
+        time.sleep(self.seconds_per_chunk)
         self.records += records
         self.position = position
 
-    def checkpoint(self, keys: Iterable[PartitionKey], *, handing_over: bool = False) -> Checkpointed:
+    def checkpoint(self, keys: Iterable[PartitionKey], *, handing_over: bool = False, is_amid: bool = False) -> Checkpointed:
         self.checkpoints.append(time.monotonic())
+        self.amid.append(is_amid)
         if handing_over:
             self.calls.append(("hand over", list(keys)))
             if self.breaks_on_hand_over:
