@@ -205,6 +205,8 @@ def test_an_explanation_has_the_offenders_and_what_the_rule_declares_as_evidence
         assert [(it.attributes["amount"], it.attributes["customer"]) for it in said.offenders] == [(1, "ann"), (2, "ann")]
         assert {it.resource.attributes["region"] for it in said.offenders} == {"eu"}
         assert {it.resource.attributes["service.name"] for it in said.offenders} == {"shop"}
+        # What is said is kept when the trace is gone: offenders must not be read from it later.
+        assert {type(it) for it in said.offenders} == {Span}
 
 
 def test_an_explanation_can_be_asked_for_without_a_judgement_before_it() -> None:

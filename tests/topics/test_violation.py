@@ -13,10 +13,12 @@ from pydantic import JsonValue, ValidationError
 
 from tests.topics.records import RECORD, record, violation
 from topics.violation import (
+    TEXT_LENGTH_MAX,
     Change,
     ComparedValues,
     Offender,
     Violation,
+    bounded,
     canonical_json,
     json_value,
     read_violation,
@@ -112,6 +114,14 @@ def test_the_id_never_changes_between_releases() -> None:
 def test_text_that_is_no_unicode_is_shown_and_never_refused(name: str) -> None:
     offender = violation(trace__root_name=name).canonical_json().decode("utf-8")
     assert "\\ud" not in offender
+
+
+@pytest.mark.parametrize("character", ["a", "\xe9", "\U0001f600", "\x00"])
+def test_a_value_is_bounded_by_its_json(character: str) -> None:
+    for length in (1, 600, 681, 682, 683, 1400, 4000, 9000):
+        text = character * length
+        is_within = len(json.dumps(text)) <= 2 * TEXT_LENGTH_MAX
+        assert (bounded(text) == text) is is_within
 
 
 def test_values_that_json_has_no_number_for_are_words() -> None:
