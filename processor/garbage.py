@@ -9,18 +9,28 @@ from __future__ import annotations
 import gc
 from typing import Final
 
-# What is young is looked through as ever, in fewer and larger steps; what is old, never by itself.
-_THRESHOLDS: Final = (5_000, 20, 1_000_000)
+# Objects made, young collections, older ones before the next collection of each kind; Python's own: 700, 10, 10. What is young is looked
+# through in fewer and larger steps; what is old, never by itself.
+_THRESHOLDS: Final = (20_000, 20, 1_000_000)
 # What has cycles and grew old are programs and connections, a few a day.
 _INTERVAL_S: Final = 600.0
 
 
+def spare_collector() -> None:
+    """Let the collector look at less, and less often: what is loaded by now stays for good.
+
+    Programs are not to be there yet: an engine is a cycle, and what is frozen is never freed.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_THRESHOLDS)
+
+
 class OldGarbage:
-    """Collects what grew old before it became garbage."""
+    """Collects what grew old before it became garbage, for which `spare_collector` leaves nobody else."""
 
     def __init__(self, now_s: float) -> None:
         self._last_s = now_s
-        gc.set_threshold(*_THRESHOLDS)
 
     def collect(self, now_s: float) -> bool:
         """Look through everything if the last time is long ago; say whether it was."""

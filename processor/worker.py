@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import logging
 import socket
 import sys
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from processor.engines import make_engine
 from processor.faust_app import Lifeline, make_app, run_app
+from processor.garbage import spare_collector
 from processor.handler import Handler
 from processor.health import Health
 from processor.journal import JournalError
@@ -40,8 +40,6 @@ log = logging.getLogger(__name__)
 REFUSED = 2
 _FIRST_RULES_S = 120.0
 _LOOK_S = 1.0
-# Objects made, young collections, older ones before the next collection of each kind. Python's own: 700, 10, 10.
-_COLLECTED_EVERY = (20_000, 20, 20)
 
 
 def run_worker(settings: Settings) -> int:
@@ -67,18 +65,6 @@ def run_worker(settings: Settings) -> int:
         return _run(settings, rules, journal, port)
     finally:
         rules.stop()
-
-
-def spare_collector() -> None:
-    """Let Python's garbage collector look at less, and less often.
-
-    What is loaded by now stays for good. What a worker makes is freed without the collector, but for a program whose time is over, and what
-    few exceptions and parsers leave in circles: some thousands of objects more of those are no matter. Programs are not frozen: one is a
-    circle, and would never be freed.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_COLLECTED_EVERY)
 
 
 def _rules(settings: Settings) -> RulesInForce:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from processor.garbage import OldGarbage
+from processor.garbage import OldGarbage, spare_collector
 
 
 class Ring:
@@ -21,7 +21,9 @@ class Ring:
 @pytest.fixture(autouse=True)
 def thresholds() -> Iterator[None]:
     before = gc.get_threshold()
+    spare_collector()
     yield
+    gc.unfreeze()
     gc.set_threshold(*before)
 
 
@@ -39,7 +41,6 @@ def test_a_cycle_that_grew_old_is_collected_every_ten_minutes_and_not_before() -
 
 
 def test_many_objects_that_stay_do_not_let_everything_be_looked_through() -> None:
-    OldGarbage(now_s=0.0)
     gc.collect()
     before = gc.get_stats()[2]["collections"]
     kept = [[number] for number in range(1_200_000)]
