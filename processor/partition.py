@@ -136,12 +136,6 @@ class Partition:
         if order != NONE and trace.number not in self._touched:
             self._touched[trace.number] = (self._order_before + order, trace)
 
-    def is_shed(self, shed: ShedRecord) -> bool:
-        """Whether the record's trace is shed already, so that it only lets that one be remembered longer."""
-        trace = self.traces.get(shed.trace_id)
-        is_there = trace is not None and not begins_anew(self.policy.take_policy, trace.last_record_ns, shed.arrived_ns)
-        return is_there and trace is not None and trace.close_reason is CloseReason.SHED
-
     def shed(self, shed: ShedRecord) -> bool:
         """Take note of a record that is shed (processor/shedding.py); say whether its trace is shed from now on."""
         trace_id, record, arrived_ns = shed

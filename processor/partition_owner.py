@@ -337,15 +337,17 @@ class PartitionOwner:
             self._count(records, self.traces.take(records, arrived_ns, is_keyed=self._settings.is_keyed))
 
     def _bring_unless_shed(self, records: Sequence[Record], arrived_ns: Sequence[int]) -> None:
-        """Let those records bring what they hold that are not shed, together as far as no trace begins to be shed among them."""
+        """Let those records bring what they hold that are not shed, each before those that come behind it.
+
+        A record under a wrong key may touch the trace of one that is shed: what becomes of both depends on which comes first.
+        """
         policy = self.traces.policy.take_policy
         for run in self.traces.shedding.runs(records, arrived_ns, self.traces.traces, policy):
             kept, at_ns = [records[index] for index in run.kept], [arrived_ns[index] for index in run.kept]
             done = 0
             for behind, shed in run.shed:
-                if not self.traces.is_shed(shed):
-                    self._bring(kept[done:behind], at_ns[done:behind])
-                    done = behind
+                self._bring(kept[done:behind], at_ns[done:behind])
+                done = behind
                 self._shed(shed)
             self._bring(kept[done:], at_ns[done:])
 

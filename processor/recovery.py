@@ -115,9 +115,10 @@ def _last_of_window(entries: Sequence[tuple[int, bytes]], begin: int, *, reaches
         since = max(entry.epoch, -1 if entry.previous is None else entry.previous.offset)
         if any(since < fence < offset for fence in fences):
             continue
-        if since < begin and not reaches_start:
+        is_known = since >= begin - 1
+        if not is_known and not reaches_start:
             return False, None
-        if since < begin:
+        if not is_known:
             # Whether a fence lay between is gone with the beginning of the journal.
             continue
         return True, Placed(offset, entry, record_hash(value))

@@ -85,7 +85,8 @@ def test_a_rule_that_does_not_find_its_own_example_is_told_of(tmp_path: Path) ->
     result = run("rules", "import", "betrace", written(tmp_path, "b", inverted), "--polarity", "violation")
     assert result.exit_code == 0
     assert "note on one: its own example of a violation is `satisfied` by what it says: the rule may mean the opposite" in result.stderr
-    assert "its own example of a violation" in result.stdout
+    # Comments are broken where lines end.
+    assert "its own example of a violation" in " ".join(result.stdout.replace("#", " ").split())
 
 
 def test_ids_are_unique_in_the_file(tmp_path: Path) -> None:

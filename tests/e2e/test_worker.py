@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from compiler import compile_sources
+from loadtest.worker_process import WorkerEndedError
 from processor.finite import FiniteOutcome, judge_finite
 from processor.inputs import InputRecord, read_inputs
 from processor.reference_traces import ReferenceTraceEngine
@@ -113,5 +114,5 @@ def test_a_worker_with_rules_that_do_not_compile_ends_at_once_and_says_why(stage
     rules = tmp_path / "broken"
     rules.mkdir()
     (rules / "rules.yaml").write_text("rules:\n  - id: a\n    rule: always { charge and }\n")
-    with pytest.raises(AssertionError, match=r"ended with 2:[^$]*rules\.yaml:3:"):
+    with pytest.raises(WorkerEndedError, match=r"ended with 2:[^$]*rules\.yaml:3:"):
         stage.start(rules=rules)

@@ -81,6 +81,15 @@ def test_of_a_record_whose_fence_retention_took_nobody_knows_whether_it_counts()
     assert read_history(journal, KEY, 3) is None
 
 
+def test_a_record_counts_whose_fence_is_the_last_thing_that_retention_took() -> None:
+    journal = MemoryJournal()
+    journal.append([(KEY, encode(value)) for value in (Fence(worker="owner"), checkpoint(0))])
+    journal.remove_before(KEY, 1)
+    history = read_history(journal, KEY, 2)
+    assert history is not None
+    assert history.last.offset == 1
+
+
 def _history() -> recovery.History:
     journal = MemoryJournal()
     marks = [Mark(position=at, time_ns=at) for at in range(10)]

@@ -220,12 +220,11 @@ MUTANTS = (
     Mutant(  # the rest of a trace whose beginning was shed is judged
         "judged from the middle",
         _PARTITION,
-        "        trace.last_record_ns = max(trace.last_record_ns, arrival.arrived_ns)\n        self._note(trace)\n",
-        "        trace.last_record_ns = max(trace.last_record_ns, arrival.arrived_ns)\n"
-        "        self._forget(trace)\n        self._note(trace)\n",
+        "        trace.last_record_ns = max(trace.last_record_ns, arrived_ns)\n        self._note(trace)\n",
+        "        trace.last_record_ns = max(trace.last_record_ns, arrived_ns)\n        self._forget(trace)\n        self._note(trace)\n",
         "shed",
     ),
-    Mutant("shed uncounted", _OWNER, "        self.ledger.traces_shed += traces\n", "", "shed"),
+    Mutant("shed uncounted", _OWNER, "        self.ledger.traces_shed += is_new\n", "", "shed"),
     Mutant(  # what is shed is decided for a whole chunk beforehand
         "shed beforehand", _SHEDDING, "if is_alone and index > first:", "if False:", "shed-unkeyed"
     ),
