@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from processor.trace_engine import NONE
-from topics.violation import CloseReason
 
 if TYPE_CHECKING:
     from processor.judging import Judging
     from processor.record import Record
     from processor.trace_engine import Touch
+    from topics.violation import CloseReason
 
 # The handle of a trace that no engine keeps.
 NO_HANDLE = -1
@@ -84,28 +84,12 @@ class OpenTrace:
                 self.last_offset = max(self.last_offset, last_new.offset)
 
 
-def open_trace(touch: Touch, record: Record, arrived_ns: int, judging: Judging, number: int) -> OpenTrace:
+def open_trace(trace_id: str, judging: Judging, handle: int, record: Record, arrived_ns: int, number: int) -> OpenTrace:
     """Return a trace that begins with this record; `number` orders the traces of a partition by their first record."""
-    return OpenTrace(
-        touch.trace_id,
-        judging,
-        touch.handle,
-        Origin(record.topic, record.partition, record.offset),
-        number,
-        first_record_ns=arrived_ns,
-        opened_ns=None if record.timestamp_ns is None else arrived_ns,
-        last_record_ns=arrived_ns,
-        last_new_span_ns=arrived_ns,
-        last_offset=record.offset,
-    )
-
-
-def shed_trace(trace_id: str, record: Record, arrived_ns: int, judging: Judging, number: int) -> OpenTrace:
-    """Return a trace that is shed from this record on: only its times are remembered, so that none of it is ever judged."""
     return OpenTrace(
         trace_id,
         judging,
-        NO_HANDLE,
+        handle,
         Origin(record.topic, record.partition, record.offset),
         number,
         first_record_ns=arrived_ns,
@@ -113,5 +97,4 @@ def shed_trace(trace_id: str, record: Record, arrived_ns: int, judging: Judging,
         last_record_ns=arrived_ns,
         last_new_span_ns=arrived_ns,
         last_offset=record.offset,
-        close_reason=CloseReason.SHED,
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from processor import metrics as m
 from processor.closing import ClosingPolicy, begins_anew, due, forgotten
 from processor.ledger import Ledger
-from processor.open_trace import NO_HANDLE, open_trace, shed_trace
+from processor.open_trace import NO_HANDLE, open_trace
 from processor.routing import Router, take
 from processor.shedding import Shedding
 from processor.trace_engine import NONE, ORDER_BITS, Batch
@@ -146,7 +146,8 @@ class Partition:
         is_new = trace is None or trace.close_reason is not CloseReason.SHED
         if trace is None:
             self._opened_count += 1
-            trace = shed_trace(trace_id, record, arrived_ns, self.judging, self._opened_count)
+            trace = open_trace(trace_id, self.judging, NO_HANDLE, record, arrived_ns, self._opened_count)
+            trace.close_reason = CloseReason.SHED
             self.remember(trace)
         elif is_new:
             self._end(trace, CloseReason.SHED)
@@ -181,7 +182,7 @@ class Partition:
                 return known
             self._displace(known, at_ns)
         self._opened_count += 1
-        trace = open_trace(touch, records[touch.record], at_ns, judging, self._opened_count)
+        trace = open_trace(touch.trace_id, judging, touch.handle, records[touch.record], at_ns, self._opened_count)
         self.remember(trace)
         self._opened += 1
         if at_ns <= self.lost_until_ns:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from processor.record import PartitionKey, Record
     from processor.recovery import Replay, ReplayedMark
     from processor.routing import Brought
-    from processor.shedding import ShedRecord
     from processor.surroundings import CoreSettings, Surroundings
 
 # What goes out once the journal has the record that it belongs to.
@@ -341,24 +340,17 @@ class PartitionOwner:
 
         A record under a wrong key may touch the trace of one that is shed: what becomes of both depends on which comes first.
         """
-        policy = self.traces.policy.take_policy
-        for run in self.traces.shedding.runs(records, arrived_ns, self.traces.traces, policy):
-            kept, at_ns = [records[index] for index in run.kept], [arrived_ns[index] for index in run.kept]
-            done = 0
-            for behind, shed in run.shed:
-                self._bring(kept[done:behind], at_ns[done:behind])
-                done = behind
-                self._shed(shed)
-            self._bring(kept[done:], at_ns[done:])
-
-    def _shed(self, shed: ShedRecord) -> None:
-        is_new = self.traces.shed(shed)
-        self.ledger.traces_shed += is_new
-        self.ledger.records_shed += 1
-        self._metrics.add(m.RECORDS_READ, 1)
-        self._metrics.add(m.RECORDS_SHED, 1)
-        if is_new:
-            self._metrics.add(m.TRACES_SHED, 1)
+        shed_traces = shed_records = 0
+        for step in self.traces.shedding.steps(records, arrived_ns, self.traces.traces, self.traces.policy.take_policy):
+            self._bring(records[step.first : step.behind], arrived_ns[step.first : step.behind])
+            if step.shed is not None:
+                shed_traces += self.traces.shed(step.shed)
+                shed_records += 1
+        self.ledger.traces_shed += shed_traces
+        self.ledger.records_shed += shed_records
+        for metric, count in ((m.RECORDS_READ, shed_records), (m.RECORDS_SHED, shed_records), (m.TRACES_SHED, shed_traces)):
+            if count:
+                self._metrics.add(metric, count)
 
     def _count(self, records: Sequence[Record], brought: Brought) -> None:
         self._metrics.add(m.RECORDS_READ, len(records))

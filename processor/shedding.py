@@ -36,11 +36,12 @@ class ShedRecord(NamedTuple):
     arrived_ns: int
 
 
-class Run(NamedTuple):
-    """Some records: the indices of those to be taken in, and those that are shed, each with how many of the former come before it."""
+class Step(NamedTuple):
+    """Records to be taken in, from one index to another, and the shed one that comes behind them; None: there is none."""
 
-    kept: list[int]
-    shed: list[tuple[int, ShedRecord]]
+    first: int
+    behind: int
+    shed: ShedRecord | None = None
 
 
 class Shedding:
@@ -63,40 +64,27 @@ class Shedding:
         self.level = self.marked = 0
         self.trace_ids.clear()
 
-    def runs(self, records: Sequence[Record], at_ns: Sequence[int], traces: Mapping[str, OpenTrace], policy: TakePolicy) -> Iterator[Run]:
-        """Yield runs of records, in their order, each to be taken in before the next is asked for; `at_ns` is when they arrived.
+    def steps(self, records: Sequence[Record], at_ns: Sequence[int], traces: Mapping[str, OpenTrace], policy: TakePolicy) -> Iterator[Step]:
+        """Yield what is to be done with records, in their order, each step to be done before the next is asked for.
 
-        What a run decides beforehand is what would be decided record by record: one before which another trace may have taken the place
-        of the one that its key names is in a run of its own.
+        `at_ns` is when they arrived. What is decided of a record while those before it wait is what would be decided behind them; where
+        another trace may have taken the place of the one that its key names, they are taken in first.
         """
-        first = 0
-        while first < len(records):
-            behind, shed = self._decided(records, at_ns, first, traces, policy)
-            kept = [index for index in range(first, behind) if index not in shed]
-            yield Run(kept, _between(records, at_ns, shed, first))
-            first = behind
-
-    def _decided(
-        self, records: Sequence[Record], at_ns: Sequence[int], first: int, traces: Mapping[str, OpenTrace], policy: TakePolicy
-    ) -> tuple[int, dict[int, str]]:
-        """Return the end of the run that begins at `first`, and the traces of its records that are shed, by index."""
-        shed: dict[int, str] = {}
-        greatest_ns = 0
-        for index in range(first, len(records)):
-            key = records[index].key
+        first = greatest_ns = 0
+        for index, record in enumerate(records):
+            key = record.key
             greatest_ns = max(greatest_ns, at_ns[index])
             if key is None or not TRACE_ID.fullmatch(key):
                 continue
             trace_id = key.decode("ascii")
             trace = traces.get(trace_id)
-            is_alone = trace is not None and begins_anew(policy, trace.last_record_ns, greatest_ns)
-            if is_alone and index > first:
-                return index, shed
+            if first < index and trace is not None and begins_anew(policy, trace.last_record_ns, greatest_ns):
+                yield Step(first, index)
+                first, greatest_ns, trace = index, at_ns[index], traces.get(trace_id)
             if self._is_shed(key, trace, at_ns[index], policy):
-                shed[index] = trace_id
-            if is_alone:
-                return index + 1, shed
-        return len(records), shed
+                yield Step(first, index, ShedRecord(trace_id, record, at_ns[index]))
+                first, greatest_ns = index + 1, 0
+        yield Step(first, len(records))
 
     def _is_shed(self, key: bytes, trace: OpenTrace | None, arrived_ns: int, policy: TakePolicy) -> bool:
         if trace is not None and not begins_anew(policy, trace.last_record_ns, arrived_ns):
@@ -105,8 +93,3 @@ class Shedding:
             if trace.origin.offset < self.marked:
                 return False
         return shed_share(key) < self.level
-
-
-def _between(records: Sequence[Record], at_ns: Sequence[int], shed: Mapping[int, str], first: int) -> list[tuple[int, ShedRecord]]:
-    numbered = enumerate(shed.items())
-    return [(index - first - number, ShedRecord(trace_id, records[index], at_ns[index])) for number, (index, trace_id) in numbered]

@@ -224,9 +224,13 @@ MUTANTS = (
         "        trace.last_record_ns = max(trace.last_record_ns, arrived_ns)\n        self._forget(trace)\n        self._note(trace)\n",
         "shed",
     ),
-    Mutant("shed uncounted", _OWNER, "        self.ledger.traces_shed += is_new\n", "", "shed"),
+    Mutant("shed uncounted", _OWNER, "        self.ledger.traces_shed += shed_traces\n", "", "shed"),
     Mutant(  # what is shed is decided for a whole chunk beforehand
-        "shed beforehand", _SHEDDING, "if is_alone and index > first:", "if False:", "shed-unkeyed"
+        "shed beforehand",
+        _SHEDDING,
+        "if first < index and trace is not None and begins_anew(policy, trace.last_record_ns, greatest_ns):",
+        "if False:",
+        "shed-unkeyed",
     ),
     Mutant(  # what is shed is not told apart from what began under another key
         "shed in halves",
