@@ -86,7 +86,7 @@ def _say_refused(outcome: FiniteOutcome) -> None:
 
 
 def _status(outcome: FiniteOutcome, inputs: Sequence[str], unused: dict[str, Counter[str]]) -> int:
-    is_violated = any(record.rule.mode.value == "enforce" for record in outcome.records)
+    is_violated = any(said.rule.text.mode == "enforce" for said in outcome.violations)
     return _refused_status(outcome, inputs, unused) or int(is_violated)
 
 

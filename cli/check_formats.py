@@ -44,7 +44,7 @@ def _counts_json(rule_id: str, counts: RuleCounts) -> dict[str, object]:
 
 def as_ndjson(outcome: FiniteOutcome, _rule_set: RuleSet) -> str:
     """Return one violation record a line."""
-    return _json_text("\n".join(record.canonical_json().decode() for record in outcome.records))
+    return _json_text("\n".join(said.record.value.decode() for said in outcome.violations if said.record is not None))
 
 
 def as_junit(outcome: FiniteOutcome, rule_set: RuleSet) -> str:

@@ -49,7 +49,7 @@ def rule_table(outcome: FiniteOutcome, rule_set: RuleSet) -> Table:
 
 
 def _summary(outcome: FiniteOutcome) -> Text:
-    found = len(outcome.records)
+    found = len(outcome.violations)
     read = (count_of(outcome.record_count, "record"), count_of(outcome.span_count, "span"), count_of(outcome.trace_count, "trace"))
     return Text(f"\n{', '.join(read)}: ").append(count_of(found, "violation"), style="bold red" if found else "bold green")
 

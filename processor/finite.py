@@ -74,7 +74,7 @@ class FiniteOutcome:
 
     @property
     def records(self) -> list[Violation]:
-        """The violation records."""
+        """The violation records, read from their bytes at each call."""
         return [said.record.violation for said in self.violations if said.record is not None]
 
 

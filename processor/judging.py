@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from compiler.report import may_violate_early
-from compiler.verdict import Closing, Judgement, Verdict
+from compiler.verdict import Judgement, Verdict
 from processor import metrics as m
 from processor.closing import completeness
 from processor.keyring import NO_KEYS
@@ -96,14 +96,10 @@ class Judging:
         """Say the violations that are decided although their traces are open."""
         if not self._some_are_early:
             return
-        known = [trace for trace in traces if not trace.state_lost]
-        for first in range(0, len(known), _ASKED_COUNT_MAX):
-            some = known[first : first + _ASKED_COUNT_MAX]
-            asked = [Asked(trace.handle, Closing.OPEN, self._opened_ns(trace)) for trace in some]
-            for trace, one, codes in zip(some, asked, self.engine.judge(asked), strict=True):
-                if _VIOLATED in codes:
-                    new = [index for index, code in enumerate(codes) if code == _VIOLATED and index not in trace.said]
-                    self._say_new(_Judged(trace, one, codes), new, now_ns)
+        for trace, asked, codes in self._answered([trace for trace in traces if not trace.state_lost]):
+            if _VIOLATED in codes:
+                new = [index for index, code in enumerate(codes) if code == _VIOLATED and index not in trace.said]
+                self._say_new(_Judged(trace, asked, codes), new, now_ns)
 
     def close(self, traces: Sequence[OpenTrace], now_ns: int) -> None:
         """Say the verdict of every rule on traces that have just closed."""
@@ -128,11 +124,14 @@ class Judging:
             self._say_new(judged, self._spoken_of(judged), now_ns)
 
     def _judged(self, traces: Sequence[OpenTrace]) -> Iterator[_Judged]:
+        return (_Judged(trace, asked, self._undecided(trace, codes)) for trace, asked, codes in self._answered(traces))
+
+    def _answered(self, traces: Sequence[OpenTrace]) -> Iterator[tuple[OpenTrace, Asked, bytes]]:
+        """Yield traces, how they were asked about, and what the engine said of them."""
         for first in range(0, len(traces), _ASKED_COUNT_MAX):
             some = traces[first : first + _ASKED_COUNT_MAX]
             asked = [Asked(trace.handle, completeness(trace), self._opened_ns(trace)) for trace in some]
-            codes = self.engine.judge(asked)
-            yield from (_Judged(trace, one, self._undecided(trace, of)) for trace, one, of in zip(some, asked, codes, strict=True))
+            yield from zip(some, asked, self.engine.judge(asked), strict=True)
 
     @staticmethod
     def _undecided(trace: OpenTrace, codes: bytes) -> bytes:
