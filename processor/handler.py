@@ -151,8 +151,8 @@ class Handler:
                 one.owner.evict(offset)
                 one.owner.mark(0)
 
-    def _shed_load(self, owned: Sequence[Owned]) -> None:
-        """Let the shed level of each partition follow its load; the marks say so."""
+    def _shed_load(self, owned: Sequence[Owned], known: Mapping[PartitionKey, Bounds]) -> None:
+        """Let the shed level of each partition follow its load; the marks say so. `known` are bounds that were asked for just now."""
         policy, now_ns = self._settings.shed, self._now_ns()
         working = [one for one in owned if not one.owner.is_replaying]
         if policy is None:
@@ -161,16 +161,19 @@ class Handler:
             return
         else:
             self._load_seen_ns = now_ns
-            levels = self._levels(working, now_ns, policy)
+            levels = self._levels(working, known, now_ns, policy)
         for one in working:
             level = levels.get(one.owner.key, one.owner.shed_level)
             if level != one.owner.shed_level:
                 one.owner.shed(level)
                 one.owner.mark(0)
 
-    def _levels(self, owned: Sequence[Owned], now_ns: int, policy: ShedPolicy) -> dict[PartitionKey, int]:
+    def _levels(
+        self, owned: Sequence[Owned], known: Mapping[PartitionKey, Bounds], now_ns: int, policy: ShedPolicy
+    ) -> dict[PartitionKey, int]:
         """Return the next shed levels of the partitions of which the broker tells the end."""
-        bounds = self._around.bounds([one.owner.key for one in owned]) if owned else {}
+        unknown = [one.owner.key for one in owned if one.owner.key not in known]
+        bounds = {**known, **(self._around.bounds(unknown) if unknown else {})}
         found: dict[PartitionKey, int] = {}
         for one in owned:
             owner, there = one.owner, bounds.get(one.owner.key)
@@ -207,8 +210,7 @@ class Handler:
         owned = [self.owned[key] for key in keys if key in self.owned]
         if not handing_over and not is_amid:
             self._relieve()
-            self._mark_quiet(owned)
-            self._shed_load(owned)
+            self._shed_load(owned, self._mark_quiet(owned))
         fenced: list[Owned] = []
         if self._around.journal is None:
             self._around.publisher.flush()
@@ -264,8 +266,10 @@ class Handler:
         now_ns = self._now_ns()
         return None if now_ns is None or self.is_clock_off else now_ns + self._settings.policy.timestamp_skew_max_ns
 
-    def _mark_quiet(self, owned: Sequence[Owned]) -> None:
+    def _mark_quiet(self, owned: Sequence[Owned]) -> Mapping[PartitionKey, Bounds]:
         """Mark the wall clock where the whole log has been read and something falls due, or other rules came into force.
+
+        Return where the logs of quiet partitions begin and end.
 
         The clock is read before the ends are asked for: all that was appended until then has been read. A partition that was busy since
         the last checkpoint needs no clock, its records tell the time; besides, the ends a broker tells may lag behind what it delivers.
@@ -277,7 +281,7 @@ class Handler:
             if one.owner.has_new_rules:
                 one.owner.mark(0)
         if wall_ns is None or not quiet:
-            return
+            return {}
         bounds = self._around.bounds([one.owner.key for one in quiet])
         for one in quiet:
             owner = one.owner
@@ -294,6 +298,7 @@ class Handler:
             elif self.is_clock_off and abs(wall_ns - self._clock_checked_ns) >= self._settings.idle_interval_ns:
                 # A record that decides nothing: its answer tells whether the clock was set right.
                 owner.mark(0)
+        return bounds
 
     def _watch_end(self, one: Owned, bounds: Bounds, wall_ns: int) -> None:
         """Note a partition whose log has ended for some time before the place where it was read to, or has to be: it was made anew."""
