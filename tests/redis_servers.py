@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
 import redis
 
 from cli.embedded_broker import free_port
 from cli.embedded_store import store_binary
+from tests.skipping import missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,11 +35,11 @@ def binary(name: str) -> Path:
         return store_binary()
     found = shutil.which("redis-server")
     if found is None:
-        pytest.skip("no redis-server on this machine")
+        missing("no redis-server on this machine")
     said = subprocess.run([found, "--version"], check=True, capture_output=True, text=True).stdout
     version = re.search(r"v=(\d+)", said)
     if version is None or int(version[1]) < _VERSION_MIN:
-        pytest.skip(f"this redis-server knows no functions: {said.strip()}")
+        missing(f"this redis-server knows no functions: {said.strip()}")
     return Path(found)
 
 
