@@ -160,6 +160,15 @@ def lasting_port() -> int:
             return port
 
 
+def listens(port: int) -> bool:
+    """Say whether a server takes connections at a port."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
 def _format(folder: Path, cluster: str, arguments: Sequence[str]) -> None:
     command = [*_JAVA, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(folder / "server.properties"), *arguments]
     with (folder / "kafka.log").open("wb") as log:
@@ -208,10 +217,7 @@ def _wait_until_up(port: int, process: subprocess.Popen[bytes], log_file: Path) 
     while time.monotonic() < until:
         if process.poll() is not None:
             raise NoKafka(f"Kafka ended at once:\n{log_file.read_text()[-2000:]}")
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
+        if listens(port):
             return
+        time.sleep(0.1)
     raise NoKafka(f"Kafka did not come up:\n{log_file.read_text()[-2000:]}")
