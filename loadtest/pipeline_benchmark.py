@@ -68,7 +68,7 @@ class PipelineRun:
     """One run of the benchmark and what it has found so far; `heard` is told what is measured next.
 
     Raises DisagreementError where a worker does not say what the reference engine says: there are no figures then. Raises NoKafka,
-    StoreStartError, NotMeasuredError, WorkerEndedError.
+    KafkaStartError, StoreStartError, NotMeasuredError, WorkerEndedError.
     """
 
     quick: bool = False

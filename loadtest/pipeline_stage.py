@@ -152,7 +152,7 @@ class Stage:
 
 @contextmanager
 def pipeline_stage() -> Iterator[Stage]:
-    """Start broker and store, and end them and all workers. Raises NoKafka, StoreStartError."""
+    """Start broker and store, and end them and all workers. Raises NoKafka, KafkaStartError, StoreStartError."""
     cpus = sorted(os.sched_getaffinity(0))
     with TemporaryDirectory(prefix="betrace-loadtest-") as made:
         folder = Path(made)

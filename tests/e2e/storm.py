@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cli.embedded_store import store_binary
-from loadtest.kafka_broker import Listener, NoKafka, OwnKafka, lasting_port, own_kafka
+from loadtest.kafka_broker import KafkaStartError, Listener, NoKafka, OwnKafka, lasting_port, own_kafka
 from loadtest.machine import ROOT
 from tests.e2e.brokers import Broker
 from tests.e2e.faults import OF_THE_WAYS, Kind, Scene, schedule
@@ -92,7 +92,7 @@ class Storm:
         self._stack = ExitStack()
 
     def run(self) -> Report:
-        """Let it pass. Raises NoKafka where there is none."""
+        """Let it pass. Raises NoKafka where there is none, KafkaStartError where it does not start."""
         seed, seconds = self.report.seed, self.report.seconds
         with self._stack:
             parts = self._parts()
@@ -204,7 +204,7 @@ def main() -> int:
         folder = Path(tempfile.mkdtemp(prefix=f"betrace-storm-{seed}-"))
         try:
             report = Storm(seed, given.seconds, folder).run()
-        except NoKafka as reason:
+        except (NoKafka, KafkaStartError) as reason:
             sys.stderr.write(f"{reason}\n")
             return 1
         sys.stdout.write(f"{report.text}\n\n")
