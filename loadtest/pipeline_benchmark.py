@@ -10,13 +10,13 @@ from typing import Final
 from loadtest.bare_client import Read, read_all
 from loadtest.checkpoint_cost import TRACE_COUNT, cpu_per_record
 from loadtest.collector import OTELCOL, collector_program, spans_per_cpu_second
-from loadtest.consumption import PARTITION_COUNT, Consumed, Load, consume, preload
+from loadtest.consumption import PARTITION_COUNT, Consumed, Load, consume, preload, preload_evenly
 from loadtest.corpora.corpus import Facts
 from loadtest.kafka_broker import VERSION
 from loadtest.latency import Latencies, latencies, quantile
 from loadtest.machine import pipeline_versions
 from loadtest.pipeline_stage import Stage, pipeline_stage, store_version
-from loadtest.pipeline_work import NS, RULE_COUNT, PipelineWork, Work, recorded_shop
+from loadtest.pipeline_work import RULE_COUNT, PipelineWork, Work, recorded_shop
 from loadtest.recovery_times import OPEN_PER_WORKER, SESSION_S, Silences, silences
 from loadtest.rows import (
     CHECKPOINTS,
@@ -39,8 +39,6 @@ from loadtest.rule_sample import RuleSample
 TIMES_BARE: Final = f"{TIMES} bare client"
 TIMES_ONE: Final = f"{TIMES} one"
 TIMES_COLLECTOR: Final = f"{TIMES} Collector"
-# How fast traces begin by the stamps of what is preloaded: so many are open at a time as begin in five seconds.
-_STAMPED_PER_S: Final = 2_000
 # How many repetitions of the recording run at the same time, by their stamps.
 _OVERLAPPING: Final = 8
 _HALF: Final = 0.5
@@ -109,9 +107,7 @@ class PipelineRun:
         """Measure rows 4 and 6 in turns; return the records a second of one worker."""
         self._note(work)
         self.heard(f"{work.name}: putting the records on the topic")
-        paced = Work(work.name, work.rules, work.loop.paced(NS // _STAMPED_PER_S), work.facts, work.expected)
-        copy_count = max(1, round(self.effort.record_count / len(work.loop.pieces)))
-        load = preload(stage, paced, copy_count, len(work.loop.pieces) * NS // _STAMPED_PER_S)
+        load = preload_evenly(stage, work, self.effort.record_count)
         halves = [range(0, PARTITION_COUNT, 2), range(1, PARTITION_COUNT, 2)]
         bare, alone, bare_two, two = [], [], [], []
         for number in range(self.effort.run_count):

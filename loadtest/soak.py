@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from statistics import linear_regression, mean, median
 from typing import Final
 
-from loadtest.consumption import PARTITION_COUNT, Load, NotMeasuredError, consume, preload
+from loadtest.consumption import PARTITION_COUNT, Load, NotMeasuredError, consume, preload_evenly
 from loadtest.corpora.corpus import Facts
 from loadtest.expected import check_verdict_counts, check_violations
 from loadtest.feed import NS, Fed, Order, feeding
@@ -20,7 +20,6 @@ from loadtest.rule_sample import RuleSample
 from loadtest.violation_log import Believed, ViolationLog
 from loadtest.worker_process import Worker
 
-_STAMPED_PER_S: Final = 2_000
 _LOOK_S: Final = 1.0
 _STUCK_S: Final = 10.0
 _CLOSE_TIMEOUT_S: Final = 120.0
@@ -111,10 +110,7 @@ class SoakRun:
         self._report(looks, fed)
 
     def _whole_load(self, stage: Stage, work: Work) -> float:
-        gap_ns = NS // _STAMPED_PER_S
-        paced = Work(work.name, work.rules, work.loop.paced(gap_ns), work.facts, work.expected)
-        copy_count = max(1, round(self.effort.measured_count / len(work.loop.pieces)))
-        load = preload(stage, paced, copy_count, len(work.loop.pieces) * gap_ns)
+        load = preload_evenly(stage, work, self.effort.measured_count)
         found = consume(stage, load, 1).per_second
         stage.remove(load.topic)
         return found
