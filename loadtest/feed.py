@@ -45,6 +45,14 @@ class Order:
     first_copy: int = 0
 
 
+def steady(servers: str, topic: str, partition_count: int, loop: Loop, per_s: float, seconds: float) -> Order:
+    """Return the order to put so many records a second of a round, over and over, for about so long: whole rounds, at least one."""
+    gap_ns = round(NS / per_s)
+    step_ns = gap_ns * len(loop.pieces)
+    copy_count = max(1, round(seconds * NS / step_ns))
+    return Order(servers, topic, partition_count, loop.paced(gap_ns), copy_count, step_ns)
+
+
 class Fed(NamedTuple):
     """How it went: what was written, in how many seconds, and how late the latest record was."""
 

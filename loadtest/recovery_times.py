@@ -8,7 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -16,7 +16,7 @@ from typing import Final
 from loadtest.agreement import DisagreementError
 from loadtest.consumption import NotMeasuredError
 from loadtest.expected import Expected
-from loadtest.feed import NS, Order, feeding
+from loadtest.feed import NS, Order, feeding, steady
 from loadtest.latency import wait_until_ready
 from loadtest.pipeline_stage import Outputs, Stage
 from loadtest.pipeline_work import PipelineWork, Work
@@ -93,11 +93,9 @@ def silences(stage: Stage, work: PipelineWork, open_per_worker: int = OPEN_PER_W
     crew = _Crew(stage, topic, outputs, rules)
     crew.begin(2)
     _open(stage, work, topic, crew.workers, 2 * open_per_worker)
-    loop = probes.loop.paced(NS // _PROBES_PER_S)
-    step_ns = len(loop.pieces) * NS // _PROBES_PER_S
     heard = Heard()
     # The ids of the open traces have the low numbers.
-    order = Order(stage.servers, topic, PARTITION_COUNT, loop, round(_PROBED_S * NS / step_ns), step_ns, first_copy=2**24)
+    order = replace(steady(stage.servers, topic, PARTITION_COUNT, probes.loop, _PROBES_PER_S, _PROBED_S), first_copy=2**24)
     with ViolationLog(stage.servers, outputs.violations, heard.take).followed(), feeding(order):
         _wait_for_all(heard)
         joining_s, leaving_s = _planned(crew, heard)

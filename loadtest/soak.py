@@ -11,7 +11,7 @@ from typing import Final
 from loadtest.consumption import PARTITION_COUNT, Load, NotMeasuredError, consume, preload_evenly
 from loadtest.corpora.corpus import Facts
 from loadtest.expected import check_verdict_counts, check_violations
-from loadtest.feed import NS, Fed, Order, feeding
+from loadtest.feed import Fed, feeding, steady
 from loadtest.latency import wait_until_closed, wait_until_ready
 from loadtest.pipeline_stage import Stage, pipeline_stage
 from loadtest.pipeline_work import PipelineWork, Work
@@ -116,17 +116,13 @@ class SoakRun:
         return found
 
     def _soak(self, stage: Stage, work: Work, traces_per_s: float) -> tuple[list[Look], Fed]:
-        gap_ns = round(NS / traces_per_s)
-        loop = work.loop.paced(gap_ns)
-        step_ns = gap_ns * len(loop.pieces)
-        copy_count = max(1, round(self.effort.seconds * NS / step_ns))
         topic = stage.spans_topic(PARTITION_COUNT, _TOPIC)
-        load = Load(work, topic, copy_count, stage.write_rules("rules", work.sources))
+        order = steady(stage.servers, topic, PARTITION_COUNT, work.loop, traces_per_s, self.effort.seconds)
+        load = Load(work, topic, order.copy_count, stage.write_rules("rules", work.sources))
         outputs = stage.outputs(topic, PARTITION_COUNT)
         worker = stage.start(topic, outputs, load.rules, _SETTINGS, stage.cpus[0])
         wait_until_ready(worker, PARTITION_COUNT)
         believed = Believed()
-        order = Order(stage.servers, topic, PARTITION_COUNT, loop, copy_count, step_ns)
         with ViolationLog(stage.servers, outputs.violations, believed.take).followed(), feeding(order) as feed:
             looks: list[Look] = []
             began = time.monotonic()
@@ -138,8 +134,8 @@ class SoakRun:
             time.sleep(2)
             verdicts = worker.metrics()
         worker.stop()
-        check_violations("soak", believed.by_trace(), work.expected, copy_count)
-        check_verdict_counts("soak", verdicts, work.expected, copy_count)
+        check_violations("soak", believed.by_trace(), work.expected, order.copy_count)
+        check_verdict_counts("soak", verdicts, work.expected, order.copy_count)
         return looks, fed
 
     def _report(self, looks: Sequence[Look], fed: Fed) -> None:
