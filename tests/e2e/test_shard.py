@@ -26,8 +26,9 @@ from processor.engines import DEFAULT_ENGINE, make_engine
 from processor.finite import FiniteOutcome, judge_finite
 from processor.rule_directory import read_sources
 from processor.sharder import ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC
+from tests.captured import captured
 from tests.e2e.stage import PARTITIONS, RULES, last_revisions, wait_for
-from tests.processor.sharding import LogRecord, captured, java_partition
+from tests.processor.sharding import LogRecord, java_partition
 from tests.topics.otlp_spans import span
 from topics.dead_letter import read_dead_letter
 from topics.otlp import decode_protobuf, encode_protobuf
@@ -44,11 +45,6 @@ _RUN = (
     "from processor.shard_settings import ShardSettings; from processor.shard_worker import run_sharder; "
     "raise SystemExit(run_sharder(ShardSettings()))"
 )
-
-
-@cache
-def batched() -> tuple[Record, ...]:
-    return tuple(captured(SHOP_PROTO_BATCHED))
 
 
 @cache
@@ -118,7 +114,7 @@ def read_all(sharder: Worker, count: int) -> None:
 
 def test_whole_batches_become_traces_in_their_partitions_judged_like_the_keyed_recording(stage: Stage) -> None:
     sharder = start(stage)
-    count = stage.play(batched())
+    count = stage.play(captured(SHOP_PROTO_BATCHED))
     read_all(sharder, count)
     assert sharder.get("/readyz")[0] == 200
     assert sharder.stop() == 0, sharder.log()
@@ -136,7 +132,7 @@ def test_whole_batches_become_traces_in_their_partitions_judged_like_the_keyed_r
 
 
 def test_a_sharder_that_is_killed_and_started_again_loses_nothing(stage: Stage) -> None:
-    records = batched()
+    records = captured(SHOP_PROTO_BATCHED)
     half = len(records) // 2
     first = start(stage)
     stage.play(records[:half])
@@ -155,7 +151,7 @@ def test_a_sharder_that_is_killed_and_started_again_loses_nothing(stage: Stage) 
 
 def test_a_worker_judges_the_sharded_topic_as_keyed(stage: Stage) -> None:
     sharder = start(stage)
-    count = stage.play(batched())
+    count = stage.play(captured(SHOP_PROTO_BATCHED))
     read_all(sharder, count)
     assert sharder.stop() == 0, sharder.log()
     worker = stage.start(spans_topic=stage.sharded_spans_topic, drains_on_stop=True)
