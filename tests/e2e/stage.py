@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
-from loadtest.worker_process import Worker, start_worker
+from loadtest.worker_process import Worker, environment, start_worker
 from topics.admin import State, apply
 from topics.settings import TopicSettings
 from topics.violation import Violation, read_violation
@@ -76,8 +75,7 @@ class Stage:
             "http_port": 0,
             **settings,
         }
-        clean = {key: value for key, value in os.environ.items() if not key.startswith("BETRACE_")}
-        return clean | {"BETRACE_" + key.upper(): str(value) for key, value in given.items()}
+        return environment(given)
 
     def start(self, **settings: object) -> Worker:
         """Start a worker and return when its pages have an address."""

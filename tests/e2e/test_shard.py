@@ -21,7 +21,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it exports 
 
 from compiler import compile_sources
 from loadtest.machine import ROOT
-from loadtest.worker_process import Worker
+from loadtest.worker_process import Worker, environment
 from processor.engines import DEFAULT_ENGINE, make_engine
 from processor.finite import FiniteOutcome, judge_finite
 from processor.rule_directory import read_sources
@@ -74,11 +74,10 @@ def start(stage: Stage) -> Worker:
         "checkpoint_interval_s": 0.3,
         "http_port": 0,
     }
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("BETRACE_")}
-    environment = clean | {"BETRACE_SHARD_" + key.upper(): str(value) for key, value in settings.items()}
+    variables = environment(settings, "BETRACE_SHARD_")
     log_file = stage.folder / f"shard-{len(stage.workers)}.log"
     with log_file.open("w") as log:
-        process = subprocess.Popen([sys.executable, "-c", _RUN], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
+        process = subprocess.Popen([sys.executable, "-c", _RUN], cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=log, text=True)
     assert process.stdout is not None
     with process.stdout as output:
         words = output.readline().split()
