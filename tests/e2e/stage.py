@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 
 from loadtest.worker_process import Worker, environment, start_worker
+from tests.e2e.topic_logs import Found, read_topic
 from topics.admin import State, apply
 from topics.settings import TopicSettings
 from topics.violation import Violation, read_violation
@@ -99,26 +100,13 @@ class Stage:
         assert producer.flush(60) == 0
         return count
 
-    def read(self, topic: str) -> list[tuple[bytes | None, bytes, list[tuple[str, bytes]]]]:
-        """Return all records of a topic: key, value, headers."""
-        consumer = Consumer({"bootstrap.servers": self.broker.servers, "group.id": "reader", "enable.auto.commit": False})
-        try:
-            consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(self.partition_count)])
-            found = []
-            until = time.monotonic() + 3
-            while time.monotonic() < until:
-                for message in consumer.consume(500, 0.2):
-                    assert message.error() is None, message.error()
-                    until = time.monotonic() + 1
-                    headers: Any = message.headers() or []
-                    found.append((message.key(), message.value() or b"", headers))
-            return found
-        finally:
-            consumer.close()
+    def read(self, topic: str) -> list[Found]:
+        """Return all records of a topic, partition by partition."""
+        return read_topic(self.broker.servers, topic)
 
     def violations(self) -> list[Violation]:
         """Return all violation records, in the order of their partitions."""
-        return [read_violation(value) for _key, value, _headers in self.read(self.violations_topic)]
+        return [read_violation(found.value) for found in self.read(self.violations_topic)]
 
     def end(self) -> None:
         """Kill what is still running."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it exports these without saying so to type checkers
     AdminClient,
     AlterConfigOpType,
@@ -89,21 +87,8 @@ def start(stage: Stage) -> Worker:
 
 def sharded(stage: Stage) -> list[LogRecord]:
     """Return all records of the sharded topic, in the order of their partitions."""
-    consumer = Consumer({"bootstrap.servers": stage.broker.servers, "group.id": "reader", "enable.auto.commit": False})
-    try:
-        consumer.assign([TopicPartition(stage.sharded_spans_topic, partition, OFFSET_BEGINNING) for partition in range(PARTITIONS)])
-        found = []
-        until = time.monotonic() + 5
-        while time.monotonic() < until:
-            for message in consumer.consume(1000, 0.2):
-                assert message.error() is None, message.error()
-                until = time.monotonic() + 1
-                headers: Any = message.headers() or []
-                place = (message.topic() or "", message.partition() or 0, message.offset() or 0)
-                found.append(LogRecord(message.value() or b"", message.key(), tuple(headers), "protobuf", *place))
-        return sorted(found, key=lambda it: (it.partition, it.offset))
-    finally:
-        consumer.close()
+    topic = stage.sharded_spans_topic
+    return [LogRecord(it.value, it.key, it.headers, "protobuf", topic, it.partition, it.offset) for it in stage.read(topic)]
 
 
 def read_all(sharder: Worker, count: int) -> None:
@@ -179,5 +164,5 @@ def test_a_record_that_the_broker_finds_too_large_is_a_dead_letter_and_the_other
     read_all(sharder, 3)
     assert sharder.stop() == 0, sharder.log()
     assert [record.key for record in sharded(stage)] == [b"bb" * 16] * 2
-    letters = [read_dead_letter(key, value, headers) for key, value, headers in stage.read(stage.dead_letters_topic)]
+    letters = [read_dead_letter(it.key, it.value, it.headers) for it in stage.read(stage.dead_letters_topic)]
     assert [(letter.reason, letter.value, letter.offset) for letter in letters] == [("too_large", large.value, 1)]

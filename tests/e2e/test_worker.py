@@ -63,11 +63,11 @@ def test_every_violation_is_a_cloud_event_keyed_by_its_trace(stage: Stage) -> No
     worker.stop()
     records = stage.read(stage.violations_topic)
     assert records
-    for key, value, headers in records:
-        body = json.loads(value)
-        event = read_event(headers)
+    for found in records:
+        body = json.loads(found.value)
+        event = read_event(found.headers)
         assert event is not None
-        assert key == body["trace"]["id"].encode()
+        assert found.key == body["trace"]["id"].encode()
         assert (event.id, event.time) == (f"{body['id']}.{body['revision']}", body["decided_at"])
 
 
@@ -101,8 +101,8 @@ def test_a_record_that_cannot_be_read_becomes_a_dead_letter_and_the_rest_is_judg
     assert worker.stop() == 0
     letters = stage.read(stage.dead_letters_topic)
     assert len(letters) == 3
-    assert {value for _key, value, _headers in letters} == {record.value for record in broken}
-    assert all("betrace_dead_reason" in dict(headers) for _key, _value, headers in letters)
+    assert {letter.value for letter in letters} == {record.value for record in broken}
+    assert all("betrace_dead_reason" in dict(letter.headers) for letter in letters)
 
 
 def test_a_worker_with_rules_that_do_not_compile_ends_at_once_and_says_why(stage: Stage, tmp_path: Path) -> None:
