@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
@@ -11,7 +11,6 @@ from loadtest.bare_client import Read, read_all
 from loadtest.checkpoint_cost import TRACE_COUNT, cpu_per_record
 from loadtest.collector import OTELCOL, collector_program, spans_per_cpu_second
 from loadtest.consumption import PARTITION_COUNT, Consumed, Load, consume, preload, preload_evenly
-from loadtest.corpora.corpus import Facts
 from loadtest.kafka_broker import VERSION
 from loadtest.latency import Latencies, latencies, quantile
 from loadtest.machine import pipeline_versions
@@ -34,7 +33,7 @@ from loadtest.rows import (
     Bar,
     Row,
 )
-from loadtest.rule_sample import RuleSample
+from loadtest.worker_run import WorkerRun
 
 TIMES_BARE: Final = f"{TIMES} bare client"
 TIMES_ONE: Final = f"{TIMES} one"
@@ -61,20 +60,8 @@ FULL: Final = PipelineEffort(5, 200_000, 400_000, 30, 20, 5)
 QUICK: Final = PipelineEffort(3, 60_000, 80_000, 12, 10, 1)
 
 
-@dataclass
-class PipelineRun:
-    """One run of the benchmark and what it has found so far; `heard` is told what is measured next.
-
-    Raises DisagreementError where a worker does not say what the reference engine says: there are no figures then. Raises NoKafka,
-    KafkaStartError, StoreStartError, NotMeasuredError, WorkerEndedError.
-    """
-
-    quick: bool = False
-    heard: Callable[[str], None] = lambda _what: None
-    rows: list[Row] = field(default_factory=list)
-    rules: dict[str, RuleSample] = field(default_factory=dict)
-    corpora: list[Facts] = field(default_factory=list)
-    measurements: list[dict[str, object]] = field(default_factory=list)
+class PipelineRun(WorkerRun):
+    """One run of the benchmark."""
 
     @property
     def effort(self) -> PipelineEffort:
@@ -98,14 +85,9 @@ class PipelineRun:
         self.rows.append(row)
         self.heard(f"row {row.row}, {row.name}: {'no figure' if row.figure is None else f'{row.figure:.4g} {row.unit}'}")
 
-    def _note(self, work: Work) -> None:
-        self.rules.setdefault(work.rules.name, work.rules)
-        if work.facts not in self.corpora:
-            self.corpora.append(work.facts)
-
     def _ten_spans(self, stage: Stage, work: Work) -> float:
         """Measure rows 4 and 6 in turns; return the records a second of one worker."""
-        self._note(work)
+        self.note(work)
         self.heard(f"{work.name}: putting the records on the topic")
         load = preload_evenly(stage, work, self.effort.record_count)
         halves = [range(0, PARTITION_COUNT, 2), range(1, PARTITION_COUNT, 2)]
@@ -154,7 +136,7 @@ class PipelineRun:
 
     def _keyed(self, stage: Stage, work: Work, bar: Bar) -> None:
         """Measure row 5; the Collector only beside the rules that have a bar."""
-        self._note(work)
+        self.note(work)
         self.heard(f"{work.name}: putting the records on the topic")
         copy_count = max(1, round(self.effort.keyed_record_count / len(work.loop.pieces)))
         load = preload(stage, work, copy_count, work.loop.pieces[-1].offset_ns // _OVERLAPPING)
@@ -205,7 +187,7 @@ class PipelineRun:
         )
 
     def _checkpoints(self, stage: Stage, work: Work) -> None:
-        self._note(work)
+        self.note(work)
         pairs = []
         for number in range(self.effort.run_count):
             self.heard(f"cost of checkpoints: run {number + 1}")

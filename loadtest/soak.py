@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import linear_regression, mean, median
 from typing import Final
 
 from loadtest.consumption import PARTITION_COUNT, Load, NotMeasuredError, consume, preload_evenly
-from loadtest.corpora.corpus import Facts
 from loadtest.expected import check_verdict_counts, check_violations
 from loadtest.feed import Fed, feeding, steady
 from loadtest.latency import wait_until_closed, wait_until_ready
 from loadtest.pipeline_stage import Stage, pipeline_stage
 from loadtest.pipeline_work import PipelineWork, Work
 from loadtest.rows import GROWTH, NO_BAR, STUCK, Row
-from loadtest.rule_sample import RuleSample
 from loadtest.violation_log import Believed, ViolationLog
 from loadtest.worker_process import Worker
+from loadtest.worker_run import WorkerRun
 
 _LOOK_S: Final = 1.0
 _STUCK_S: Final = 10.0
@@ -81,16 +80,8 @@ def stuck(looks: Sequence[Look], still_s: float = _STUCK_S) -> list[str]:
     return sorted(found)
 
 
-@dataclass
-class SoakRun:
-    """One run and what it has found so far; raises as PipelineRun does."""
-
-    quick: bool = False
-    heard: Callable[[str], None] = lambda _what: None
-    rows: list[Row] = field(default_factory=list)
-    rules: dict[str, RuleSample] = field(default_factory=dict)
-    corpora: list[Facts] = field(default_factory=list)
-    measurements: list[dict[str, object]] = field(default_factory=list)
+class SoakRun(WorkerRun):
+    """One run of the soak."""
 
     @property
     def effort(self) -> SoakEffort:
@@ -100,8 +91,7 @@ class SoakRun:
     def measure(self) -> None:
         """Find half of the load, and let it come."""
         work = PipelineWork().ten_spans()
-        self.rules[work.rules.name] = work.rules
-        self.corpora.append(work.facts)
+        self.note(work)
         with pipeline_stage() as stage:
             self.heard("what one worker does")
             half = self._whole_load(stage, work) / 2
