@@ -119,13 +119,13 @@ class _Crew:
     def begin(self, count: int) -> None:
         """Start the first workers, and wait until they share the partitions."""
         with ThreadPoolExecutor(count) as pool:
-            self.workers = list(pool.map(lambda _: self._start(), range(count)))
+            self.workers = list(pool.map(lambda _: self.add(), range(count)))
         for worker in self.workers:
             wait_until_ready(worker, PARTITION_COUNT // count)
 
     def add(self) -> Worker:
         """Start one more."""
-        return self._start()
+        return self.stage.start(self.topic, self.outputs, self.rules, _SETTINGS)
 
     def owners(self) -> dict[int, int]:
         """Return which of the first workers owns each partition, by their numbers."""
@@ -134,9 +134,6 @@ class _Crew:
             for name in json.loads(worker.get("/readyz")[1] or b"{}").get("partitions", ()):
                 found[int(name.rpartition("[")[2].rstrip("]"))] = number
         return found
-
-    def _start(self) -> Worker:
-        return self.stage.start(self.topic, self.outputs, self.rules, _SETTINGS)
 
 
 def _open(stage: Stage, work: PipelineWork, topic: str, workers: Sequence[Worker], count: int) -> None:

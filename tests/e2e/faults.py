@@ -65,7 +65,6 @@ class Kind(StrEnum):
     CHANGE_RULES = "other rules in the middle of traces"
 
 
-OF_THE_INPUT = frozenset({Kind.SHUFFLE, Kind.REDELIVER})
 OF_THE_WAYS = frozenset({Kind.STRAND_WORKER, Kind.REDIS_SLOW, Kind.REDIS_CUT, Kind.KAFKA_SLOW, Kind.KAFKA_CUT, Kind.KAFKA_HUSH})
 # What the journal is there for comes more often.
 _AGAIN = (Kind.KILL_WORKER, Kind.STRAND_WORKER, Kind.STRAND_WORKER)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -156,11 +154,3 @@ def substance(record: Violation) -> dict[str, Any]:
     body["input"].pop("topic")
     body["trace"].pop("close_reason")
     return body
-
-
-def contents_by_ce_id(records: Sequence[Violation]) -> dict[str, set[str]]:
-    """Return the different bodies said under one id and revision."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for record in records:
-        found[record.ce_id].add(json.dumps(substance(record), sort_keys=True))
-    return found
