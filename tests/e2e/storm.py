@@ -29,7 +29,7 @@ from tests.e2e.stage import PARTITIONS, Stage, make_topics
 from tests.e2e.storm_input import Player, Window, plan
 from tests.e2e.toxiproxy import NoProxy, Proxy, toxiproxy
 from tests.e2e.trial import Trial
-from tests.redis_servers import RedisServer
+from tests.redis_servers import NoRedis, RedisServer, redis_program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -181,8 +181,10 @@ def _made(folder: Path) -> Path:
 
 def _redis_program() -> Path:
     """Return Redis where it is, else the embedded Valkey."""
-    found = shutil.which("redis-server")
-    return Path(found) if found else store_binary()
+    try:
+        return redis_program()
+    except NoRedis:
+        return store_binary()
 
 
 def _commit() -> str:
