@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 
 from loadtest.agreement import DisagreementError
 from loadtest.expected import check_violations
-from loadtest.feed import NS, Order, feeding
+from loadtest.feed import Order, feeding
+from loadtest.loops import NS
 from loadtest.pipeline_stage import Outputs, Stage
 from loadtest.pipeline_work import Work
 from loadtest.violation_log import read_believed

@@ -13,9 +13,8 @@ from typing import Final, NamedTuple
 
 from confluent_kafka import Producer
 
-from loadtest.loops import Due, Loop, repeated, trace_id
+from loadtest.loops import NS, Due, Loop, repeated, trace_id
 
-NS: Final = 1_000_000_000
 _NS_PER_MS: Final = 1_000_000
 _BATCH: Final = 1_000
 _QUEUED_MAX: Final = 50_000

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from loadtest.consumption import PARTITION_COUNT, Load, NotMeasuredError, check_said
-from loadtest.feed import NS, Fed, feeding, steady
+from loadtest.feed import Fed, feeding, steady
+from loadtest.loops import NS
 from loadtest.pipeline_stage import Stage
 from loadtest.pipeline_work import Work
 from loadtest.violation_log import Said, ViolationLog

@@ -16,8 +16,9 @@ from typing import Final
 from loadtest.agreement import DisagreementError
 from loadtest.consumption import NotMeasuredError
 from loadtest.expected import Expected
-from loadtest.feed import NS, Order, feeding, steady
+from loadtest.feed import Order, feeding, steady
 from loadtest.latency import wait_until_ready
+from loadtest.loops import NS
 from loadtest.pipeline_stage import Outputs, Stage
 from loadtest.pipeline_work import PipelineWork, Work
 from loadtest.violation_log import Said, ViolationLog

@@ -15,9 +15,10 @@ from loadtest import checkpoint_cost, collector, latency, pipeline_benchmark, re
 from loadtest.agreement import DisagreementError
 from loadtest.consumption import Load, NotMeasuredError, consume, preload
 from loadtest.kafka_broker import VERSION
+from loadtest.loops import NS
 from loadtest.pipeline_benchmark import TIMES_BARE, TIMES_COLLECTOR, TIMES_ONE, PipelineEffort, PipelineRun
 from loadtest.pipeline_stage import Stage, pipeline_stage
-from loadtest.pipeline_work import NS, PipelineWork, recorded_shop
+from loadtest.pipeline_work import PipelineWork, recorded_shop
 from loadtest.rows import KEYED, Row
 from loadtest.soak import SoakEffort
 from tests.e2e.brokers import skipping_without_kafka
