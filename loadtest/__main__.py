@@ -19,7 +19,7 @@ from loadtest.consumption import NotMeasuredError
 from loadtest.corpora.corpus import Facts
 from loadtest.engine_benchmark import EngineRun
 from loadtest.feed import FeedError
-from loadtest.kafka_broker import NoKafka
+from loadtest.kafka_broker import KafkaStartError, NoKafka
 from loadtest.machine import commit, machine, versions
 from loadtest.phase_profile import profiles
 from loadtest.pipeline_benchmark import PipelineRun, pipeline_parts
@@ -31,7 +31,7 @@ from loadtest.worker_process import WorkerEndedError
 
 _NO_RESULT: Final = (
     *(DisagreementError, NoCompilerError, RulesDoNotFireError),
-    *(FeedError, KafkaException, NoKafka, NotMeasuredError, StoreStartError, TimeoutError, WorkerEndedError),
+    *(FeedError, KafkaException, KafkaStartError, NoKafka, NotMeasuredError, StoreStartError, TimeoutError, WorkerEndedError),
 )
 
 

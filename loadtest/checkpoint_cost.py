@@ -8,8 +8,9 @@ from typing import Final
 from loadtest.consumption import PARTITION_COUNT, Load, NotMeasuredError, check_said
 from loadtest.feed import Order, feeding
 from loadtest.latency import wait_until_ready
+from loadtest.loops import NS
 from loadtest.pipeline_stage import Stage
-from loadtest.pipeline_work import CHANGES_MAX, NS, Work
+from loadtest.pipeline_work import CHANGES_MAX, Work
 from loadtest.worker_process import Worker
 
 TRACE_COUNT: Final = 10_000

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from loadtest.agreement import DisagreementError
 from loadtest.expected import check_violations
-from loadtest.feed import NS, Order, feeding
+from loadtest.feed import Order, feeding
+from loadtest.loops import NS
 from loadtest.pipeline_stage import Outputs, Stage
 from loadtest.pipeline_work import Work
 from loadtest.violation_log import read_believed
@@ -26,6 +27,8 @@ _LAST_CHECKPOINT_S: Final = 1.3
 # How long ago the last record was stamped: all traces are due when it has been read.
 _AGE_NS: Final = 60 * NS
 _SHARE_MIN: Final = 0.1
+# How fast traces begin by the stamps of what is preloaded evenly: so many are open at a time as begin in five seconds.
+_STAMPED_PER_S: Final = 2_000
 
 
 class NotMeasuredError(Exception):
@@ -93,6 +96,13 @@ def preload(stage: Stage, work: Work, copy_count: int, step_ns: int) -> Load:
     if (found := stage.record_count(topic, PARTITION_COUNT)) != load.record_count:
         raise NotMeasuredError(f"{found} records stand on {topic} instead of {load.record_count}")
     return load
+
+
+def preload_evenly(stage: Stage, work: Work, record_count: int) -> Load:
+    """Put about so many records on a topic of their own, at least a round, stamped at even distances."""
+    loop = work.loop.paced(NS // _STAMPED_PER_S)
+    round_count = len(loop.pieces)
+    return preload(stage, replace(work, loop=loop), max(1, round(record_count / round_count)), round_count * NS // _STAMPED_PER_S)
 
 
 def consume(stage: Stage, load: Load, worker_count: int) -> Consumed:

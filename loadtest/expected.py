@@ -28,11 +28,6 @@ class Expected:
         """How many violations a round makes."""
         return sum(map(len, self.violated.values()))
 
-    @property
-    def rules(self) -> frozenset[str]:
-        """The rules that fire."""
-        return frozenset().union(*self.violated.values())
-
 
 def expected_of(rule_set: RuleSet, loop: Loop) -> Expected:
     """Judge a round by the reference engine."""

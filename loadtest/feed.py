@@ -13,9 +13,8 @@ from typing import Final, NamedTuple
 
 from confluent_kafka import Producer
 
-from loadtest.loops import Due, Loop, repeated, trace_id
+from loadtest.loops import NS, Due, Loop, repeated, trace_id
 
-NS: Final = 1_000_000_000
 _NS_PER_MS: Final = 1_000_000
 _BATCH: Final = 1_000
 _QUEUED_MAX: Final = 50_000
@@ -43,6 +42,14 @@ class Order:
     step_ns: int
     began_ns: int | None = None
     first_copy: int = 0
+
+
+def steady(servers: str, topic: str, partition_count: int, loop: Loop, per_s: float, seconds: float) -> Order:
+    """Return the order to put so many records a second of a round, over and over, for about so long: whole rounds, at least one."""
+    gap_ns = round(NS / per_s)
+    step_ns = gap_ns * len(loop.pieces)
+    copy_count = max(1, round(seconds * NS / step_ns))
+    return Order(servers, topic, partition_count, loop.paced(gap_ns), copy_count, step_ns)
 
 
 class Fed(NamedTuple):

@@ -60,6 +60,10 @@ class NoKafka(Exception):  # noqa: N818 - it says what is so
     """Apache Kafka cannot be had here; the text says what was tried."""
 
 
+class KafkaStartError(Exception):
+    """Apache Kafka is here and did not start; the text has the end of its log."""
+
+
 @dataclass(slots=True)
 class OwnKafka:
     """A node of Apache Kafka of one test, which may stop, freeze or kill its process and start it again on its ports, with its data.
@@ -88,7 +92,7 @@ class OwnKafka:
         self.process = _start(self.folder, self.java_options)
 
     def wait_until_up(self) -> None:
-        """Return when it listens. Raises NoKafka where it does not come up."""
+        """Return when it listens. Raises KafkaStartError where it does not come up."""
         _wait_until_up(self.port, self.process, self.folder / "kafka.log")
 
     def end(self) -> None:
@@ -110,7 +114,7 @@ class Listener:
 
 @contextmanager
 def own_kafka(folder: Path, listener: Listener | None = None) -> Iterator[OwnKafka]:
-    """Apache Kafka from Maven's archive, for this test alone."""
+    """Apache Kafka from Maven's archive, for this test alone. Raises NoKafka, KafkaStartError."""
     with kafka_nodes([folder], listener or Listener()) as (node,):
         yield node
 
@@ -160,6 +164,15 @@ def lasting_port() -> int:
             return port
 
 
+def listens(port: int) -> bool:
+    """Say whether a server takes connections at a port."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
 def _format(folder: Path, cluster: str, arguments: Sequence[str]) -> None:
     command = [*_JAVA, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(folder / "server.properties"), *arguments]
     with (folder / "kafka.log").open("wb") as log:
@@ -207,11 +220,8 @@ def _wait_until_up(port: int, process: subprocess.Popen[bytes], log_file: Path) 
     until = time.monotonic() + _UP_TIMEOUT_S
     while time.monotonic() < until:
         if process.poll() is not None:
-            raise NoKafka(f"Kafka ended at once:\n{log_file.read_text()[-2000:]}")
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
+            raise KafkaStartError(f"Kafka ended at once:\n{log_file.read_text()[-2000:]}")
+        if listens(port):
             return
-    raise NoKafka(f"Kafka did not come up:\n{log_file.read_text()[-2000:]}")
+        time.sleep(0.1)
+    raise KafkaStartError(f"Kafka did not come up:\n{log_file.read_text()[-2000:]}")

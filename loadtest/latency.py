@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from loadtest.consumption import PARTITION_COUNT, Load, NotMeasuredError, check_said
-from loadtest.feed import NS, Fed, Order, feeding
+from loadtest.feed import Fed, feeding, steady
+from loadtest.loops import NS
 from loadtest.pipeline_stage import Stage
 from loadtest.pipeline_work import Work
 from loadtest.violation_log import Said, ViolationLog
@@ -60,18 +61,15 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 def latencies(stage: Stage, work: Work, traces_per_s: float, seconds: float) -> Latencies:
     """Feed a worker at a steady rate and watch the topic of violations."""
-    gap_ns = round(NS / traces_per_s)
-    loop = work.loop.paced(gap_ns)
-    step_ns = gap_ns * len(loop.pieces)
-    copy_count = max(1, round(seconds * NS / step_ns))
     topic = stage.spans_topic(PARTITION_COUNT)
-    load = Load(work, topic, copy_count, stage.write_rules("rules", work.sources))
+    order = steady(stage.servers, topic, PARTITION_COUNT, work.loop, traces_per_s, seconds)
+    load = Load(work, topic, order.copy_count, stage.write_rules("rules", work.sources))
     outputs = stage.outputs(topic, PARTITION_COUNT)
     worker = stage.start(topic, outputs, load.rules, {"is_early": True, "root_grace_s": CLOSE_DELAY_S})
     wait_until_ready(worker, PARTITION_COUNT)
     clock = _Clock(time.time_ns() + round(_SETTLE_S * NS))
     log = ViolationLog(stage.servers, outputs.violations, clock.take)
-    with log.followed(), feeding(Order(stage.servers, topic, PARTITION_COUNT, loop, copy_count, step_ns)) as feed:
+    with log.followed(), feeding(order) as feed:
         fed = feed.result(seconds + _TIMEOUT_S)
         wait_until_closed(worker, load.trace_count)
         time.sleep(1)

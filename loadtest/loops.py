@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush, heapreplace
 from typing import Final, NamedTuple
 
+NS: Final = 1_000_000_000
 _WORD: Final = 2**64 - 1
 # An odd number has an inverse modulo a power of two: ids look like drawn ones, and can be read.
 _ODD: Final = 0x9E3779B97F4A7C15

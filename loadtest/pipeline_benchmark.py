@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
 from loadtest.bare_client import Read, read_all
 from loadtest.checkpoint_cost import TRACE_COUNT, cpu_per_record
 from loadtest.collector import OTELCOL, collector_program, spans_per_cpu_second
-from loadtest.consumption import PARTITION_COUNT, Consumed, Load, consume, preload
-from loadtest.corpora.corpus import Facts
+from loadtest.consumption import PARTITION_COUNT, Consumed, Load, consume, preload, preload_evenly
 from loadtest.kafka_broker import VERSION
 from loadtest.latency import Latencies, latencies, quantile
 from loadtest.machine import pipeline_versions
 from loadtest.pipeline_stage import Stage, pipeline_stage, store_version
-from loadtest.pipeline_work import NS, RULE_COUNT, PipelineWork, Work, recorded_shop
+from loadtest.pipeline_work import RULE_COUNT, PipelineWork, Work, recorded_shop
 from loadtest.recovery_times import OPEN_PER_WORKER, SESSION_S, Silences, silences
 from loadtest.rows import (
     CHECKPOINTS,
@@ -34,13 +33,11 @@ from loadtest.rows import (
     Bar,
     Row,
 )
-from loadtest.rule_sample import RuleSample
+from loadtest.worker_run import WorkerRun
 
 TIMES_BARE: Final = f"{TIMES} bare client"
 TIMES_ONE: Final = f"{TIMES} one"
 TIMES_COLLECTOR: Final = f"{TIMES} Collector"
-# How fast traces begin by the stamps of what is preloaded: so many are open at a time as begin in five seconds.
-_STAMPED_PER_S: Final = 2_000
 # How many repetitions of the recording run at the same time, by their stamps.
 _OVERLAPPING: Final = 8
 _HALF: Final = 0.5
@@ -63,20 +60,8 @@ FULL: Final = PipelineEffort(5, 200_000, 400_000, 30, 20, 5)
 QUICK: Final = PipelineEffort(3, 60_000, 80_000, 12, 10, 1)
 
 
-@dataclass
-class PipelineRun:
-    """One run of the benchmark and what it has found so far; `heard` is told what is measured next.
-
-    Raises DisagreementError where a worker does not say what the reference engine says: there are no figures then. Raises NoKafka,
-    StoreStartError, NotMeasuredError, WorkerEndedError.
-    """
-
-    quick: bool = False
-    heard: Callable[[str], None] = lambda _what: None
-    rows: list[Row] = field(default_factory=list)
-    rules: dict[str, RuleSample] = field(default_factory=dict)
-    corpora: list[Facts] = field(default_factory=list)
-    measurements: list[dict[str, object]] = field(default_factory=list)
+class PipelineRun(WorkerRun):
+    """One run of the benchmark."""
 
     @property
     def effort(self) -> PipelineEffort:
@@ -100,18 +85,11 @@ class PipelineRun:
         self.rows.append(row)
         self.heard(f"row {row.row}, {row.name}: {'no figure' if row.figure is None else f'{row.figure:.4g} {row.unit}'}")
 
-    def _note(self, work: Work) -> None:
-        self.rules.setdefault(work.rules.name, work.rules)
-        if work.facts not in self.corpora:
-            self.corpora.append(work.facts)
-
     def _ten_spans(self, stage: Stage, work: Work) -> float:
         """Measure rows 4 and 6 in turns; return the records a second of one worker."""
-        self._note(work)
+        self.note(work)
         self.heard(f"{work.name}: putting the records on the topic")
-        paced = Work(work.name, work.rules, work.loop.paced(NS // _STAMPED_PER_S), work.facts, work.expected)
-        copy_count = max(1, round(self.effort.record_count / len(work.loop.pieces)))
-        load = preload(stage, paced, copy_count, len(work.loop.pieces) * NS // _STAMPED_PER_S)
+        load = preload_evenly(stage, work, self.effort.record_count)
         halves = [range(0, PARTITION_COUNT, 2), range(1, PARTITION_COUNT, 2)]
         bare, alone, bare_two, two = [], [], [], []
         for number in range(self.effort.run_count):
@@ -158,7 +136,7 @@ class PipelineRun:
 
     def _keyed(self, stage: Stage, work: Work, bar: Bar) -> None:
         """Measure row 5; the Collector only beside the rules that have a bar."""
-        self._note(work)
+        self.note(work)
         self.heard(f"{work.name}: putting the records on the topic")
         copy_count = max(1, round(self.effort.keyed_record_count / len(work.loop.pieces)))
         load = preload(stage, work, copy_count, work.loop.pieces[-1].offset_ns // _OVERLAPPING)
@@ -209,7 +187,7 @@ class PipelineRun:
         )
 
     def _checkpoints(self, stage: Stage, work: Work) -> None:
-        self._note(work)
+        self.note(work)
         pairs = []
         for number in range(self.effort.run_count):
             self.heard(f"cost of checkpoints: run {number + 1}")

@@ -18,7 +18,7 @@ from confluent_kafka.cimpl import NewTopic
 from cli.embedded_store import embedded_store, store_binary
 from compiler import SourceFile
 from loadtest.kafka_broker import FAST, Listener, own_kafka
-from loadtest.worker_process import Worker, start_worker
+from loadtest.worker_process import Worker, environment, start_worker
 from topics.admin import State, apply
 from topics.settings import TopicSettings
 
@@ -104,9 +104,7 @@ class Stage:
             "http_port": 0,
             **(settings or {}),
         }
-        clean = {key: value for key, value in os.environ.items() if not key.startswith("BETRACE_")}
-        environment = clean | {"BETRACE_" + key.upper(): str(value) for key, value in given.items()}
-        worker = start_worker(environment, self.folder / f"worker-{self.number()}.log", cpu)
+        worker = start_worker(environment(given), self.folder / f"worker-{self.number()}.log", cpu)
         self.workers.append(worker)
         return worker
 
@@ -152,7 +150,7 @@ class Stage:
 
 @contextmanager
 def pipeline_stage() -> Iterator[Stage]:
-    """Start broker and store, and end them and all workers. Raises NoKafka, StoreStartError."""
+    """Start broker and store, and end them and all workers. Raises NoKafka, KafkaStartError, StoreStartError."""
     cpus = sorted(os.sched_getaffinity(0))
     with TemporaryDirectory(prefix="betrace-loadtest-") as made:
         folder = Path(made)

@@ -13,7 +13,7 @@ from loadtest.corpora.corpus import Corpus, Facts, Form, written
 from loadtest.corpora.shop_traces import shop_traces
 from loadtest.corpora.wire import Layout
 from loadtest.expected import Expected, expected_of
-from loadtest.loops import Loop, Piece
+from loadtest.loops import NS, Loop, Piece
 from loadtest.rule_sample import RuleSample, firing, sampled
 from loadtest.rule_writing import compiled, named_rules
 from processor.inputs import InputRecord, read_inputs
@@ -27,7 +27,6 @@ SPANS_PER_RECORD: Final = 10
 ROUND_TRACES: Final = 750
 CHANGED_TRACES: Final = 500
 CHANGES_MAX: Final = 20
-NS: Final = 1_000_000_000
 # A rule that every other trace violates is wrong: evidence is made for the few.
 _SHARE_MAX: Final = 0.02
 # These two are decided as soon as the span has come.

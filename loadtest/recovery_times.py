@@ -8,7 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -16,8 +16,9 @@ from typing import Final
 from loadtest.agreement import DisagreementError
 from loadtest.consumption import NotMeasuredError
 from loadtest.expected import Expected
-from loadtest.feed import NS, Order, feeding
+from loadtest.feed import Order, feeding, steady
 from loadtest.latency import wait_until_ready
+from loadtest.loops import NS
 from loadtest.pipeline_stage import Outputs, Stage
 from loadtest.pipeline_work import PipelineWork, Work
 from loadtest.violation_log import Said, ViolationLog
@@ -93,11 +94,9 @@ def silences(stage: Stage, work: PipelineWork, open_per_worker: int = OPEN_PER_W
     crew = _Crew(stage, topic, outputs, rules)
     crew.begin(2)
     _open(stage, work, topic, crew.workers, 2 * open_per_worker)
-    loop = probes.loop.paced(NS // _PROBES_PER_S)
-    step_ns = len(loop.pieces) * NS // _PROBES_PER_S
     heard = Heard()
     # The ids of the open traces have the low numbers.
-    order = Order(stage.servers, topic, PARTITION_COUNT, loop, round(_PROBED_S * NS / step_ns), step_ns, first_copy=2**24)
+    order = replace(steady(stage.servers, topic, PARTITION_COUNT, probes.loop, _PROBES_PER_S, _PROBED_S), first_copy=2**24)
     with ViolationLog(stage.servers, outputs.violations, heard.take).followed(), feeding(order):
         _wait_for_all(heard)
         joining_s, leaving_s = _planned(crew, heard)
@@ -121,13 +120,13 @@ class _Crew:
     def begin(self, count: int) -> None:
         """Start the first workers, and wait until they share the partitions."""
         with ThreadPoolExecutor(count) as pool:
-            self.workers = list(pool.map(lambda _: self._start(), range(count)))
+            self.workers = list(pool.map(lambda _: self.add(), range(count)))
         for worker in self.workers:
             wait_until_ready(worker, PARTITION_COUNT // count)
 
     def add(self) -> Worker:
         """Start one more."""
-        return self._start()
+        return self.stage.start(self.topic, self.outputs, self.rules, _SETTINGS)
 
     def owners(self) -> dict[int, int]:
         """Return which of the first workers owns each partition, by their numbers."""
@@ -136,9 +135,6 @@ class _Crew:
             for name in json.loads(worker.get("/readyz")[1] or b"{}").get("partitions", ()):
                 found[int(name.rpartition("[")[2].rstrip("]"))] = number
         return found
-
-    def _start(self) -> Worker:
-        return self.stage.start(self.topic, self.outputs, self.rules, _SETTINGS)
 
 
 def _open(stage: Stage, work: PipelineWork, topic: str, workers: Sequence[Worker], count: int) -> None:

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import linear_regression, mean, median
 from typing import Final
 
-from loadtest.consumption import PARTITION_COUNT, Load, NotMeasuredError, consume, preload
-from loadtest.corpora.corpus import Facts
+from loadtest.consumption import PARTITION_COUNT, Load, NotMeasuredError, consume, preload_evenly
 from loadtest.expected import check_verdict_counts, check_violations
-from loadtest.feed import NS, Fed, Order, feeding
+from loadtest.feed import Fed, feeding, steady
 from loadtest.latency import wait_until_closed, wait_until_ready
 from loadtest.pipeline_stage import Stage, pipeline_stage
 from loadtest.pipeline_work import PipelineWork, Work
 from loadtest.rows import GROWTH, NO_BAR, STUCK, Row
-from loadtest.rule_sample import RuleSample
 from loadtest.violation_log import Believed, ViolationLog
 from loadtest.worker_process import Worker
+from loadtest.worker_run import WorkerRun
 
-_STAMPED_PER_S: Final = 2_000
 _LOOK_S: Final = 1.0
 _STUCK_S: Final = 10.0
 _CLOSE_TIMEOUT_S: Final = 120.0
@@ -82,16 +80,8 @@ def stuck(looks: Sequence[Look], still_s: float = _STUCK_S) -> list[str]:
     return sorted(found)
 
 
-@dataclass
-class SoakRun:
-    """One run and what it has found so far; raises as PipelineRun does."""
-
-    quick: bool = False
-    heard: Callable[[str], None] = lambda _what: None
-    rows: list[Row] = field(default_factory=list)
-    rules: dict[str, RuleSample] = field(default_factory=dict)
-    corpora: list[Facts] = field(default_factory=list)
-    measurements: list[dict[str, object]] = field(default_factory=list)
+class SoakRun(WorkerRun):
+    """One run of the soak."""
 
     @property
     def effort(self) -> SoakEffort:
@@ -101,8 +91,7 @@ class SoakRun:
     def measure(self) -> None:
         """Find half of the load, and let it come."""
         work = PipelineWork().ten_spans()
-        self.rules[work.rules.name] = work.rules
-        self.corpora.append(work.facts)
+        self.note(work)
         with pipeline_stage() as stage:
             self.heard("what one worker does")
             half = self._whole_load(stage, work) / 2
@@ -111,26 +100,19 @@ class SoakRun:
         self._report(looks, fed)
 
     def _whole_load(self, stage: Stage, work: Work) -> float:
-        gap_ns = NS // _STAMPED_PER_S
-        paced = Work(work.name, work.rules, work.loop.paced(gap_ns), work.facts, work.expected)
-        copy_count = max(1, round(self.effort.measured_count / len(work.loop.pieces)))
-        load = preload(stage, paced, copy_count, len(work.loop.pieces) * gap_ns)
+        load = preload_evenly(stage, work, self.effort.measured_count)
         found = consume(stage, load, 1).per_second
         stage.remove(load.topic)
         return found
 
     def _soak(self, stage: Stage, work: Work, traces_per_s: float) -> tuple[list[Look], Fed]:
-        gap_ns = round(NS / traces_per_s)
-        loop = work.loop.paced(gap_ns)
-        step_ns = gap_ns * len(loop.pieces)
-        copy_count = max(1, round(self.effort.seconds * NS / step_ns))
         topic = stage.spans_topic(PARTITION_COUNT, _TOPIC)
-        load = Load(work, topic, copy_count, stage.write_rules("rules", work.sources))
+        order = steady(stage.servers, topic, PARTITION_COUNT, work.loop, traces_per_s, self.effort.seconds)
+        load = Load(work, topic, order.copy_count, stage.write_rules("rules", work.sources))
         outputs = stage.outputs(topic, PARTITION_COUNT)
         worker = stage.start(topic, outputs, load.rules, _SETTINGS, stage.cpus[0])
         wait_until_ready(worker, PARTITION_COUNT)
         believed = Believed()
-        order = Order(stage.servers, topic, PARTITION_COUNT, loop, copy_count, step_ns)
         with ViolationLog(stage.servers, outputs.violations, believed.take).followed(), feeding(order) as feed:
             looks: list[Look] = []
             began = time.monotonic()
@@ -142,8 +124,8 @@ class SoakRun:
             time.sleep(2)
             verdicts = worker.metrics()
         worker.stop()
-        check_violations("soak", believed.by_trace(), work.expected, copy_count)
-        check_verdict_counts("soak", verdicts, work.expected, copy_count)
+        check_violations("soak", believed.by_trace(), work.expected, order.copy_count)
+        check_verdict_counts("soak", verdicts, work.expected, order.copy_count)
         return looks, fed
 
     def _report(self, looks: Sequence[Look], fed: Fed) -> None:

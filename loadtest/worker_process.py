@@ -92,11 +92,17 @@ def total(metrics: Mapping[str, float], name: str) -> float:
     return sum(value for key, value in metrics.items() if key == name or key.startswith(name + "{"))
 
 
-def start_worker(environment: Mapping[str, str], log_file: Path, cpu: int | None = None) -> Worker:
+def environment(settings: Mapping[str, object], prefix: str = "BETRACE_") -> dict[str, str]:
+    """Return the environment of a command of ours that has these settings, and none of those that are in force here."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("BETRACE_")}
+    return clean | {prefix + key.upper(): str(value) for key, value in settings.items()}
+
+
+def start_worker(variables: Mapping[str, str], log_file: Path, cpu: int | None = None) -> Worker:
     """Start a worker, on one processor if so asked, and return when its pages have an address. Raises WorkerEndedError."""
     with log_file.open("w") as log:
         process = subprocess.Popen(  # noqa: S603 - our own command
-            COMMAND, cwd=ROOT, env=dict(environment), stdout=subprocess.PIPE, stderr=log, text=True
+            COMMAND, cwd=ROOT, env=dict(variables), stdout=subprocess.PIPE, stderr=log, text=True
         )
     if cpu is not None:
         # Before it has a second thread: those that it starts stay where it is.

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
 import redis
 
 from cli.embedded_broker import free_port
 from cli.embedded_store import store_binary
+from tests.skipping import missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,18 +29,30 @@ _UP_TIMEOUT_S = 30.0
 _VERSION_MIN = 7
 
 
+class NoRedis(Exception):  # noqa: N818 - it says what is so
+    """There is no Redis here that a worker can use; the text says why."""
+
+
+def redis_program() -> Path:
+    """The Redis of this machine. Raises NoRedis."""
+    found = shutil.which("redis-server")
+    if found is None:
+        raise NoRedis("no redis-server on this machine")
+    said = subprocess.run([found, "--version"], check=True, capture_output=True, text=True).stdout
+    version = re.search(r"v=(\d+)", said)
+    if version is None or int(version[1]) < _VERSION_MIN:
+        raise NoRedis(f"this redis-server knows no functions: {said.strip()}")
+    return Path(found)
+
+
 def binary(name: str) -> Path:
     """The program of a server; the test is skipped where there is none."""
     if name == "valkey":
         return store_binary()
-    found = shutil.which("redis-server")
-    if found is None:
-        pytest.skip("no redis-server on this machine")
-    said = subprocess.run([found, "--version"], check=True, capture_output=True, text=True).stdout
-    version = re.search(r"v=(\d+)", said)
-    if version is None or int(version[1]) < _VERSION_MIN:
-        pytest.skip(f"this redis-server knows no functions: {said.strip()}")
-    return Path(found)
+    try:
+        return redis_program()
+    except NoRedis as reason:
+        missing(str(reason))
 
 
 @dataclass

@@ -18,9 +18,8 @@ from api.listing import LIMIT_MAX, ViolationFilter
 from api.metrics import ApiMetrics
 from api.settings import ApiSettings
 from api.view import View
-from loadtest.kafka_broker import NoKafka
 from tests.api.rows import ids
-from tests.e2e.brokers import apache_kafka
+from tests.e2e.brokers import apache_kafka, skipping_without_kafka
 from tests.topics.embedded import embedded_broker
 from tests.topics.records import violation
 from topics.admin import apply
@@ -48,11 +47,8 @@ def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         with embedded_broker() as address:
             yield address
         return
-    try:
-        with apache_kafka(tmp_path_factory.mktemp("kafka")) as broker:
-            yield broker.servers
-    except NoKafka as reason:
-        pytest.skip(str(reason))
+    with skipping_without_kafka(lambda: apache_kafka(tmp_path_factory.mktemp("kafka"))) as broker:
+        yield broker.servers
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 
 from cli.demo_logs import LOG_SIZE_MAX, PartError, PartLogs
 from tests.cli.processes import started, still_there
+from tests.skipping import missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], check=False, capture_output=True)
     if mounted.returncode:
-        pytest.skip("this user may not mount a disk")
+        missing("this user may not mount a disk")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 

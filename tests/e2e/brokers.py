@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import pytest
-
 from cli.embedded_broker import embedded_broker
 from loadtest.kafka_broker import CACHE, VERSION, NoKafka, has_java, own_kafka
+from tests.skipping import missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +39,7 @@ def skipping_without_kafka(start: Callable[[], AbstractContextManager[Started]])
         try:
             found = stack.enter_context(start())
         except NoKafka as reason:
-            pytest.skip(str(reason))
+            missing(str(reason))
         yield found
 
 

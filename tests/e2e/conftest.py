@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from loadtest.kafka_broker import NoKafka
-from tests.e2e.brokers import Broker, apache_kafka, tansu
+from tests.e2e.brokers import Broker, apache_kafka, skipping_without_kafka, tansu
 from tests.e2e.stage import Stage, make_topics
 
 if TYPE_CHECKING:
@@ -28,11 +27,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """Apache Kafka, one for the whole run; skipped, with the reason, where it cannot be had."""
-    try:
-        with apache_kafka(tmp_path_factory.mktemp("kafka")) as broker:
-            yield broker
-    except NoKafka as reason:
-        pytest.skip(str(reason))
+    with skipping_without_kafka(lambda: apache_kafka(tmp_path_factory.mktemp("kafka"))) as broker:
+        yield broker
 
 
 @pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])

@@ -6,7 +6,6 @@ A fault is a generator: it does something, yields how many seconds to wait, and 
 from __future__ import annotations
 
 import signal
-import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from redis import RedisError
+
+from loadtest.kafka_broker import listens
 
 if TYPE_CHECKING:
     import random
@@ -64,7 +65,6 @@ class Kind(StrEnum):
     CHANGE_RULES = "other rules in the middle of traces"
 
 
-OF_THE_INPUT = frozenset({Kind.SHUFFLE, Kind.REDELIVER})
 OF_THE_WAYS = frozenset({Kind.STRAND_WORKER, Kind.REDIS_SLOW, Kind.REDIS_CUT, Kind.KAFKA_SLOW, Kind.KAFKA_CUT, Kind.KAFKA_HUSH})
 # What the journal is there for comes more often.
 _AGAIN = (Kind.KILL_WORKER, Kind.STRAND_WORKER, Kind.STRAND_WORKER)
@@ -235,21 +235,13 @@ def _broker_down(how: signal.Signals) -> Callable[[Scene, Fault], Script]:
                 yield _POLL_S
             yield fault.lasts_s
             scene.kafka.start_again()
-            while not _listens(scene.kafka.port):
+            while not listens(scene.kafka.port):
                 if scene.kafka.process.poll() is not None:
                     scene.kafka.start_again()
                 yield _POLL_S
             scene.say("  the broker is back")
 
     return script
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 def _redis_flush(scene: Scene, _fault: Fault) -> Script:

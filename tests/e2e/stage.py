@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
-from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 
-from loadtest.worker_process import Worker, start_worker
+from loadtest.worker_process import Worker, environment, start_worker
+from tests.e2e.topic_logs import Found, read_topic
 from topics.admin import State, apply
 from topics.settings import TopicSettings
 from topics.violation import Violation, read_violation
@@ -76,8 +74,7 @@ class Stage:
             "http_port": 0,
             **settings,
         }
-        clean = {key: value for key, value in os.environ.items() if not key.startswith("BETRACE_")}
-        return clean | {"BETRACE_" + key.upper(): str(value) for key, value in given.items()}
+        return environment(given)
 
     def start(self, **settings: object) -> Worker:
         """Start a worker and return when its pages have an address."""
@@ -101,26 +98,13 @@ class Stage:
         assert producer.flush(60) == 0
         return count
 
-    def read(self, topic: str) -> list[tuple[bytes | None, bytes, list[tuple[str, bytes]]]]:
-        """Return all records of a topic: key, value, headers."""
-        consumer = Consumer({"bootstrap.servers": self.broker.servers, "group.id": "reader", "enable.auto.commit": False})
-        try:
-            consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(self.partition_count)])
-            found = []
-            until = time.monotonic() + 3
-            while time.monotonic() < until:
-                for message in consumer.consume(500, 0.2):
-                    assert message.error() is None, message.error()
-                    until = time.monotonic() + 1
-                    headers: Any = message.headers() or []
-                    found.append((message.key(), message.value() or b"", headers))
-            return found
-        finally:
-            consumer.close()
+    def read(self, topic: str) -> list[Found]:
+        """Return all records of a topic, partition by partition."""
+        return read_topic(self.broker.servers, topic)
 
     def violations(self) -> list[Violation]:
         """Return all violation records, in the order of their partitions."""
-        return [read_violation(value) for _key, value, _headers in self.read(self.violations_topic)]
+        return [read_violation(found.value) for found in self.read(self.violations_topic)]
 
     def end(self) -> None:
         """Kill what is still running."""
@@ -170,11 +154,3 @@ def substance(record: Violation) -> dict[str, Any]:
     body["input"].pop("topic")
     body["trace"].pop("close_reason")
     return body
-
-
-def contents_by_ce_id(records: Sequence[Violation]) -> dict[str, set[str]]:
-    """Return the different bodies said under one id and revision."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for record in records:
-        found[record.ce_id].add(json.dumps(substance(record), sort_keys=True))
-    return found

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cli.embedded_store import store_binary
-from loadtest.kafka_broker import Listener, NoKafka, OwnKafka, lasting_port, own_kafka
+from loadtest.kafka_broker import KafkaStartError, Listener, NoKafka, OwnKafka, lasting_port, own_kafka
 from loadtest.machine import ROOT
 from tests.e2e.brokers import Broker
 from tests.e2e.faults import OF_THE_WAYS, Kind, Scene, schedule
@@ -29,7 +29,7 @@ from tests.e2e.stage import PARTITIONS, Stage, make_topics
 from tests.e2e.storm_input import Player, Window, plan
 from tests.e2e.toxiproxy import NoProxy, Proxy, toxiproxy
 from tests.e2e.trial import Trial
-from tests.redis_servers import RedisServer
+from tests.redis_servers import NoRedis, RedisServer, redis_program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,7 +92,7 @@ class Storm:
         self._stack = ExitStack()
 
     def run(self) -> Report:
-        """Let it pass. Raises NoKafka where there is none."""
+        """Let it pass. Raises NoKafka where there is none, KafkaStartError where it does not start."""
         seed, seconds = self.report.seed, self.report.seconds
         with self._stack:
             parts = self._parts()
@@ -181,8 +181,10 @@ def _made(folder: Path) -> Path:
 
 def _redis_program() -> Path:
     """Return Redis where it is, else the embedded Valkey."""
-    found = shutil.which("redis-server")
-    return Path(found) if found else store_binary()
+    try:
+        return redis_program()
+    except NoRedis:
+        return store_binary()
 
 
 def _commit() -> str:
@@ -204,7 +206,7 @@ def main() -> int:
         folder = Path(tempfile.mkdtemp(prefix=f"betrace-storm-{seed}-"))
         try:
             report = Storm(seed, given.seconds, folder).run()
-        except NoKafka as reason:
+        except (NoKafka, KafkaStartError) as reason:
             sys.stderr.write(f"{reason}\n")
             return 1
         sys.stdout.write(f"{report.text}\n\n")

@@ -6,17 +6,18 @@ import threading
 import time
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from processor.inputs import InputRecord, read_inputs
-from topics.recordings import SHOP_PROTO_KEYED, recording
+from tests.captured import captured
+from topics.recordings import SHOP_PROTO_KEYED
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
+
+    from processor.inputs import InputRecord
 
 _NS = 10**9
 _ID_SIZE = 16
@@ -51,12 +52,6 @@ class Play:
     origins: dict[str, str]
 
 
-@cache
-def recorded() -> tuple[InputRecord, ...]:
-    """Return the records of the keyed recording of the shop."""
-    return tuple(item for item in read_inputs([str(recording(SHOP_PROTO_KEYED))]) if isinstance(item, InputRecord))
-
-
 def with_trace_id(record: InputRecord, fresh: bytes, partition: int) -> InputRecord:
     """Return a record of another trace: of the same length, so no length in its bytes changes."""
     assert record.key is not None
@@ -68,11 +63,12 @@ def plan(
     rng: random.Random, seconds: float, partition_count: int, tempo: float, *, shuffled: Sequence[Window], redelivered: Sequence[Window]
 ) -> Play:
     """Return what to play: whole traces, as many as fit; each as it was recorded, but begun `tempo` times as late."""
+    recorded = captured(SHOP_PROTO_KEYED)
     by_trace: dict[bytes, list[InputRecord]] = defaultdict(list)
-    for record in recorded():
+    for record in recorded:
         by_trace[record.key or b""].append(record)
-    first_ns = min(record.timestamp_ns or 0 for record in recorded())
-    length_s = (max(record.timestamp_ns or 0 for record in recorded()) - first_ns) / _NS
+    first_ns = min(record.timestamp_ns or 0 for record in recorded)
+    length_s = (max(record.timestamp_ns or 0 for record in recorded) - first_ns) / _NS
     planned: list[Planned] = []
     origins: dict[str, str] = {}
     for copy in range(int(seconds / length_s / tempo) + 1):

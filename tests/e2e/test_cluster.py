@@ -11,8 +11,8 @@ import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from loadtest.kafka_broker import Listener, NoKafka, OwnKafka, kafka_nodes
-from tests.e2e.brokers import Broker
+from loadtest.kafka_broker import Listener, OwnKafka, kafka_nodes
+from tests.e2e.brokers import Broker, skipping_without_kafka
 from tests.e2e.stage import PARTITIONS, Stage, make_topics
 from tests.e2e.storm_input import Player, plan
 from tests.e2e.trial import Trial
@@ -32,11 +32,8 @@ def nodes(tmp_path: Path) -> Iterator[list[OwnKafka]]:
     folders = [tmp_path / f"kafka-{number}" for number in range(NODES)]
     for folder in folders:
         folder.mkdir()
-    try:
-        with kafka_nodes(folders, Listener(properties="min.insync.replicas=2\n")) as found:
-            yield found
-    except NoKafka as reason:
-        pytest.skip(str(reason))
+    with skipping_without_kafka(lambda: kafka_nodes(folders, Listener(properties="min.insync.replicas=2\n"))) as found:
+        yield found
 
 
 def coordinator(nodes: Sequence[OwnKafka], group: str) -> OwnKafka:

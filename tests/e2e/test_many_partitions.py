@@ -14,12 +14,13 @@ import pytest
 
 from compiler import compile_sources
 from processor.finite import judge_finite
-from processor.inputs import InputRecord, read_inputs
+from processor.inputs import InputRecord
 from processor.reference_traces import ReferenceTraceEngine
 from processor.rule_directory import read_sources
+from tests.captured import captured
 from tests.e2e.brokers import Broker
 from tests.e2e.stage import RULES, Stage, last_revisions, make_topics, substance, wait_for
-from topics.recordings import SHOP_PROTO_KEYED, recording
+from topics.recordings import SHOP_PROTO_KEYED
 
 pytestmark = pytest.mark.kafka
 PARTITIONS = 200
@@ -39,11 +40,10 @@ def _spread() -> Sequence[InputRecord]:
     """The recorded shop, its traces over all partitions."""
     behind: Counter[int] = Counter()
     found: list[InputRecord] = []
-    for item in read_inputs([str(recording(SHOP_PROTO_KEYED))]):
-        if isinstance(item, InputRecord):
-            partition = zlib.crc32(item.key or b"") % PARTITIONS
-            found.append(replace(item, partition=partition, offset=behind[partition]))
-            behind[partition] += 1
+    for record in captured(SHOP_PROTO_KEYED):
+        partition = zlib.crc32(record.key or b"") % PARTITIONS
+        found.append(replace(record, partition=partition, offset=behind[partition]))
+        behind[partition] += 1
     assert len(behind) > PARTITIONS * 0.9
     return found
 

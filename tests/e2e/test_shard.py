@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it exports these without saying so to type checkers
     AdminClient,
     AlterConfigOpType,
@@ -21,13 +19,14 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it exports 
 
 from compiler import compile_sources
 from loadtest.machine import ROOT
-from loadtest.worker_process import Worker
+from loadtest.worker_process import Worker, environment
 from processor.engines import DEFAULT_ENGINE, make_engine
 from processor.finite import FiniteOutcome, judge_finite
 from processor.rule_directory import read_sources
 from processor.sharder import ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC
+from tests.captured import captured
 from tests.e2e.stage import PARTITIONS, RULES, last_revisions, wait_for
-from tests.processor.sharding import LogRecord, captured, java_partition
+from tests.processor.sharding import LogRecord, java_partition
 from tests.topics.otlp_spans import span
 from topics.dead_letter import read_dead_letter
 from topics.otlp import decode_protobuf, encode_protobuf
@@ -44,11 +43,6 @@ _RUN = (
     "from processor.shard_settings import ShardSettings; from processor.shard_worker import run_sharder; "
     "raise SystemExit(run_sharder(ShardSettings()))"
 )
-
-
-@cache
-def batched() -> tuple[Record, ...]:
-    return tuple(captured(SHOP_PROTO_BATCHED))
 
 
 @cache
@@ -78,11 +72,10 @@ def start(stage: Stage) -> Worker:
         "checkpoint_interval_s": 0.3,
         "http_port": 0,
     }
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("BETRACE_")}
-    environment = clean | {"BETRACE_SHARD_" + key.upper(): str(value) for key, value in settings.items()}
+    variables = environment(settings, "BETRACE_SHARD_")
     log_file = stage.folder / f"shard-{len(stage.workers)}.log"
     with log_file.open("w") as log:
-        process = subprocess.Popen([sys.executable, "-c", _RUN], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
+        process = subprocess.Popen([sys.executable, "-c", _RUN], cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=log, text=True)
     assert process.stdout is not None
     with process.stdout as output:
         words = output.readline().split()
@@ -94,21 +87,8 @@ def start(stage: Stage) -> Worker:
 
 def sharded(stage: Stage) -> list[LogRecord]:
     """Return all records of the sharded topic, in the order of their partitions."""
-    consumer = Consumer({"bootstrap.servers": stage.broker.servers, "group.id": "reader", "enable.auto.commit": False})
-    try:
-        consumer.assign([TopicPartition(stage.sharded_spans_topic, partition, OFFSET_BEGINNING) for partition in range(PARTITIONS)])
-        found = []
-        until = time.monotonic() + 5
-        while time.monotonic() < until:
-            for message in consumer.consume(1000, 0.2):
-                assert message.error() is None, message.error()
-                until = time.monotonic() + 1
-                headers: Any = message.headers() or []
-                place = (message.topic() or "", message.partition() or 0, message.offset() or 0)
-                found.append(LogRecord(message.value() or b"", message.key(), tuple(headers), "protobuf", *place))
-        return sorted(found, key=lambda it: (it.partition, it.offset))
-    finally:
-        consumer.close()
+    topic = stage.sharded_spans_topic
+    return [LogRecord(it.value, it.key, it.headers, "protobuf", topic, it.partition, it.offset) for it in stage.read(topic)]
 
 
 def read_all(sharder: Worker, count: int) -> None:
@@ -118,7 +98,7 @@ def read_all(sharder: Worker, count: int) -> None:
 
 def test_whole_batches_become_traces_in_their_partitions_judged_like_the_keyed_recording(stage: Stage) -> None:
     sharder = start(stage)
-    count = stage.play(batched())
+    count = stage.play(captured(SHOP_PROTO_BATCHED))
     read_all(sharder, count)
     assert sharder.get("/readyz")[0] == 200
     assert sharder.stop() == 0, sharder.log()
@@ -136,7 +116,7 @@ def test_whole_batches_become_traces_in_their_partitions_judged_like_the_keyed_r
 
 
 def test_a_sharder_that_is_killed_and_started_again_loses_nothing(stage: Stage) -> None:
-    records = batched()
+    records = captured(SHOP_PROTO_BATCHED)
     half = len(records) // 2
     first = start(stage)
     stage.play(records[:half])
@@ -155,7 +135,7 @@ def test_a_sharder_that_is_killed_and_started_again_loses_nothing(stage: Stage) 
 
 def test_a_worker_judges_the_sharded_topic_as_keyed(stage: Stage) -> None:
     sharder = start(stage)
-    count = stage.play(batched())
+    count = stage.play(captured(SHOP_PROTO_BATCHED))
     read_all(sharder, count)
     assert sharder.stop() == 0, sharder.log()
     worker = stage.start(spans_topic=stage.sharded_spans_topic, drains_on_stop=True)
@@ -184,5 +164,5 @@ def test_a_record_that_the_broker_finds_too_large_is_a_dead_letter_and_the_other
     read_all(sharder, 3)
     assert sharder.stop() == 0, sharder.log()
     assert [record.key for record in sharded(stage)] == [b"bb" * 16] * 2
-    letters = [read_dead_letter(key, value, headers) for key, value, headers in stage.read(stage.dead_letters_topic)]
+    letters = [read_dead_letter(it.key, it.value, it.headers) for it in stage.read(stage.dead_letters_topic)]
     assert [(letter.reason, letter.value, letter.offset) for letter in letters] == [("too_large", large.value, 1)]

@@ -6,7 +6,7 @@ import struct
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -29,6 +29,7 @@ class Found(NamedTuple):
     timestamp_ns: int
     key: bytes | None
     value: bytes
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 class Committed(NamedTuple):
@@ -86,7 +87,8 @@ class Follower:
         assert offset is not None
         if error is None:
             at_ns = message.timestamp()[1] * _NS_PER_MS
-            self.found[partition].append(Found(partition, offset, at_ns, message.key(), message.value() or b""))
+            headers: Any = message.headers() or []
+            self.found[partition].append(Found(partition, offset, at_ns, message.key(), message.value() or b"", headers))
             self._next[partition] = offset + 1
         elif error.code() == KafkaError._PARTITION_EOF:
             # What is gone, or was never a record, is behind as well.

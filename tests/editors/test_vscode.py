@@ -16,6 +16,7 @@ from compiler.kinds import INTRINSICS
 from compiler.notation_line import RESERVED_KEYS
 from compiler.spelling import RESERVED
 from tests.architecture.tree import files
+from tests.skipping import missing
 
 ROOT = Path(__file__).resolve().parents[2]
 EXTENSION = ROOT / "editors" / "vscode"
@@ -68,7 +69,7 @@ def test_the_grammar_of_traces_knows_every_key_of_the_notation() -> None:
 def extension(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the extension with its packages; needs Node.js and the registry that npm is set up for."""
     if shutil.which("npm") is None or shutil.which("node") is None:
-        pytest.skip("no Node.js with npm on the path")
+        missing("no Node.js with npm on the path")
     folder = tmp_path_factory.mktemp("editors") / "editors" / "vscode"
     for path in files():
         if path.parts[:2] == ("editors", "vscode"):
@@ -81,7 +82,7 @@ def extension(tmp_path_factory: pytest.TempPathFactory) -> Path:
     except subprocess.TimeoutExpired:
         reached = False
     if not reached:
-        pytest.skip("npm reaches no registry")
+        missing("npm reaches no registry")
     done = subprocess.run(
         ["npm", "ci", "--no-audit", "--no-fund"], cwd=folder, check=False, capture_output=True, text=True, timeout=_DONE_S
     )

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from processor.inputs import InputRecord, read_inputs
-from topics.recordings import recording
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -50,11 +47,6 @@ class Outbox:
         if self.breaks:
             raise ConnectionError("no acknowledgement")
         self.durable = len(self.sent)
-
-
-def captured(name: str) -> list[InputRecord]:
-    """Return the records of a recording."""
-    return [item for item in read_inputs([str(recording(name))]) if isinstance(item, InputRecord)]
 
 
 def murmur2(key: bytes) -> int:

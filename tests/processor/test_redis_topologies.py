@@ -21,6 +21,7 @@ from tests.architecture.tree import ROOT
 from tests.processor.test_redis_refusals import ALLOWED
 from tests.processor.test_store import FIRST, KEY, SECOND, THIRD, change, held, trace, whole
 from tests.redis_servers import SERVERS, RedisServer, binary, running
+from tests.skipping import missing
 
 ONE = whole(FIRST, {OPEN: {trace(1): b"1"}, 7: {trace(2): b"2"}})
 ONTO_ONE = change(FIRST, SECOND, {OPEN: {trace(3): b"3"}}, {7: frozenset({trace(2)})})
@@ -73,7 +74,7 @@ def test_databases_of_a_server_are_apart(program: Path, tmp_path: Path) -> None:
 def openssl(folder: Path, *arguments: str) -> None:
     """Run openssl; the test is skipped where there is none."""
     if which("openssl") is None:
-        pytest.skip("no openssl on this machine")
+        missing("no openssl on this machine")
     subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
 
 

@@ -18,7 +18,8 @@ from processor.metrics import Tally
 from processor.record import PartitionKey
 from processor.rule_directory import read_sources
 from processor.sharder import ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC, Sharder, shard
-from tests.processor.sharding import LogRecord, Outbox, captured, java_partition, murmur2
+from tests.captured import captured
+from tests.processor.sharding import LogRecord, Outbox, java_partition, murmur2
 from tests.topics.otlp_spans import span
 from tests.trace_engines import engine_for
 from topics.otlp import decode_protobuf, encode_protobuf, format_of
