@@ -110,7 +110,6 @@ def _candidates(selector: ir.Selector, trace: Trace) -> list[Span]:
 
 def base_spans(base: ir.Base, trace: Trace) -> list[Span]:
     """Return the spans of a base, in order of (start, id)."""
-    """Return the spans of a base, in order of (start, id)."""
     match base:
         case ir.Named(name=name):
             return trace.view.by_name.get(name, [])
