@@ -133,13 +133,14 @@ def test(  # the options of a command
         raise click.UsageError("--update is done by itself, and answered as text")
     sources = load_sources(paths)
     rule_set = _accepted_as_json(sources) if output == "json" else accepted_or_exit(sources)
-    outcomes = list(run_rule_tests(rule_set.rules))
+    ran = [(rule, list(run_rule_tests([rule]))) for rule in rule_set.rules]
+    outcomes = [outcome for _, of_rule in ran for outcome in of_rule]
     failed = [outcome for outcome in outcomes if not outcome.passed]
     if is_updated:
         left = update(sources, failed)
         click.echo(f"{len(failed) - left} updated, {left} left")
         raise SystemExit(1 if left else 0)
-    covered = [rule_coverage(rule) for rule in rule_set.rules] if is_covered else None
+    covered = [rule_coverage(rule, of_rule) for rule, of_rule in ran] if is_covered else None
     summary = {"passed": len(outcomes) - len(failed), "failed": len(failed)}
     if output == "json":
         body = {**summary, "tests": [outcome_json(outcome) for outcome in outcomes]}
