@@ -6,9 +6,9 @@ for what its clauses hold, of every span of its base for what a selector holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, product
+from itertools import compress, islice, product
 from typing import TypeAlias
 
 from compiler import ir
@@ -78,7 +78,7 @@ class Coverage:
         for name, body in self._exceptions:
             self._formula(f"exception {name}", body, trace)
 
-    def _see(self, place: str, key: _Key, text: str, truths: Iterator[Truth] | tuple[Truth, ...], *, unknown_is_no: bool = True) -> None:
+    def _see(self, place: str, key: _Key, text: str, truths: Iterable[Truth], *, unknown_is_no: bool = True) -> None:
         # What a rule says twice, as of a `let` it may, is one thing to reach.
         point = self._points.setdefault(key, Point(place, text))
         point.seen |= {truth is True for truth in truths if truth is not None or unknown_is_no}
@@ -87,7 +87,7 @@ class Coverage:
 
     def _formula(self, place: str, node: ir.Formula, trace: Trace) -> None:
         if not isinstance(node, ir.Not):
-            truths: Iterator[Truth] | tuple[Truth, ...] = (formula(node, trace),) if trace.view.by_id else ()
+            truths: Iterable[Truth] = (formula(node, trace),) if trace.view.by_id else ()
             if isinstance(node, ir.Comparison) and node.quantifier:
                 truths = (compare_group(node, group, trace) for group in (all_groups(node, trace) if truths else ()))
             self._see(place, (node,), self._writer.condition(node), truths, unknown_is_no=not trace.is_open)
@@ -140,8 +140,9 @@ class Coverage:
             every = product(select(before, trace), select(link.selector, trace))
             pairs = [(a, b) for a, b in islice(every, _PAIRS_MAX) if a is not b]
         base = self._writer.selector(link.selector)
-        related = [(a, b) for a, b in pairs if relates(link.relation, a, b, trace)]
-        self._see(place, (before, link), f"{link.relation} {base}", ((pair in related) for pair in pairs))
+        truths = [relates(link.relation, a, b, trace) for a, b in pairs]
+        related = list(compress(pairs, truths))
+        self._see(place, (before, link), f"{link.relation} {base}", truths)
         if link.within_ns is not None:
             text = f"{link.relation} {base} within {duration_of(link.within_ns)}"
             self._see(place, (before, link, "within"), text, (is_within(link, a, b, trace) for a, b in related))
