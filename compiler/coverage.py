@@ -6,18 +6,18 @@ for what its clauses hold, of every span of its base for what a selector holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import compress, islice, product
 from typing import TypeAlias
 
 from compiler import ir
 from compiler.evaluate import all_groups, compare_group, formula
-from compiler.interpreter import Look, Trace, base_spans, predicate, select
+from compiler.interpreter import Look, Trace, base_spans, elements, predicate, select
 from compiler.ir_text import Writer, duration_of
 from compiler.judge import bindings
 from compiler.relations import is_equal, is_within, relates
-from compiler.trace import Event, Link, Span, TraceView
+from compiler.trace import Span, TraceView
 from compiler.values import Truth
 
 _CONNECTIVES = (ir.And, ir.Or, ir.Not)
@@ -159,12 +159,8 @@ class Coverage:
                     self._predicate(place, owner, side, looks)
             case ir.Not(body=body):
                 self._predicate(place, owner, body, looks)
-            case ir.SomeElement(word=word, predicate=inner) if isinstance(inner, _CONNECTIVES):
-                elements = [Look(look.span, look.bound, one) for look in looks for one in _elements(word, look.span)]
-                self._predicate(place, (*owner, node), inner, elements)
+            case ir.SomeElement(predicate=inner) if isinstance(inner, _CONNECTIVES):
+                inner_looks = [Look(look.span, look.bound, one) for look in looks for one in elements(node, look.span)]
+                self._predicate(place, (*owner, node), inner, inner_looks)
             case _:
                 pass
-
-
-def _elements(word: str, span: Span) -> Sequence[Event | Link]:
-    return span.events if word == "event" else span.links
