@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from compiler import ir
+from compiler.literals import UNIT_NS
 from compiler.spelling import RESERVED
 from compiler.values import Duration
 
 _DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 _SECOND = 10**9
-_UNITS = (("h", 3600 * 10**9), ("m", 60 * 10**9), ("s", 10**9), ("ms", 10**6), ("us", 10**3), ("ns", 1))
+# The largest first.
+_UNITS = tuple(reversed(UNIT_NS.items()))
 _SCOPES = {ir.AttributeScope.SPAN: "span.", ir.AttributeScope.RESOURCE: "resource.", ir.AttributeScope.SCOPE: "scope."}
 # First segments that have a meaning of their own there.
 _TAKEN = RESERVED | {"span", "resource", "scope", "root"}
