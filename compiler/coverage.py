@@ -49,7 +49,7 @@ class Coverage:
         self._program = program
         self._exceptions = exceptions
         self._points: dict[_Key, Point] = {}
-        self._writer = Writer(None if program.for_each is None else program.for_each.name)
+        self._writer = Writer.of(program)
         # Of a trace without a span nothing is seen; this one only says what there is to see.
         self._observe(Trace(TraceView(()), is_open=False), is_listing=True)
 

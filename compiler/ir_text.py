@@ -31,7 +31,7 @@ _SUM, _PRODUCT, _UNARY = range(3)
 def rule_text(program: ir.Rule) -> str:
     """Return a whole rule, a clause on each line."""
     each = program.for_each
-    writer = Writer(None if each is None else each.name)
+    writer = Writer.of(program)
     when = "" if program.when is None else f"when {{ {writer.condition(program.when)} }}"
     head = when if each is None else f"for each {writer.related(each.related)} as {each.name} {when}".rstrip()
     clauses = (("always", program.always), ("never", program.never))
@@ -43,6 +43,11 @@ class Writer:
     """Writes the nodes of one rule; `bound` is the name of its `for each`."""
 
     bound: str | None = None
+
+    @classmethod
+    def of(cls, program: ir.Rule) -> Writer:
+        """Return what writes the nodes of a rule."""
+        return cls(None if program.for_each is None else program.for_each.name)
 
     # ---- conditions -----------------------------------------------------------------------------------------------------------------
 

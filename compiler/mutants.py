@@ -50,7 +50,7 @@ class _Change:
 def mutants(program: ir.Rule) -> Iterator[Mutant]:
     """Yield every mutant of a rule that says something else in its text, each once."""
     seen = {rule_text(program)}
-    changes = _Changes(Writer(None if program.for_each is None else program.for_each.name))
+    changes = _Changes(Writer.of(program))
     for change in [*_of_rule(program), *changes.below(program), *_of_selectors(program, changes)]:
         text = rule_text(change.node)
         if text not in seen:
