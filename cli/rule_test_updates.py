@@ -10,7 +10,6 @@ import click
 from cli.rule_test_text import outcome_text
 from compiler import SourceFile, compile_sources
 from compiler.test_expectations import Expectation, with_expectations
-from compiler.verdict import Verdict
 from processor.rule_tests import RuleTestOutcome, run_rule_tests
 
 
@@ -23,7 +22,7 @@ def update(sources: Sequence[SourceFile], failed: Sequence[RuleTestOutcome]) -> 
     for source in sources:
         outcomes = [outcome for outcome in failed if outcome.test.region.file == source.name]
         explained = [outcome for outcome in outcomes if outcome.why() is not None]
-        wanted = {one.test.region: Expectation(one.actual, _offenders(one)) for one in explained}
+        wanted = {one.test.region: Expectation(one.actual, one.offenders) for one in explained}
         changed, unwritten = with_expectations(source, wanted)
         written = [one for one in explained if one.test.region not in unwritten]
         if not _pass(changed, {(one.rule.id, one.test.name) for one in written}):
@@ -34,12 +33,6 @@ def update(sources: Sequence[SourceFile], failed: Sequence[RuleTestOutcome]) -> 
         for outcome in outcomes:
             click.echo(("UPDATED" if outcome in written else "LEFT") + outcome_text(outcome).removeprefix("FAILED"))
     return left
-
-
-def _offenders(outcome: RuleTestOutcome) -> tuple[str, ...] | None:
-    if outcome.test.offenders is None:
-        return None
-    return outcome.offenders if outcome.judgement is not None and outcome.judgement.verdict in {Verdict.VIOLATED, Verdict.EXCUSED} else ()
 
 
 def _pass(source: SourceFile, named: set[tuple[str, str]]) -> bool:
