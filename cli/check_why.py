@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 import click
 
 from cli.check_text import stdout_console
-from cli.rule_files import count_of, fail
+from cli.rule_files import count_of, fail, no_such_rule
 from cli.shown_text import brief
 from cli.why_text import why_json, why_text
 from compiler import Rule, RuleSet, TraceView, Verdict
-from compiler.near_names import did_you_mean
 from compiler.why import Why, why
 from processor.closing import completeness
 from processor.finite import FiniteOutcome
@@ -27,8 +26,7 @@ def enabled_or_exit(rule_set: RuleSet, rule_id: str) -> Rule:
     """Return an enabled rule; ends the program with status 2 where there is none of this id."""
     found = {rule.id: rule for rule in rule_set.rules}
     if rule_id not in found:
-        hint = did_you_mean(rule_id, found)
-        fail(f"there is no rule {brief(rule_id)}{f': {hint}' if hint else ''}")
+        no_such_rule(rule_id, found)
     if not found[rule_id].text.enabled:
         fail(f"the rule {rule_id} is not enabled: it judges nothing")
     return found[rule_id]

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from cli.columns import aligned
 from cli.rule_files import count_of, fail
 from cli.rule_library import LibraryRule, Picking, UnknownRuleError, library_rules, named_rules
+from cli.rules_arguments import OUTPUT, SEVERITIES
 from cli.shown_text import some_lines
 from compiler import LetClashError, joined_rules, rule_texts
-from topics.violation import RuleSeverity
 
-_OUTPUT = click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the answer.")
-_SEVERITIES = [str(severity) for severity in RuleSeverity]
 _RULE_SUFFIXES = (".yaml", ".yml")
 
 
@@ -26,7 +25,7 @@ def _picking_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--severity",
             "severities",
             multiple=True,
-            type=click.Choice([str(one) for one in RuleSeverity]),
+            type=SEVERITIES,
             help="Only of this severity; repeatable.",
         ),
         click.option(
@@ -45,7 +44,7 @@ def library() -> None:
 
 @library.command("list")
 @_picking_options
-@_OUTPUT
+@OUTPUT
 def list_rules(tags: Sequence[str], controls: Sequence[str], severities: Sequence[str], output: str) -> None:
     """List the rules of the library, or those with a tag, a control or a severity."""
     picking = Picking(tags, controls, severities)
@@ -54,20 +53,15 @@ def list_rules(tags: Sequence[str], controls: Sequence[str], severities: Sequenc
         click.echo(json.dumps([_summary_json(one) for one in found], indent=2, ensure_ascii=False))
         return
     rows = [(one.rule.id, one.rule.text.severity, one.rule.text.name, ", ".join(one.rule.text.controls)) for one in found]
-    for line in _aligned(rows):
+    for line in aligned(rows):
         click.echo(line)
     if not rows:
         click.echo("no rule of the library is such", err=True)
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> Iterable[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
-
-
 @library.command()
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@_OUTPUT
+@OUTPUT
 def show(ids: Sequence[str], output: str) -> None:
     """Show rules of the library as they stand in their files, tests included."""
     found = _named(library_rules(), ids)

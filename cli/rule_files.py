@@ -9,8 +9,9 @@ from typing import NoReturn
 
 import click
 
-from cli.shown_text import some_lines
+from cli.shown_text import brief, some_lines
 from compiler import Compilation, Diagnostic, RuleSet, SourceFile, compile_sources, render
+from compiler.near_names import did_you_mean
 from processor.rule_directory import read_sources
 
 USAGE = 2
@@ -58,6 +59,12 @@ def show_diagnostics(diagnostics: Iterable[Diagnostic], sources: Sequence[Source
 def count_of(count: int, noun: str) -> str:
     """Return `1 error`, `2 errors`."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def no_such_rule(rule_id: str, known: Iterable[str]) -> NoReturn:
+    """End the program with status 2: there is no rule of this id, but perhaps one that is near."""
+    hint = did_you_mean(rule_id, known)
+    fail(f"there is no rule {brief(rule_id)}{f': {hint}' if hint else ''}")
 
 
 def fail(message: str) -> NoReturn:

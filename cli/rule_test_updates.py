@@ -10,8 +10,7 @@ import click
 from cli.rule_test_text import outcome_text
 from compiler import SourceFile, compile_sources
 from compiler.test_expectations import Expectation, with_expectations
-from compiler.verdict import Verdict
-from processor.rule_tests import RuleTestOutcome, run_rule_tests
+from processor.rule_tests import RuleTestOutcome, run_rule_test
 
 
 def update(sources: Sequence[SourceFile], failed: Sequence[RuleTestOutcome]) -> int:
@@ -22,8 +21,10 @@ def update(sources: Sequence[SourceFile], failed: Sequence[RuleTestOutcome]) -> 
     left = 0
     for source in sources:
         outcomes = [outcome for outcome in failed if outcome.test.region.file == source.name]
-        explained = [outcome for outcome in outcomes if outcome.why() is not None]
-        wanted = {one.test.region: Expectation(one.actual, _offenders(one)) for one in explained}
+        if not outcomes:
+            continue
+        explained = [outcome for outcome in outcomes if outcome.closing is not None]
+        wanted = {one.test.region: Expectation(one.actual, one.offenders) for one in explained}
         changed, unwritten = with_expectations(source, wanted)
         written = [one for one in explained if one.test.region not in unwritten]
         if not _pass(changed, {(one.rule.id, one.test.name) for one in written}):
@@ -36,15 +37,10 @@ def update(sources: Sequence[SourceFile], failed: Sequence[RuleTestOutcome]) -> 
     return left
 
 
-def _offenders(outcome: RuleTestOutcome) -> tuple[str, ...] | None:
-    if outcome.test.offenders is None:
-        return None
-    return outcome.offenders if outcome.judgement is not None and outcome.judgement.verdict in {Verdict.VIOLATED, Verdict.EXCUSED} else ()
-
-
 def _pass(source: SourceFile, named: set[tuple[str, str]]) -> bool:
     """Whether these tests, by rule and name, pass in a changed file."""
     rule_set = compile_sources([source]).rule_set
     if rule_set is None:
         return False
-    return all(one.passed for one in run_rule_tests(rule_set.rules) if (one.rule.id, one.test.name) in named)
+    tests = ((rule, test) for rule in rule_set.rules for test in rule.tests if (rule.id, test.name) in named)
+    return all(run_rule_test(rule, test).passed for rule, test in tests)

@@ -14,7 +14,7 @@ from cli.rule_shares import coverage_json, coverage_text
 from cli.rule_test_text import outcome_json, outcome_text
 from cli.rule_test_updates import update
 from cli.rules_arguments import OUTPUT, PATHS, PERCENT
-from compiler import Compilation, Rule, Severity, diagnostic_json, rule_file_schema_text
+from compiler import Compilation, Rule, RuleSet, Severity, SourceFile, diagnostic_json, rule_file_schema_text
 from processor.rule_coverage import rule_coverage
 from processor.rule_tests import run_rule_tests
 
@@ -131,17 +131,16 @@ def test(  # the options of a command
         raise click.UsageError("--threshold says how much --coverage must find")
     if is_updated and (output == "json" or is_covered):
         raise click.UsageError("--update is done by itself, and answered as text")
-    if output == "json":
-        _refuse_as_json(paths)
     sources = load_sources(paths)
-    rule_set = accepted_or_exit(sources)
-    outcomes = list(run_rule_tests(rule_set.rules))
+    rule_set = _accepted_as_json(sources) if output == "json" else accepted_or_exit(sources)
+    ran = [(rule, list(run_rule_tests([rule]))) for rule in rule_set.rules]
+    outcomes = [outcome for _, of_rule in ran for outcome in of_rule]
     failed = [outcome for outcome in outcomes if not outcome.passed]
     if is_updated:
         left = update(sources, failed)
         click.echo(f"{len(failed) - left} updated, {left} left")
         raise SystemExit(1 if left else 0)
-    covered = [rule_coverage(rule) for rule in rule_set.rules] if is_covered else None
+    covered = [rule_coverage(rule, of_rule) for rule, of_rule in ran] if is_covered else None
     summary = {"passed": len(outcomes) - len(failed), "failed": len(failed)}
     if output == "json":
         body = {**summary, "tests": [outcome_json(outcome) for outcome in outcomes]}
@@ -155,12 +154,13 @@ def test(  # the options of a command
     raise SystemExit(1 if failed or any(one.percent < (threshold or 0) for one in covered or ()) else 0)
 
 
-def _refuse_as_json(paths: Sequence[Path]) -> None:
-    compilation = compile_files(load_sources(paths))
+def _accepted_as_json(sources: Sequence[SourceFile]) -> RuleSet:
+    compilation = compile_files(sources)
     if compilation.rule_set is None:
         refused = {"passed": 0, "failed": 0, "tests": [], "diagnostics": [diagnostic_json(found) for found in compilation.errors]}
         click.echo(json.dumps(refused, indent=2, ensure_ascii=False))
         raise SystemExit(USAGE)
+    return compilation.rule_set
 
 
 @rules.command("schema")

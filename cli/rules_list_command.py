@@ -9,24 +9,21 @@ from typing import Final
 
 import click
 
+from cli.columns import aligned
 from cli.rule_files import rule_set_or_exit
-from cli.rules_arguments import OUTPUT, PATHS
+from cli.rules_arguments import OUTPUT, PATHS, SEVERITIES
 from cli.shown_text import one_line
 from compiler import Rule
-from topics.violation import RuleSeverity
 
 _COLUMNS: Final = ("id", "severity", "mode", "enabled", "class", "tests", "name")
-_NUMBERS: Final = frozenset({"tests"})
-_SEVERITIES: Final = [severity.value for severity in RuleSeverity]
+_NUMBERS: Final = frozenset({_COLUMNS.index("tests")})
 
 
 @click.command("list")
 @PATHS
 @OUTPUT
 @click.option("--tag", "tags", multiple=True, help="Only rules with this tag; repeated: with one of them.")
-@click.option(
-    "--severity", "severities", multiple=True, type=click.Choice(_SEVERITIES), help="Only rules of this severity; may be repeated."
-)
+@click.option("--severity", "severities", multiple=True, type=SEVERITIES, help="Only rules of this severity; may be repeated.")
 @click.option("--control", "controls", multiple=True, help="Only rules of this control (SOC2:CC7.2) or framework (SOC2); may be repeated.")
 def list_rules(paths: Sequence[Path], output: str, tags: Sequence[str], severities: Sequence[str], controls: Sequence[str]) -> None:
     """List the rules of PATH (files or directories): id, severity, mode, whether enabled, when decided, tests, name.
@@ -37,7 +34,7 @@ def list_rules(paths: Sequence[Path], output: str, tags: Sequence[str], severiti
     if output == "json":
         click.echo(json.dumps([_row_json(rule) for rule in rules], indent=2, ensure_ascii=False))
     else:
-        for line in _aligned([_COLUMNS, *map(_row, rules)]):
+        for line in aligned([_COLUMNS, *map(_row, rules)], _NUMBERS):
             click.echo(line)
 
 
@@ -68,12 +65,3 @@ def _row_json(rule: Rule) -> dict[str, object]:
 def _row(rule: Rule) -> tuple[str, ...]:
     found = _row_json(rule) | {"enabled": "yes" if rule.text.enabled else "no"}
     return tuple(one_line(str(found[column])) for column in _COLUMNS)
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[at]) for row in rows) for at in range(len(_COLUMNS))]
-    cells = [
-        [cell.rjust(width) if name in _NUMBERS else cell.ljust(width) for name, cell, width in zip(_COLUMNS, row, widths, strict=True)]
-        for row in rows
-    ]
-    return ["  ".join(row).rstrip() for row in cells]

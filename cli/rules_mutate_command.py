@@ -8,10 +8,9 @@ from pathlib import Path
 
 import click
 
-from cli.rule_files import count_of, fail, rule_set_or_exit
+from cli.rule_files import count_of, fail, no_such_rule, rule_set_or_exit
 from cli.rule_shares import mutation_json, mutation_text
 from cli.rules_arguments import OUTPUT, PATHS, PERCENT
-from compiler.near_names import did_you_mean
 from processor.rule_mutation import rule_mutation
 from processor.rule_tests import run_rule_tests
 
@@ -30,8 +29,7 @@ def mutate(paths: Sequence[Path], output: str, ids: Sequence[str], threshold: fl
     """
     rules = rule_set_or_exit(paths).rules
     for unknown in set(ids) - {rule.id for rule in rules}:
-        hint = did_you_mean(unknown, [rule.id for rule in rules])
-        fail(f"there is no rule {unknown}{f': {hint}' if hint else ''}")
+        no_such_rule(unknown, [rule.id for rule in rules])
     asked = [rule for rule in rules if not ids or rule.id in ids]
     failed = [outcome for outcome in run_rule_tests(asked) if not outcome.passed]
     if failed:

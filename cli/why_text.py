@@ -47,10 +47,6 @@ def _heading(answer: Why, rule: Rule, view: TraceView) -> Iterator[Text]:
         yield Text(f"  {note}", style="yellow")
 
 
-def _verdict(verdict: Verdict) -> Text:
-    return Text(verdict.replace("_", " "), style=_STYLES.get(verdict, ""))
-
-
 @dataclass(frozen=True, slots=True)
 class _Writer:
     """Writes reasons about the spans of one trace."""

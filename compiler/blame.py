@@ -68,7 +68,7 @@ def _of_spans(spans: list[Span]) -> Blame:
 
 def _of_comparison(node: ir.Comparison, trace: Trace) -> Blame:
     groups = _blamed_groups(node, trace)
-    spans = [span for found in aggregates_of(node.left) + aggregates_of(node.right) for span in _used(found, groups, trace)]
+    spans = [span for found in aggregates_of(node) for span in _used(found, groups, trace)]
     shown = [_shown(node, group, trace) for group in groups]
     # Of groups the largest margin is said; where no group has one, the first group's values.
     largest = max(shown, key=lambda one: (one.margin is not None, one.margin or 0), default=None)

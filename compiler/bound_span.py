@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from compiler import ir
+from compiler.ir_walk import with_parts
 
 
 def of_bound_span(predicate: ir.Predicate, bound: str) -> ir.Predicate:
@@ -23,9 +24,5 @@ def _moved(node: Any, bound: str) -> Any:  # noqa: ANN401  # each node becomes o
             return node
         case ir.Attribute(of=None) | ir.Intrinsic(of=None):
             return replace(node, of=bound)
-        case tuple():
-            return tuple(_moved(item, bound) for item in node)
-        case _ if is_dataclass(node) and not isinstance(node, type) and type(node).__module__ == ir.__name__:
-            return replace(node, **{part.name: _moved(getattr(node, part.name), bound) for part in fields(node)})
         case _:
-            return node
+            return with_parts(node, lambda part: _moved(part, bound))

@@ -6,18 +6,18 @@ for what its clauses hold, of every span of its base for what a selector holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import islice, product
+from itertools import compress, islice, product
 from typing import TypeAlias
 
 from compiler import ir
 from compiler.evaluate import all_groups, compare_group, formula
-from compiler.interpreter import Look, Trace, base_spans, predicate, select
+from compiler.interpreter import Look, Trace, base_spans, elements, predicate, select
 from compiler.ir_text import Writer, duration_of
 from compiler.judge import bindings
 from compiler.relations import is_equal, is_within, relates
-from compiler.trace import Event, Link, Span, TraceView
+from compiler.trace import Span, TraceView
 from compiler.values import Truth
 
 _CONNECTIVES = (ir.And, ir.Or, ir.Not)
@@ -49,7 +49,7 @@ class Coverage:
         self._program = program
         self._exceptions = exceptions
         self._points: dict[_Key, Point] = {}
-        self._writer = Writer(None if program.for_each is None else program.for_each.name)
+        self._writer = Writer.of(program)
         # Of a trace without a span nothing is seen; this one only says what there is to see.
         self._observe(Trace(TraceView(()), is_open=False), is_listing=True)
 
@@ -78,7 +78,7 @@ class Coverage:
         for name, body in self._exceptions:
             self._formula(f"exception {name}", body, trace)
 
-    def _see(self, place: str, key: _Key, text: str, truths: Iterator[Truth] | tuple[Truth, ...], *, unknown_is_no: bool = True) -> None:
+    def _see(self, place: str, key: _Key, text: str, truths: Iterable[Truth], *, unknown_is_no: bool = True) -> None:
         # What a rule says twice, as of a `let` it may, is one thing to reach.
         point = self._points.setdefault(key, Point(place, text))
         point.seen |= {truth is True for truth in truths if truth is not None or unknown_is_no}
@@ -87,7 +87,7 @@ class Coverage:
 
     def _formula(self, place: str, node: ir.Formula, trace: Trace) -> None:
         if not isinstance(node, ir.Not):
-            truths: Iterator[Truth] | tuple[Truth, ...] = (formula(node, trace),) if trace.view.by_id else ()
+            truths: Iterable[Truth] = (formula(node, trace),) if trace.view.by_id else ()
             if isinstance(node, ir.Comparison) and node.quantifier:
                 truths = (compare_group(node, group, trace) for group in (all_groups(node, trace) if truths else ()))
             self._see(place, (node,), self._writer.condition(node), truths, unknown_is_no=not trace.is_open)
@@ -140,8 +140,9 @@ class Coverage:
             every = product(select(before, trace), select(link.selector, trace))
             pairs = [(a, b) for a, b in islice(every, _PAIRS_MAX) if a is not b]
         base = self._writer.selector(link.selector)
-        related = [(a, b) for a, b in pairs if relates(link.relation, a, b, trace)]
-        self._see(place, (before, link), f"{link.relation} {base}", ((pair in related) for pair in pairs))
+        truths = [relates(link.relation, a, b, trace) for a, b in pairs]
+        related = list(compress(pairs, truths))
+        self._see(place, (before, link), f"{link.relation} {base}", truths)
         if link.within_ns is not None:
             text = f"{link.relation} {base} within {duration_of(link.within_ns)}"
             self._see(place, (before, link, "within"), text, (is_within(link, a, b, trace) for a, b in related))
@@ -158,12 +159,8 @@ class Coverage:
                     self._predicate(place, owner, side, looks)
             case ir.Not(body=body):
                 self._predicate(place, owner, body, looks)
-            case ir.SomeElement(word=word, predicate=inner) if isinstance(inner, _CONNECTIVES):
-                elements = [Look(look.span, look.bound, one) for look in looks for one in _elements(word, look.span)]
-                self._predicate(place, (*owner, node), inner, elements)
+            case ir.SomeElement(predicate=inner) if isinstance(inner, _CONNECTIVES):
+                inner_looks = [Look(look.span, look.bound, one) for look in looks for one in elements(node, look.span)]
+                self._predicate(place, (*owner, node), inner, inner_looks)
             case _:
                 pass
-
-
-def _elements(word: str, span: Span) -> Sequence[Event | Link]:
-    return span.events if word == "event" else span.links

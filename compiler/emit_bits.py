@@ -177,7 +177,7 @@ class _Writer:
             case ir.Comparison(quantifier=""):
                 return self._compared(node)
             case ir.Comparison(quantifier=quantifier):
-                grouped = [found.related for found in aggregates_of(node.left) + aggregates_of(node.right) if found.by]
+                grouped = [found.related for found in aggregates_of(node) if found.by]
                 nothing = self._nothing(grouped)
                 return self._left_open(false=nothing) if quantifier == "some" else self._left_open(true=nothing)
         assert_never(node)

@@ -65,7 +65,7 @@ def formula(node: ir.Formula, chunk: Chunk) -> lua.Expr:
 
 def _quantified(node: ir.Comparison, chunk: Chunk) -> tuple[lua.Statement, ...]:
     """Compare every group; while the trace may grow a further group may come. The loop is the comparison's own."""
-    grouped = [found for found in aggregates_of(node.left) + aggregates_of(node.right) if found.by]
+    grouped = [found for found in aggregates_of(node) if found.by]
     groupings = tuple(grouping(found, chunk) for found in grouped)
     keys = lua.Field(groupings[0], "order") if len(groupings) == 1 else lua.call("W.union", lua.Table(groupings))
     compare = chunk.once("C", node, lambda: lua.Function((*PARAMETERS, "group"), _compared_body(node, chunk, GROUP)))

@@ -130,7 +130,7 @@ class Planner:
                 assert_never(node)
 
     def _comparison(self, node: ir.Comparison) -> None:
-        for found in aggregates_of(node.left) + aggregates_of(node.right):
+        for found in aggregates_of(node):
             if is_plain_count(found):
                 counted = self._leaf(leaf_key(found.related.selector))
                 self.layout.mark_counted(counted, _count_max(node))

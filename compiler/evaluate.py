@@ -58,13 +58,15 @@ def _quantified(node: ir.Comparison, trace: Trace) -> Truth:
 
 def all_groups(node: ir.Comparison, trace: Trace) -> list[Group]:
     """Return the union of the groups of all grouped aggregates of a comparison, in order of appearance."""
-    grouped = [found for found in aggregates_of(node.left) + aggregates_of(node.right) if found.by]
+    grouped = [found for found in aggregates_of(node) if found.by]
     return list(dict.fromkeys(group for found in grouped for group in groups_of(found, trace)))
 
 
-def aggregates_of(node: ir.Value) -> list[ir.Aggregate]:
-    """Return the aggregates in a value of the trace."""
+def aggregates_of(node: ir.Value | ir.Comparison) -> list[ir.Aggregate]:
+    """Return the aggregates in a value of the trace, or on both sides of a comparison, in order of appearance."""
     match node:
+        case ir.Comparison(left=left, right=right):
+            return aggregates_of(left) + aggregates_of(right)
         case ir.Aggregate():
             return [node]
         case ir.Arithmetic(first=first, rest=rest):

@@ -56,8 +56,7 @@ def explain(rule: Rule) -> Explanation:
 
 
 def _sentence(text: str) -> str:
-    start = 2 if text.startswith("- ") else 0
-    return text if start else text[:1].upper() + text[1:]
+    return text if text.startswith("- ") else text[:1].upper() + text[1:]
 
 
 # ---- the rule -----------------------------------------------------------------------------------------------------------------------

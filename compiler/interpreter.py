@@ -5,7 +5,7 @@ Formulas are in evaluate.py, relations in relations.py, aggregates in aggregates
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -110,7 +110,6 @@ def _candidates(selector: ir.Selector, trace: Trace) -> list[Span]:
 
 def base_spans(base: ir.Base, trace: Trace) -> list[Span]:
     """Return the spans of a base, in order of (start, id)."""
-    """Return the spans of a base, in order of (start, id)."""
     match base:
         case ir.Named(name=name):
             return trace.view.by_name.get(name, [])
@@ -145,10 +144,14 @@ def predicate(node: ir.Predicate, look: Look) -> Truth:
         case ir.IsTrue(value=operand):
             truth = value(operand, look)
             return truth if isinstance(truth, bool) else None
-        case ir.SomeElement(word=word, predicate=inner):
-            elements: Iterable[Event | Link] = look.span.events if word == "event" else look.span.links
-            return any(predicate(inner, Look(look.span, look.bound, element)) is True for element in elements)
+        case ir.SomeElement(predicate=inner):
+            return any(predicate(inner, Look(look.span, look.bound, element)) is True for element in elements(node, look.span))
     assert_never(node)
+
+
+def elements(node: ir.SomeElement, span: Span) -> Sequence[Event | Link]:
+    """Return the events or the links of a span, whichever are asked for."""
+    return span.events if node.word == "event" else span.links
 
 
 def _text_test(word: str, subject: Value, part: Value) -> Truth:

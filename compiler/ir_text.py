@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from compiler import ir
+from compiler.literals import UNIT_NS
 from compiler.spelling import RESERVED
 from compiler.values import Duration
 
 _DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 _SECOND = 10**9
-_UNITS = (("h", 3600 * 10**9), ("m", 60 * 10**9), ("s", 10**9), ("ms", 10**6), ("us", 10**3), ("ns", 1))
+# The largest first.
+_UNITS = tuple(reversed(UNIT_NS.items()))
 _SCOPES = {ir.AttributeScope.SPAN: "span.", ir.AttributeScope.RESOURCE: "resource.", ir.AttributeScope.SCOPE: "scope."}
 # First segments that have a meaning of their own there.
 _TAKEN = RESERVED | {"span", "resource", "scope", "root"}
@@ -29,7 +31,7 @@ _SUM, _PRODUCT, _UNARY = range(3)
 def rule_text(program: ir.Rule) -> str:
     """Return a whole rule, a clause on each line."""
     each = program.for_each
-    writer = Writer(None if each is None else each.name)
+    writer = Writer.of(program)
     when = "" if program.when is None else f"when {{ {writer.condition(program.when)} }}"
     head = when if each is None else f"for each {writer.related(each.related)} as {each.name} {when}".rstrip()
     clauses = (("always", program.always), ("never", program.never))
@@ -41,6 +43,11 @@ class Writer:
     """Writes the nodes of one rule; `bound` is the name of its `for each`."""
 
     bound: str | None = None
+
+    @classmethod
+    def of(cls, program: ir.Rule) -> Writer:
+        """Return what writes the nodes of a rule."""
+        return cls(None if program.for_each is None else program.for_each.name)
 
     # ---- conditions -----------------------------------------------------------------------------------------------------------------
 

@@ -1,9 +1,10 @@
-"""Walk over a rule's meaning without knowing its nodes one by one."""
+"""Walk over a rule's meaning, and change it, without knowing its nodes one by one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
 
 from compiler import ir
 
@@ -25,6 +26,19 @@ def walk(node: object) -> Iterator[object]:
             pending.extend(reversed(found))
         elif (parts := _PARTS.get(type(found))) is not None:
             pending.extend([getattr(found, name) for name in parts])
+
+
+def parts_of(node: object) -> tuple[str, ...]:
+    """Return the names of the fields of a node, in their order; none of what is no node."""
+    return _PARTS.get(type(node), ())[::-1]
+
+
+def with_parts(node: Any, change: Callable[[Any], Any]) -> Any:  # noqa: ANN401  # each node gives one of its own sort
+    """Return a node, or a tuple, with each of its parts changed; anything else as it is."""
+    if isinstance(node, tuple):
+        return tuple(map(change, node))
+    parts = parts_of(node)
+    return replace(node, **{name: change(getattr(node, name)) for name in parts}) if parts else node
 
 
 def mentions_bound(node: object) -> bool:

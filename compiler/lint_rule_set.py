@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from compiler import ir
 from compiler.diagnostics import Code, Diagnostic
-from compiler.rule_forms import Form, form_of, related_form, side_forms
+from compiler.rule_file_keys import SEVERITIES
+from compiler.rule_forms import Form, form_of, in_order, related_form, side_forms
 from compiler.rule_set import Rule
 
-_SEVERITIES = ("info", "low", "medium", "high", "critical")
 _COMPARED_MAX = 16
 
 
@@ -74,12 +74,13 @@ def _alternatives(node: ir.Formula | None) -> tuple[Form, ...]:
     if node is None:
         return ()
     sides = node.sides if isinstance(node, ir.Or) else (node,)
-    return tuple(sorted({form_of(side, 1) for side in sides}, key=lambda form: (form.text, form.bounds)))
+    return in_order(form_of(side, 1) for side in sides)
 
 
 def _stands_for(stronger: Rule, weaker: Rule) -> bool:
     """Say whether nobody would miss the weaker rule: the other one weighs as much, and alerts if this one does."""
-    weighs = _SEVERITIES.index(stronger.text.severity) >= _SEVERITIES.index(weaker.text.severity)
+    # The gravest comes first.
+    weighs = SEVERITIES.index(stronger.text.severity) <= SEVERITIES.index(weaker.text.severity)
     return weighs and stronger.text.mode in {weaker.text.mode, "enforce"}
 
 

@@ -10,7 +10,8 @@ from compiler.values import INT64_MAX, INT64_MIN, Duration
 
 _INT64_LENGTH_MAX = 20
 _DURATION_LENGTH_MAX = 60
-_UNIT_NS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+# The smallest first.
+UNIT_NS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _DURATION = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(ns|us|ms|s|m|h)")
 _ESCAPE = re.compile(r'\\(u[0-9A-Fa-f]{4}|["\\ntr]|.)', re.DOTALL)
 _ESCAPED = {'"': '"', "\\": "\\", "n": "\n", "t": "\t", "r": "\r"}
@@ -46,7 +47,7 @@ def read_duration(text: str) -> Duration | Malformed:
         return Malformed(Code.SYNTAX, f"`{text[:40]}` is no duration")
     sign, whole, fraction, unit = parts.groups()
     scale = 10 ** len(fraction or "")
-    product = int(whole + (fraction or "")) * _UNIT_NS[unit]
+    product = int(whole + (fraction or "")) * UNIT_NS[unit]
     if product % scale:
         return Malformed(Code.SYNTAX, f"`{text}` is no whole number of nanoseconds", "use a smaller unit")
     nanoseconds = product // scale * (-1 if sign else 1)

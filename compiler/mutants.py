@@ -7,12 +7,12 @@ round, clauses and heads dropped and swapped.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from compiler import ir
 from compiler.ir_text import Writer, rule_text
-from compiler.ir_walk import walk
+from compiler.ir_walk import parts_of, walk, with_parts
 
 _WORDS = {"<": ("<=", ">="), "<=": ("<", ">"), ">": (">=", "<="), ">=": (">", "<"), "==": ("!=",), "!=": ("==",)}
 _RELATIONS = {
@@ -50,7 +50,7 @@ class _Change:
 def mutants(program: ir.Rule) -> Iterator[Mutant]:
     """Yield every mutant of a rule that says something else in its text, each once."""
     seen = {rule_text(program)}
-    changes = _Changes(Writer(None if program.for_each is None else program.for_each.name))
+    changes = _Changes(Writer.of(program))
     for change in [*_of_rule(program), *changes.below(program), *_of_selectors(program, changes)]:
         text = rule_text(change.node)
         if text not in seen:
@@ -68,11 +68,7 @@ def _of_selectors(program: ir.Rule, changes: _Changes) -> Iterator[_Change]:
 def _substituted(node: Any, old: object, new: object) -> Any:  # noqa: ANN401  # any node gives one of its own type
     if node == old and type(node) is type(old):
         return new
-    if isinstance(node, tuple):
-        return tuple(_substituted(item, old, new) for item in node)
-    if not is_dataclass(node) or isinstance(node, type) or type(node).__module__ != ir.__name__:
-        return node
-    return replace(node, **{part.name: _substituted(getattr(node, part.name), old, new) for part in fields(node)})
+    return with_parts(node, lambda part: _substituted(part, old, new))
 
 
 def _of_rule(program: ir.Rule) -> Iterator[_Change]:
@@ -103,15 +99,14 @@ class _Changes:
         if selector.where is not None:
             yield _Change(self.writer.selector(selector), self.writer.base(selector.base), replace(selector, where=None))
 
-    def below(self, node: object) -> Iterator[_Change]:
+    def below(self, node: Any) -> Iterator[_Change]:  # noqa: ANN401  # any node, and what is none
         """Yield a node with one of those below it changed."""
         if isinstance(node, tuple):
             for at, item in enumerate(node):
                 yield from (replace(one, node=(*node[:at], one.node, *node[at + 1 :])) for one in self.of(item))
-        elif is_dataclass(node) and not isinstance(node, type) and type(node).__module__ == ir.__name__:
-            for part in fields(node):
-                for one in self.of(getattr(node, part.name)):
-                    yield replace(one, node=replace(node, **{part.name: one.node}))
+        else:
+            for name in parts_of(node):
+                yield from (replace(one, node=replace(node, **{name: one.node})) for one in self.of(getattr(node, name)))
 
     def _itself(self, node: object) -> Iterator[_Change]:
         match node:

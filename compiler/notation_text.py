@@ -13,15 +13,15 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from compiler.ir_text import duration_of, quoted
-from compiler.notation_line import KINDS, STATUSES
+from compiler.notation_line import KINDS, RESERVED_KEYS, STATUSES
 from compiler.trace import Attributes, AttributeValue, Event, Link, Span, TraceView, has_times
+from compiler.values import INT64_MAX, INT64_MIN
 
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./:@-]*")
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
-_INT64 = range(-(2**63), 2**63)
 # Words that are no text where a value stands, and keys that are no attributes.
 _NO_TEXT = frozenset({"true", "false"})
-_RESERVED = frozenset({"service", "kind", "status", "id", "parent", "scope", "arrives", "event", "link", "error", "orphan", "at", "trace"})
+_RESERVED = RESERVED_KEYS | {"event", "link", "error", "orphan", "at", "trace"}
 _SCOPES = ("span.", "resource.", "scope.")
 
 
@@ -132,7 +132,7 @@ def _value(value: AttributeValue | None) -> str:
     match value:
         case bool():
             return "true" if value else "false"
-        case int() if value in _INT64:
+        case int() if INT64_MIN <= value <= INT64_MAX:
             return str(value)
         case float() if math.isfinite(value):
             return json.dumps(value)

@@ -37,7 +37,7 @@ def form_of(node: ir.Formula | ir.Predicate, sign: int = _STRICTER) -> Form:
         case ir.And():
             return _joined("and ", side_forms(node, sign))
         case ir.Or(sides=sides):
-            return _joined("or ", _in_order(form_of(side, sign) for side in sides))
+            return _joined("or ", in_order(form_of(side, sign) for side in sides))
         case _:
             return _test(node, sign)
 
@@ -47,7 +47,7 @@ def side_forms(node: ir.Formula | ir.Predicate | None, sign: int) -> tuple[Form,
     if node is None:
         return ()
     sides = node.sides if isinstance(node, ir.And) else (node,)
-    return _in_order(form for side in sides for form in (side_forms(side, sign) if isinstance(side, ir.And) else (form_of(side, sign),)))
+    return in_order(form for side in sides for form in (side_forms(side, sign) if isinstance(side, ir.And) else (form_of(side, sign),)))
 
 
 def related_form(related: ir.Related, sign: int) -> Form:
@@ -63,7 +63,8 @@ def related_form(related: ir.Related, sign: int) -> Form:
     return _joined("", parts)
 
 
-def _in_order(forms: Iterable[Form]) -> tuple[Form, ...]:
+def in_order(forms: Iterable[Form]) -> tuple[Form, ...]:
+    """Return forms in the order of their texts, each once."""
     return tuple(sorted(dict.fromkeys(forms), key=lambda form: (form.text, form.bounds)))
 
 

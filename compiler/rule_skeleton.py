@@ -13,7 +13,7 @@ from compiler.notation_line import STATUSES
 from compiler.notation_text import NotationWriter
 from compiler.report import RuleReport
 from compiler.rule_set import Rule
-from compiler.trace import Span, TraceView
+from compiler.trace import TraceView
 from compiler.verdict import Closing, Verdict
 
 _NO_ID = re.compile(r"[^a-z0-9]+")
@@ -76,11 +76,12 @@ def rule_file_of(view: TraceView, writer: NotationWriter) -> str:
     Where a span failed, the rule says that it must not; else that the trace holds what it ended with.
     """
     root = view.roots[0] if view.roots else view.spans[0]
+    depths = {span.span_id: depth for span, depth in view.tree}
     failed = [span for span in view.spans if span.status == STATUSES["error"]]
     when = Writer().base(Named(root.name))
     if failed:
         # What failed first in the depth of the trace is nearer to the cause than its callers.
-        cause = max(failed, key=lambda span: (_depth(span, view), -span.start_ns))
+        cause = max(failed, key=lambda span: (depths[span.span_id], -span.start_ns))
         clause, expect, what = (
             f"never  {{ {Writer().base(Named(cause.name))}.where(span:status == error) }}",
             Verdict.VIOLATED,
@@ -88,7 +89,7 @@ def rule_file_of(view: TraceView, writer: NotationWriter) -> str:
         )
         offenders = [span.name for span in failed if span.name == cause.name]
     else:
-        last = max(view.spans, key=lambda span: (_depth(span, view), span.start_ns))
+        last = max(view.spans, key=lambda span: (depths[span.span_id], span.start_ns))
         what, expect = f"it comes to {last.name}", Verdict.SATISFIED
         clause = f"always {{ {Writer().base(Named(last.name))} }}"
         offenders = []
@@ -108,10 +109,6 @@ def rule_file_of(view: TraceView, writer: NotationWriter) -> str:
         textwrap.indent(_test(f"trace {view.trace_id}", writer.text(view), expect, offenders), "      "),
     ]
     return "\n".join(lines) + "\n"
-
-
-def _depth(span: Span, view: TraceView) -> int:
-    return next(depth for one, depth in view.tree if one.span_id == span.span_id)
 
 
 def test_of(rule: Rule, view: TraceView, name: str) -> str:

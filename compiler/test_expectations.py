@@ -14,10 +14,10 @@ from compiler.yaml_reader import read_yaml
 
 
 class Expectation(NamedTuple):
-    """What a test is to expect: a verdict's word, or words by moment in nanoseconds; offenders where it names any."""
+    """What a test is to expect: a verdict's word, or words by moment in nanoseconds; and where it names offenders, which."""
 
     expect: str | Mapping[int, str]
-    offenders: tuple[str, ...] | None
+    offenders: tuple[str, ...]
 
 
 class _Edit(NamedTuple):
@@ -61,7 +61,7 @@ def _edits(test: YamlMapping, wanted: Expectation) -> Iterator[_Edit]:
         yield _Edit(expect.start, expect.end, wanted.expect)
     elif isinstance(expect, YamlMapping) and not isinstance(wanted.expect, str):
         yield from _moments(expect, wanted.expect)
-    if isinstance(offenders, Sequence) and wanted.offenders is not None:
+    if isinstance(offenders, Sequence):
         is_flow = offenders.document.text[offenders.start] == "["
         # A list in lines ends, for YAML, where the next thing begins.
         end = offenders.end if is_flow else offenders.items[-1].end

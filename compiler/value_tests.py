@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from compiler import ir
+from compiler.evaluate import MIRRORED
 from compiler.kinds import Kind, kind_of
 from compiler.values import Truth, affix, compare_plain, contains, is_in_plain
 
@@ -17,7 +18,6 @@ SWAPPED = [(mask & UNKNOWN) | (FALSE if mask & TRUE else 0) | (TRUE if mask & FA
 Atom: TypeAlias = "ir.SpanTest | ir.TraceTest"
 
 _NEGATION = {"!=": "==", "<=": ">", ">=": "<"}
-_MIRRORED = {"==": "==", "<": ">", ">": "<"}
 _ALWAYS_THERE = frozenset(
     {
         *("span:name", "span:status", "span:kind", "span:id", "span:statusMessage", "instrumentation:name", "instrumentation:version"),
@@ -46,7 +46,7 @@ def canonical(node: ir.Predicate | ir.Formula, mask: int) -> tuple[Atom, int]:
     if isinstance(left, ir.Literal) and not isinstance(right, ir.Literal):
         # An array may stand on the left alone: `5 == x` is unknown of one, `x == 5` may be true.
         if word != "==" or not mask & UNKNOWN or is_scalar(right):
-            word, left, right = _MIRRORED[word], right, left
+            word, left, right = MIRRORED[word], right, left
     elif word == "<" and not isinstance(right, ir.Literal):
         word, left, right = ">", right, left
     return ir.Compare(word, left, right), mask

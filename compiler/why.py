@@ -171,7 +171,7 @@ def _of_group(node: ir.Comparison, group: Group, trace: Trace, writer: Writer) -
 
 
 def _keys(node: ir.Comparison, writer: Writer) -> str:
-    grouped = next(found for found in aggregates_of(node.left) + aggregates_of(node.right) if found.by)
+    grouped = next(found for found in aggregates_of(node) if found.by)
     return ", ".join(map(writer.value, grouped.by))
 
 
@@ -182,8 +182,7 @@ def _values(node: ir.Comparison, group: Group, trace: Trace, writer: Writer) -> 
 
 
 def _used(node: ir.Comparison, group: Group, trace: Trace) -> list[Span]:
-    aggregates = aggregates_of(node.left) + aggregates_of(node.right)
-    of_groups = ((found, groups_of(found, trace).get(group if found.by else (), [])) for found in aggregates)
+    of_groups = ((found, groups_of(found, trace).get(group if found.by else (), [])) for found in aggregates_of(node))
     spans = {span.span_id: span for found, some in of_groups for span, _ in used_in(found, some, trace)}
     return list(spans.values())
 

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from compiler import ir
-from compiler.interpreter import Look, Trace, predicate, value
+from compiler.interpreter import Look, Trace, elements, predicate, value
 from compiler.ir_text import Writer
 from compiler.near_names import did_you_mean
 from compiler.reason import Found, Reason, writer_of
+from compiler.values import Truth
 
 if TYPE_CHECKING:
-    from compiler.trace import Event, Link, Span
+    from compiler.trace import Span
 
 _CONNECTIVES = (ir.And, ir.Or, ir.Not)
 # Of a larger trace the first spans in its order are compared for how near they come.
@@ -29,16 +30,15 @@ def predicate_reason(node: ir.Predicate, look: Look, writer: Writer) -> Reason:
         case ir.Not(body=body) if isinstance(body, _CONNECTIVES):
             return Reason(text, truth, parts=(predicate_reason(body, look, writer),))
         case ir.Not(body=body):
-            return _of_test(text, body, look, writer, negated=True)
+            return _of_test(text, truth, body, look, writer)
         case _:
-            return _of_test(text, node, look, writer, negated=False)
+            return _of_test(text, truth, node, look, writer)
 
 
-def _of_test(text: str, node: ir.Predicate, look: Look, writer: Writer, *, negated: bool) -> Reason:
-    inner = predicate(node, look)
-    truth = inner if inner is None or not negated else not inner
+def _of_test(text: str, truth: Truth, node: ir.Predicate, look: Look, writer: Writer) -> Reason:
+    """Return the reason of a part of this truth that is a test or the negation of one."""
     if isinstance(node, ir.SomeElement):
-        return _of_element(text, node, look, writer, negated=negated)
+        return _of_element(text, truth, node, look, writer)
     return Reason(text, truth, found=tuple(Found(writer.value(one), value(one, look)) for one in _operands(node)))
 
 
@@ -55,15 +55,13 @@ def _operands(node: ir.Predicate) -> list[ir.Value]:
     return [one for one in both if not isinstance(one, ir.Literal)]
 
 
-def _of_element(text: str, node: ir.SomeElement, look: Look, writer: Writer, *, negated: bool) -> Reason:
-    elements: Sequence[Event | Link] = look.span.events if node.word == "event" else look.span.links
-    looks = [Look(look.span, look.bound, element) for element in elements]
-    is_some = any(predicate(node.predicate, one) is True for one in looks)
+def _of_element(text: str, truth: Truth, node: ir.SomeElement, look: Look, writer: Writer) -> Reason:
+    looks = [Look(look.span, look.bound, element) for element in elements(node, look.span)]
     if not looks:
-        return Reason(text, is_some is not negated, note=f"the span has no {node.word}")
+        return Reason(text, truth, note=f"the span has no {node.word}")
     nearest = max(looks, key=lambda one: nearness(node.predicate, one))
-    note = "" if is_some else f"the nearest of {len(looks)} {node.word}s" if len(looks) > 1 else f"its only {node.word}"
-    return Reason(text, is_some is not negated, note=note, parts=(predicate_reason(node.predicate, nearest, writer),))
+    note = "" if predicate(node, look) else f"the nearest of {len(looks)} {node.word}s" if len(looks) > 1 else f"its only {node.word}"
+    return Reason(text, truth, note=note, parts=(predicate_reason(node.predicate, nearest, writer),))
 
 
 def nearness(node: ir.Predicate, look: Look) -> float:

@@ -40,7 +40,7 @@ class Held:
     node: Mapping | Sequence
     is_flow: bool
     column: int
-    owner: Slot | None
+    owner: Slot | None = None
     slots: list[Slot] = field(default_factory=list)
     tail: list[Comment] = field(default_factory=list)
 
@@ -54,7 +54,7 @@ Value: TypeAlias = "Scalar | Held"
 
 def with_comments(root: Mapping) -> Held:
     """Return the tree of a document that has no errors, with every comment in it."""
-    held = _held(root, None)
+    held = _held(root)
     placer = _Placer(root.document, held)
     for start, end in _comments(root.document, held):
         placer.place(start, end)
@@ -75,17 +75,18 @@ def _column(document: Document, index: int) -> int:
     return document.region(index, index + 1).column - 1
 
 
-def _held(node: Mapping | Sequence, owner: Slot | None) -> Held:
+def _held(node: Mapping | Sequence) -> Held:
     document = node.document
     is_flow = document.text[node.start : node.start + 1] in {"{", "["}
-    held = Held(node, is_flow, _column(document, node.start), owner)
+    held = Held(node, is_flow, _column(document, node.start))
     entries: list[tuple[Scalar | None, Node]] = [*node.entries] if isinstance(node, Mapping) else [(None, item) for item in node.items]
     for key, value in entries:
         start = value.start if key is None else key.start
         column = held.column if key is None or not is_flow else _column(document, start)
-        slot = Slot(key, start, value.end, column, value if isinstance(value, Scalar) else Held(value, is_flow, column, None), held)
-        if not isinstance(value, Scalar):
-            slot.value = _held(value, slot)
+        inner = value if isinstance(value, Scalar) else _held(value)
+        slot = Slot(key, start, value.end, column, inner, held)
+        if isinstance(inner, Held):
+            inner.owner = slot
         line = document.region(start, start + 1).line - 1
         slot.has_blank_before = not is_flow and _is_blank(document, line - 1)
         held.slots.append(slot)

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from compiler.coverage import Coverage
 from compiler.verdict import Closing, Verdict
-from processor.rule_tests import run_rule_test
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from compiler.rule_set import Rule
     from processor.rule_tests import RuleTestOutcome
@@ -31,9 +30,8 @@ class RuleCoverage:
         return 100.0 * (self.total - len(self.missing)) / self.total
 
 
-def rule_coverage(rule: Rule) -> RuleCoverage:
-    """Run the tests of a rule and return what they reach."""
-    outcomes = [run_rule_test(rule, test) for test in rule.tests]
+def rule_coverage(rule: Rule, outcomes: Sequence[RuleTestOutcome]) -> RuleCoverage:
+    """Return what the tests of a rule, which have been run, reach of it."""
     coverage = Coverage(rule.program, tuple((one.name, one.formula) for one in rule.exceptions))
     for outcome in outcomes:
         coverage.observe(outcome.view, is_open=outcome.closing is not Closing.COMPLETE)
@@ -49,7 +47,7 @@ def _word(truth: bool) -> str:  # noqa: FBT001  # a truth
     return "true" if truth else "false"
 
 
-def _verdicts(rule: Rule, outcomes: list[RuleTestOutcome]) -> Iterator[tuple[Verdict, bool]]:
+def _verdicts(rule: Rule, outcomes: Sequence[RuleTestOutcome]) -> Iterator[tuple[Verdict, bool]]:
     words = {word for outcome in outcomes for word in _words(outcome)}
     program = rule.program
     yield Verdict.VIOLATED, Verdict.VIOLATED in words
@@ -64,7 +62,7 @@ def _words(outcome: RuleTestOutcome) -> set[str]:
     return set(outcome.actual.values()) if isinstance(outcome.actual, Mapping) else {outcome.actual}
 
 
-def _clauses(rule: Rule, outcomes: list[RuleTestOutcome]) -> Iterator[tuple[str, bool]]:
+def _clauses(rule: Rule, outcomes: Sequence[RuleTestOutcome]) -> Iterator[tuple[str, bool]]:
     failed = {word for outcome in outcomes if outcome.judgement is not None for word in outcome.judgement.clauses}
     if rule.program.always is not None and rule.program.never is not None:
         yield from ((word, word in failed) for word in ("always", "never"))

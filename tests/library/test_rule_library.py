@@ -84,7 +84,7 @@ def test_nothing_is_to_be_said_against_the_library_rules() -> None:
 @each_rule
 def test_the_tests_of_a_rule_reach_all_of_it_and_tell_it_from_wrong_ones(rule_id: str) -> None:
     rule = rule_of(rule_id).rule
-    assert rule_coverage(rule).missing == ()
+    assert rule_coverage(rule, list(run_rule_tests([rule]))).missing == ()
     mutated = rule_mutation(rule)
     told = [(mutant.before, mutant.after) for mutant in mutated.survivors]
     assert mutated.percent >= KILLED_PERCENT_MIN or len(told) == 1, told

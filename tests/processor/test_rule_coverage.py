@@ -8,7 +8,8 @@ import textwrap
 import pytest
 
 from compiler import Rule, SourceFile, compile_sources
-from processor.rule_coverage import rule_coverage
+from processor.rule_coverage import RuleCoverage, rule_coverage
+from processor.rule_tests import run_rule_tests
 
 VIOLATING = "charge 10ms..20ms amount=5000 order=A"
 COMPLIANT = "check 1ms..2ms order=A\ncharge 10ms..20ms amount=5000 order=A"
@@ -22,12 +23,16 @@ def rule_of(text: str, *traces: tuple[str, str], **others: object) -> Rule:
     return rule_set.rules[0]
 
 
+def coverage_of(rule: Rule) -> RuleCoverage:
+    return rule_coverage(rule, list(run_rule_tests([rule])))
+
+
 def missing(text: str, *traces: tuple[str, str], **others: object) -> list[str]:
-    return list(rule_coverage(rule_of(text, *traces, **others)).missing)
+    return list(coverage_of(rule_of(text, *traces, **others)).missing)
 
 
 def test_without_a_test_nothing_is_reached() -> None:
-    covered = rule_coverage(rule_of("when { charge } always { check before charge on order }"))
+    covered = coverage_of(rule_of("when { charge } always { check before charge on order }"))
     assert covered.percent == 0
     assert covered.missing == (
         "no test expects `violated`",
@@ -111,8 +116,8 @@ def test_what_a_let_is_used_for_twice_is_reached_once() -> None:
 def test_an_undecided_clause_of_an_incomplete_trace_is_neither_true_nor_false() -> None:
     rule = rule_of("always { check }", (VIOLATING, "violated"), requires="complete")
     open_rule = rule_of("always { check }")
-    assert "always: `check` is never true" in rule_coverage(rule).missing
-    assert "always: `check` is never false" in rule_coverage(open_rule).missing
+    assert "always: `check` is never true" in coverage_of(rule).missing
+    assert "always: `check` is never false" in coverage_of(open_rule).missing
 
 
 @pytest.mark.parametrize("expect", ["violated", "satisfied"])
@@ -122,4 +127,4 @@ def test_timed_tests_reach_every_verdict_they_name(expect: str) -> None:
     content = {"id": "r", "rule": "always { check }", "tests": [{"name": "timed", "trace": trace, "expect": moments}]}
     rule_set = compile_sources([SourceFile("case", json.dumps({"rules": [content]}).encode())]).rule_set
     assert rule_set is not None
-    assert f"no test expects `{expect}`" not in rule_coverage(rule_set.rules[0]).missing
+    assert f"no test expects `{expect}`" not in coverage_of(rule_set.rules[0]).missing
