@@ -17,13 +17,11 @@ from compiler.rule_file_keys import (
     EXCEPTION_KEYS,
     FILE_KEYS,
     LIST_LENGTH_MAX,
-    MODES,
     NAME,
     REDACTIONS,
-    REQUIREMENTS,
     RULE_ID,
     RULE_KEYS,
-    SEVERITIES,
+    key_of,
     names_of,
     spellings,
 )
@@ -37,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RULE_BYTES_MAX = 64 * 1024
+_SEVERITY, _MODE, _REQUIRES = (key_of(RULE_KEYS, name) for name in ("severity", "mode", "requires"))
 _RULE_ID = re.compile(RULE_ID)
 _NAME = re.compile(NAME)
 _DATE = re.compile(DATE)
@@ -188,15 +187,15 @@ def _read_metadata(fields: Fields, rule_id: str, rule: str) -> RuleText:
         rule=rule,
         name=fields.text("name"),
         description=fields.text("description"),
-        severity=fields.choice("severity", SEVERITIES, "medium"),
+        severity=fields.choice(_SEVERITY),
         enabled=fields.flag("enabled", default=True),
-        mode=fields.choice("mode", MODES, "enforce"),
+        mode=fields.choice(_MODE),
         owner=fields.text("owner"),
         runbook=fields.text("runbook"),
         tags=fields.texts("tags"),
         controls=fields.texts(*spellings(RULE_KEYS, "controls")),
         replaces=fields.texts("replaces"),
-        requires=fields.choice("requires", REQUIREMENTS, "any"),
+        requires=fields.choice(_REQUIRES),
         evidence=fields.texts("evidence"),
         redact=tuple(_read_redactions(fields)),
     )

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from collections.abc import Sequence as Several
 
+    from compiler.rule_file_keys import Key
     from compiler.source import Region
 
 _HINTED_MAX = 100
@@ -130,9 +131,9 @@ class Fields:
         node = self.only(*aliases)
         return () if node is None else self.findings.texts(node, f"`{aliases[0]}`")
 
-    def choice(self, key: str, known: Several[str], default: str) -> str:
-        """Return one of the known words."""
-        return self._read(key, default, lambda node: self.findings.choice(node, f"`{key}`", known))
+    def choice(self, key: Key) -> str:
+        """Return one of the words of a key."""
+        return self._read(key.name, str(key.default), lambda node: self.findings.choice(node, f"`{key.name}`", key.choices))
 
     def flag(self, key: str, *, default: bool) -> bool:
         """Return true or false."""

@@ -123,6 +123,11 @@ def names_of(keys: tuple[Key, ...]) -> tuple[str, ...]:
     return tuple(key.name for key in keys)
 
 
+def key_of(keys: tuple[Key, ...], name: str) -> Key:
+    """Return the key of a name, which is one of some keys."""
+    return next(key for key in keys if key.name == name)
+
+
 def spellings(keys: tuple[Key, ...], name: str) -> tuple[str, ...]:
     """Return every spelling of a key, the present one first."""
     return (name, *(key.name for key in keys if key.instead == name))

@@ -8,7 +8,7 @@ from compiler.diagnostics import Code
 from compiler.literals import Malformed, read_duration
 from compiler.notation import SpanLine, TestTrace, default_id, parse_trace
 from compiler.rule_file_fields import Fields, Findings, shown
-from compiler.rule_file_keys import CLOSE_REASONS, EXAMPLE_KEYS, EXAMPLE_SPAN_KEYS, TEST_KEYS, VERDICTS, names_of
+from compiler.rule_file_keys import EXAMPLE_KEYS, EXAMPLE_SPAN_KEYS, TEST_KEYS, VERDICTS, key_of, names_of
 from compiler.rule_set import RuleTest
 from compiler.values import INT64_MAX, INT64_MIN
 from compiler.yaml_nodes import Mapping, Node, Scalar, Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from compiler.trace import AttributeValue
 
 _MILLISECOND_NS = 1_000_000
+_CLOSE = key_of(TEST_KEYS, "close")
 
 
 def read_tests(fields: Fields) -> tuple[tuple[RuleTest, ...], bool]:
@@ -45,7 +46,7 @@ def _read_test(fields: Fields, number: int) -> RuleTest | None:
     trace = _read_trace(fields)
     expect = _read_expect(fields)
     offenders = None if fields.get("offenders") is None else fields.texts("offenders")
-    close = fields.choice("close", CLOSE_REASONS, "drained")
+    close = fields.choice(_CLOSE)
     if trace is None or expect is None:
         return None
     region = fields.mapping.region if name_node is None else name_node.region
