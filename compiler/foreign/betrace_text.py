@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from compiler.foreign.betrace_where import COMPARISONS, WhereReader, connected
+from compiler.foreign.betrace_where import COMPARISONS, WhereReader
+from compiler.foreign.condition_reader import connected, negated
 from compiler.foreign.conditions import Atom, Both, Condition, Either, Not, OfSpan, both, condition_text, either, spans_named
 from compiler.foreign.drafts import INVARIANT, Notes
 from compiler.foreign.text_reader import NotMapped, Piece, Token, TokenReader, pieces_of, tokens_of
@@ -91,14 +92,7 @@ class _Reader:
             self.notes.add(token.offset, "`and` binds tighter than `or` here, as the original's text says; its grammar had them alike")
 
     def _negation(self) -> Condition:
-        with self.tokens.deeper():
-            if self.tokens.accept("not"):
-                return Not(self._negation())
-            if self.tokens.accept("("):
-                inner = self.condition()
-                self.tokens.expect(")")
-                return inner
-            return self._test()
+        return negated(self.tokens, self.condition, self._test, lambda _token: None)
 
     def _test(self) -> Condition:
         tokens = self.tokens

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
-from compiler.foreign.conditions import Atom, Condition, Not, attribute, both, either, intrinsic, on_the_right, string
+from compiler.foreign.condition_reader import connected, negated
+from compiler.foreign.conditions import Atom, Condition, attribute, intrinsic, on_the_right, string
 from compiler.foreign.drafts import Notes
 from compiler.foreign.text_reader import NotMapped, Token, TokenReader
 
@@ -47,17 +47,11 @@ class WhereReader:
         return connected(self.tokens, lambda: self._negation(of_span=of_span), lambda _token: None)
 
     def _negation(self, *, of_span: bool) -> Condition:
-        token = self.tokens.accept("not")
-        with self.tokens.deeper():
-            if token is not None:
-                body = self._negation(of_span=of_span)
-                self.differs(token, f"under `not`, {ABSENT}")
-                return Not(body)
-            if self.tokens.accept("("):
-                inner = self.condition(of_span=of_span)
-                self.tokens.expect(")")
-                return inner
-            return self.field() if of_span else self._attribute()
+        test = self.field if of_span else self._attribute
+        return negated(self.tokens, lambda: self.condition(of_span=of_span), test, self._not_alike)
+
+    def _not_alike(self, token: Token) -> None:
+        self.differs(token, f"under `not`, {ABSENT}")
 
     # ---- attributes -----------------------------------------------------------------------------------------------------------------
 
@@ -238,22 +232,3 @@ class WhereReader:
         if token.kind != "duration":
             raise NotMapped(token.offset, "the unit of `span.duration` was ns in one evaluator and ms in another; write one: 500ms")
         return Atom(f"{intrinsic('span:duration')} {comparison.text} {token.text}")
-
-
-def connected(tokens: TokenReader, operand: Callable[[], Condition], mixed: Callable[[Token], None]) -> Condition:
-    """Read operands joined by `and` and `or`, `and` tighter; `mixed` is told where both stand side by side."""
-    alternatives: list[Condition] = []
-    has_and = has_or = False
-    while True:
-        sides = [operand()]
-        while tokens.accept("and"):
-            has_and = True
-            sides.append(operand())
-        alternatives.append(both(sides))
-        token = tokens.accept("or")
-        if token is None:
-            break
-        has_or = True
-    if has_and and has_or:
-        mixed(tokens.peek())
-    return either(alternatives)

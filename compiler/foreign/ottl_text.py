@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from compiler.foreign.betrace_where import connected
-from compiler.foreign.conditions import Atom, Condition, Not, attribute, intrinsic, string
+from compiler.foreign.condition_reader import connected, negated
+from compiler.foreign.conditions import Atom, Condition, attribute, intrinsic, string
 from compiler.foreign.text_reader import NotMapped, Token, TokenReader, tokens_of
 from compiler.ir_text import duration_of
 from compiler.literals import Malformed, read_duration
@@ -63,14 +63,7 @@ class _Reader:
         return connected(self.tokens, self._negation, lambda _token: None)
 
     def _negation(self) -> Condition:
-        with self.tokens.deeper():
-            if self.tokens.accept("not"):
-                return Not(self._negation())
-            if self.tokens.accept("("):
-                inner = self.condition()
-                self.tokens.expect(")")
-                return inner
-            return self._test()
+        return negated(self.tokens, self.condition, self._test, lambda _token: None)
 
     def _test(self) -> Condition:
         token = self.tokens.peek()
