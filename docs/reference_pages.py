@@ -1,7 +1,7 @@
 """Writes the reference pages that follow from code: `python -m docs.reference_pages`, with `--check` only compares.
 
-A page written here begins with a comment that says so, where its form has comments. What a table of the code says is said once,
-in the table.
+A page written here begins with a comment that says so, where its form has comments; the page of the rule language is prose by hand,
+and its parts that follow from code stand between comments. What a table of the code says is said once, in the table.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from api.view import View
 from cli.main import betrace
 from compiler import rule_file_schema_text
 from compiler.diagnostics import Code, Severity
+from docs.language_page import language_page
 from docs.library_page import library_page
 from processor.metrics import METRICS
 from processor.rule_settings import RuleSettings
@@ -170,11 +171,22 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
 }
 
 
+# Pages by hand of which some parts follow from code: the page with these parts written anew, from the page.
+PARTLY: Final[Mapping[str, Callable[[str], str]]] = {"rule-language.md": lambda page: language_page(page, table)}
+
+
+def wanted_pages() -> Iterator[tuple[str, str]]:
+    """Yield every page that follows from code, in whole or in parts: its name and what it has to be."""
+    for name, page in PAGES.items():
+        yield name, f"{NOTE}\n\n{page().rstrip()}\n" if name.endswith(".md") else f"{page()}\n"
+    for name, rewritten in PARTLY.items():
+        yield name, rewritten((REFERENCE / name).read_text(encoding="utf-8"))
+
+
 def run(*, is_check: bool) -> int:
     """Write the pages, or compare them; return the exit status."""
     stale = []
-    for name, page in PAGES.items():
-        wanted = f"{NOTE}\n\n{page().rstrip()}\n" if name.endswith(".md") else f"{page()}\n"
+    for name, wanted in wanted_pages():
         target = REFERENCE / name
         if target.exists() and target.read_text(encoding="utf-8") == wanted:
             continue
