@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import Final, TypeAlias
+from collections.abc import Mapping
+from typing import Final
 
 from compiler.diagnostics import Code, Severity
 from compiler.editor_words import INTRINSICS
@@ -14,21 +14,21 @@ from compiler.lower_selector import LET_CONJUNCT_COUNT_MAX
 from compiler.nesting import NESTING_MAX
 from compiler.parser import RULE_SIZE_MAX_BYTES
 from compiler.pattern_parser import REPEAT_PRODUCT_MAX, STATES_MAX
+from docs.markdown import table
 from docs.rule_grammar import grammar_block
-
-Table: TypeAlias = Callable[[tuple[str, ...], Iterable[tuple[str, ...]]], str]
 
 PLACES: Final[tuple[tuple[str, Mapping[str, Kind]], ...]] = (
     ("predicates", SPAN_INTRINSICS),
     ("`event( )`, `link( )`", ELEMENT_INTRINSICS),
     ("formulas", TRACE_INTRINSICS),
 )
+
 _BLOCK = re.compile(r"(?<=<!-- )(?P<name>[a-z]+): begin -->\n.*?<!-- (?P=name): end(?= -->)", re.DOTALL)
 
 
-def language_page(page: str, table: Table) -> str:
+def language_page(page: str) -> str:
     """Return the page with its parts written anew; ValueError where one is missing or nobody knows it."""
-    parts = {"diagnostics": _diagnostics(), "grammar": grammar_block(), "intrinsics": _intrinsics(table), "limits": _limits(table)}
+    parts = {"diagnostics": _diagnostics(), "grammar": grammar_block(), "intrinsics": _intrinsics(), "limits": _limits()}
     named = sorted(found["name"] for found in _BLOCK.finditer(page))
     if named != sorted(parts):
         message = f"the page has the parts {named}, the code knows {sorted(parts)}"
@@ -36,12 +36,12 @@ def language_page(page: str, table: Table) -> str:
     return _BLOCK.sub(lambda found: f"{found['name']}: begin -->\n\n{parts[found['name']]}\n\n<!-- {found['name']}: end", page)
 
 
-def _intrinsics(table: Table) -> str:
+def _intrinsics() -> str:
     rows = [(f"`{name}`", spoken(kind), place, INTRINSICS[name]) for place, names in PLACES for name, kind in names.items()]
     return table(("intrinsic", "kind", "stands in", "meaning"), rows)
 
 
-def _limits(table: Table) -> str:
+def _limits() -> str:
     limits = (
         (
             "nesting: open brackets, `not`, `-` of an operand, right sides of `implies`; no braces",

@@ -31,6 +31,7 @@ class Sentence:
     section: int
     place: str
     text: str
+    is_code: bool
 
     @property
     def label(self) -> str:
@@ -49,7 +50,7 @@ def sentences(page: Path = PAGE) -> list[Sentence]:
         named = _named(kind, text)
         for part in [text] if named else _split(kind, text):
             number += not named
-            found.append(Sentence(section, named or f"sentence {number}", part))
+            found.append(Sentence(section, named or f"sentence {number}", part, is_code=kind == "code"))
     return found
 
 
