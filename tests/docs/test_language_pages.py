@@ -14,6 +14,7 @@ from docs import language_examples, language_page, reference_pages, rule_grammar
 from docs.reference_pages import REFERENCE
 from docs.rule_grammar import GRAMMAR, grammar_block, grammar_lines
 from tests.conformance.case import FOLDER, load_cases
+from tests.conformance.sentences import sentences
 
 PAGE = (REFERENCE / "rule-language.md").read_text("utf-8")
 TEXT = GRAMMAR.read_text("utf-8")
@@ -62,6 +63,7 @@ def test_the_page_has_every_rule_and_every_terminal_of_the_parser() -> None:
         ('a: b | b ("or" b)+', ['a = b { "or" b }']),
         ("a: b | c (B b)+", ["a = b | c ( B b ) { B b }"]),
         ("a: b | b c+", ["a = b { c }"]),
+        ("a: b | b c d+", ["a = b | b c d { d }"]),
         ("a: b+", ["a = b { b }"]),
         ('?a: b ("x" | c)? -> d', ['a = b [ "x" | c ]']),
         ("a: b // one\n | c  // two", [f"{'a = b':<72}  (* one *)", f"{'  | c':<72}  (* two *)"]),
@@ -131,6 +133,16 @@ def test_another_case_is_another_example(monkeypatch: pytest.MonkeyPatch, tmp_pa
     cases = load_cases(tmp_path)
     monkeypatch.setattr(language_examples, "load_cases", lambda: cases)
     assert language_examples.examples_page() not in (REFERENCE / "rule-language-by-example.md").read_text("utf-8")
+
+
+def test_every_sentence_that_a_case_proves_has_an_example() -> None:
+    page = (REFERENCE / "rule-language-by-example.md").read_text("utf-8")
+    cases = load_cases()
+    shown = [case for case in cases if f"\n### {case.name}\n" in page or f"\n| {case.name} | " in page]
+    proved, exemplified = ({label for case in some for label in case.proves} for some in (cases, shown))
+    # The page begins with section 1, and shows no line ends of another system.
+    said = {sentence.label for sentence in sentences() if sentence.section} - {"language.md 2, production WS"}
+    assert said & proved == said & exemplified
 
 
 def test_every_section_of_the_language_has_examples_and_leads_to_them() -> None:
