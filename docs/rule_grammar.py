@@ -17,7 +17,9 @@ Node: TypeAlias = Tree[Token] | Token
 
 GRAMMAR: Final = Path(__file__).resolve().parents[1] / "compiler" / "rules.lark"
 LEGEND: Final = "(* [ x ] at most once, { x } any number of times, /x/ a regular expression, ! ( x ) no x comes next *)"
-WIDTH: Final = 106
+WIDTH: Final = 118
+# So wide are alternatives side by side.
+ALTERNATIVES_WIDTH: Final = 53
 # Where remarks stand, below each other, unless what they speak of is longer.
 COLUMN: Final = 72
 # What must not come next is written as a regular expression that begins with words.
@@ -41,7 +43,7 @@ def grammar_lines(text: str) -> Iterator[str]:
         yield from _production(node, margin, remarks)
     ignored = [_text(node.children[0]) for node in tree.children if isinstance(node, Tree) and node.data == "ignore"]
     yield ""
-    yield f"(* {' and '.join(ignored)} may stand between any two of them *)"
+    yield f"(* {' and '.join(ignored)} may stand between the words of a rule *)"
 
 
 def _read(text: str) -> tuple[Tree[Token], dict[int, str]]:
@@ -82,7 +84,7 @@ def _lines(pieces: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     """Put alternatives side by side; one with a remark stands alone."""
     line = ""
     for text, remark in pieces:
-        if line and (remark or len(line) + len(text) > WIDTH // 2):
+        if line and (remark or len(line) + len(text) > ALTERNATIVES_WIDTH):
             yield line, ""
             line = ""
         if remark:
