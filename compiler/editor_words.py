@@ -74,9 +74,9 @@ INTRINSICS: Mapping[str, str] = MappingProxyType(
     {
         "span:name": "The span's name.",
         "span:duration": "The span's end - start.",
-        "span:status": "The span's status: unset, ok or error.",
+        "span:status": "The span's status: unset, ok or error; an unknown code is the first.",
         "span:statusMessage": "The message of the span's status.",
-        "span:kind": "The span's kind: unspecified, internal, server, client, producer or consumer.",
+        "span:kind": "The span's kind: unspecified, internal, server, client, producer or consumer; an unknown code is the first.",
         "span:id": "The span's id in lower-case hex.",
         "span:parentID": "The id of the span's parent in lower-case hex; missing of a root.",
         "span:startTime": "The moment at which the span starts.",
@@ -89,8 +89,8 @@ INTRINSICS: Mapping[str, str] = MappingProxyType(
         "link:spanID": "The id of the span that the link leads to, inside of link( ).",
         "trace:id": "The trace's id in lower-case hex.",
         "trace:duration": "From the first start to the last end of the trace's spans.",
-        "trace:rootName": "The name of the trace's first root span.",
-        "trace:rootService": "The service of the trace's first root span.",
+        "trace:rootName": "The name of the trace's first root span, by start and id.",
+        "trace:rootService": "The service of the trace's first root span, by start and id.",
         "trace:spanCount": "How many spans the trace has.",
         "trace:serviceCount": "How many services the trace has.",
     }
