@@ -10,10 +10,11 @@ from typing import Any
 import click
 
 from cli.columns import aligned
-from cli.rule_files import count_of, fail
+from cli.rule_files import count_of, fail, unusable
 from cli.rule_library import LibraryRule, Picking, UnknownRuleError, library_rules, named_rules
 from cli.rules_arguments import OUTPUT, SEVERITIES
 from cli.shown_text import some_lines
+from cli.written_files import write_all
 from compiler import LetClashError, joined_rules, rule_texts
 
 _RULE_SUFFIXES = (".yaml", ".yml")
@@ -100,11 +101,11 @@ def copy(ids: Sequence[str], is_all: bool, target: Path, force: bool, **picked: 
     if present and not force:
         fail(f"{', '.join(present)} exists already; --force overwrites")
     try:
-        for path, text in files.items():
+        for path in files:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+        write_all({path: text.encode() for path, text in files.items()})
     except OSError as error:
-        fail(f"{error.filename}: {error.strerror}")
+        unusable(error, target)
     click.echo(f"{count_of(len(taken), 'rule')} copied to {', '.join(map(str, files))}")
 
 

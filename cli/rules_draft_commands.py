@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from cli.check_why import enabled_or_exit
-from cli.rule_files import count_of, fail, rule_set_or_exit
+from cli.rule_files import count_of, fail, rule_set_or_exit, unusable
 from cli.shown_text import brief
+from cli.written_files import create
 from compiler import TraceView
 from compiler.notation_text import NotationWriter
 from compiler.rule_skeleton import Telling, empty_rule_file, rule_file_of, rule_id_of, test_of
@@ -32,12 +33,11 @@ def init(name: str, path: Path | None) -> None:
         return
     path = path or Path(f"{rule_id_of(name)}.yaml")
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+        create(path, text.encode())
     except FileExistsError:
         fail(f"{path} is there already")
     except OSError as error:
-        fail(f"{path}: {error.strerror or error}")
+        unusable(error, path)
     click.echo(f"{path} written: betrace rules test {path}")
 
 
