@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from cli.columns import aligned
 from cli.rule_files import count_of, fail, unusable
 from cli.rule_library import LibraryRule, Picking, UnknownRuleError, library_rules, named_rules
 from cli.rules_arguments import OUTPUT, SEVERITIES
-from cli.shown_text import some_lines
+from cli.shown_text import one_line, shown_json, some_lines
 from cli.written_files import write_all
 from compiler import LetClashError, joined_rules, rule_texts
 
@@ -51,7 +50,7 @@ def list_rules(tags: Sequence[str], controls: Sequence[str], severities: Sequenc
     picking = Picking(tags, controls, severities)
     found = [one for one in library_rules() if picking.takes(one)]
     if output == "json":
-        click.echo(json.dumps([_summary_json(one) for one in found], indent=2, ensure_ascii=False))
+        click.echo(shown_json([_summary_json(one) for one in found]))
         return
     rows = [(one.rule.id, one.rule.text.severity, one.rule.text.name, ", ".join(one.rule.text.controls)) for one in found]
     for line in aligned(rows):
@@ -67,7 +66,7 @@ def show(ids: Sequence[str], output: str) -> None:
     """Show rules of the library as they stand in their files, tests included."""
     found = _named(library_rules(), ids)
     if output == "json":
-        click.echo(json.dumps([_rule_json(one) for one in found], indent=2, ensure_ascii=False))
+        click.echo(shown_json([_rule_json(one) for one in found]))
     else:
         click.echo("\n".join(some_lines(_text(one)) for one in found))
 
@@ -106,7 +105,7 @@ def copy(ids: Sequence[str], is_all: bool, target: Path, force: bool, **picked: 
         write_all({path: text.encode() for path, text in files.items()})
     except OSError as error:
         unusable(error, target)
-    click.echo(f"{count_of(len(taken), 'rule')} copied to {', '.join(map(str, files))}")
+    click.echo(one_line(f"{count_of(len(taken), 'rule')} copied to {', '.join(map(str, files))}"))
 
 
 def _files(taken: Sequence[LibraryRule], target: Path) -> Mapping[Path, str]:

@@ -10,7 +10,7 @@ import click
 
 from cli.rule_files import USAGE, count_of, load_sources, show_diagnostics, unusable
 from cli.rules_arguments import PATHS
-from cli.shown_text import some_lines
+from cli.shown_text import one_line, some_lines
 from cli.written_files import replace
 from compiler import SourceFile, format_rule_file
 
@@ -42,9 +42,9 @@ def format_rules(paths: Sequence[Path], check: bool, diff: bool) -> None:  # noq
         if diff:
             click.echo(_diff(source, formatted.content), nl=False)
         elif source.name == str(_STDIN) and not check:
-            click.get_binary_stream("stdout").write(formatted.content)
+            click.echo(formatted.content, nl=False)
         elif is_new and check:
-            click.echo(source.name)
+            click.echo(one_line(source.name))
         elif is_new:
             _write(source, formatted.content)
     _summarise(len(sources), changed, refused, is_dry=check or diff)
