@@ -17,6 +17,7 @@ from compiler.foreign.drafts import POLARITIES, VIOLATION, Draft, Item, Note, Un
 from compiler.foreign.rule_writer import RuleIds, compiled, file_text
 from compiler.foreign.tail_sampling import tail_sampling_items
 from compiler.foreign.traceql_text import traceql_items
+from processor.rule_directory import read_whole
 from processor.rule_tests import run_rule_test
 
 _FILE = click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
@@ -112,7 +113,7 @@ def _kind(item: Item) -> str:
 
 def _items(path: Path, items_of: Callable[[SourceFile], Iterable[Item]]) -> list[Item]:
     try:
-        source = SourceFile(str(path), path.read_bytes())
+        source = SourceFile(str(path), read_whole(path))
     except OSError as error:
         unusable(error, path)
     ids = RuleIds()
