@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import errno
-import os
 import stat
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from compiler.source import SourceFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
 _SUFFIXES = frozenset({".yaml", ".yml"})
 # Nobody writes so many rules into one file: it is a device, or something else than rules.
@@ -39,19 +39,17 @@ def read_whole(path: Path) -> bytes:
 
 
 def _files_below(directory: Path) -> Iterator[Path]:
-    for folder, inside, names in os.walk(directory, onerror=_raised):
-        inside[:] = [name for name in inside if not name.startswith(".")]
-        for name in names:
-            file = Path(folder, name)
-            if file.suffix in _SUFFIXES and not name.startswith("."):
-                # Nobody may ever write into a pipe or a socket.
-                if not stat.S_ISREG(file.stat().st_mode):
-                    raise OSError(errno.EINVAL, "it is no file", str(file))
-                yield file
-
-
-def _raised(error: OSError) -> None:
-    raise error
+    for entry in directory.iterdir():
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            # A link to a directory may lead round in a circle.
+            yield from () if entry.is_symlink() else _files_below(entry)
+        elif entry.suffix in _SUFFIXES:
+            # Nobody may ever write into a pipe or a socket.
+            if not stat.S_ISREG(entry.stat().st_mode):
+                raise OSError(errno.EINVAL, "it is no file", str(entry))
+            yield entry
 
 
 def relative_sources(sources: Iterable[SourceFile], path: Path) -> tuple[SourceFile, ...]:
