@@ -21,7 +21,8 @@ _UNITS = tuple(reversed(UNIT_NS.items()))
 _SCOPES = {ir.AttributeScope.SPAN: "span.", ir.AttributeScope.RESOURCE: "resource.", ir.AttributeScope.SCOPE: "scope."}
 # First segments that have a meaning of their own there.
 _TAKEN = RESERVED | {"span", "resource", "scope", "root"}
-_ESCAPED = re.compile(r'["\\\x00-\x1f]')
+# Quotes, and what cannot stand in a rule file, or can and is not seen: marks that turn the direction of a line.
+_ESCAPED = re.compile('["\\\\\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff]')
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 # How tightly conditions and values bind.
 _OR, _AND, _NOT, _TEST = range(4)
@@ -199,7 +200,7 @@ def duration_of(ns: int) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return a STRING."""
+    """Return a STRING that can stand in any rule file."""
     return f'"{_ESCAPED.sub(_escape, text)}"'
 
 

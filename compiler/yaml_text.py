@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 
+from compiler.ir_text import quoted
 from compiler.yaml_nodes import Scalar, core_value
 from compiler.yaml_reader import FORBIDDEN
 
@@ -28,6 +29,16 @@ def one_line_scalar(text: str, *, in_flow: bool = False) -> str:
     if not FORBIDDEN.search(text) and not re.search(r"[\n\t\r']", text) and re.search(r'["\\]', text):
         return f"'{text}'"
     return FORBIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))
+
+
+def sayable(text: str) -> str:
+    """Return a text with U+FFFD for what a name or a sentence of a rule file may not hold, not even escaped, and for what is not seen."""
+    return "".join(mark if mark.isprintable() or mark in "\n\t" else "\ufffd" for mark in text)
+
+
+def quoted_scalar(text: str) -> str:
+    """Return a name or a sentence as a scalar in quotes."""
+    return quoted(sayable(text))
 
 
 def _is_plain(text: str) -> bool:
