@@ -61,7 +61,7 @@ def _draft(target: Path, content: bytes) -> Iterator[Path]:
 
 def _like(target: Path, draft: Path) -> None:
     """Give a draft the mode and the owner of the file whose place it takes; raises OSError where that file may not be written."""
-    if not target.is_file() or not os.access(target, os.W_OK):
+    if not target.is_file() or not os.access(target, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
         reason = errno.EACCES if target.is_file() else errno.EISDIR if target.is_dir() else errno.EINVAL
         raise OSError(reason, os.strerror(reason), str(target))
     shutil.copymode(target, draft)

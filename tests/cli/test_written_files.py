@@ -12,6 +12,7 @@ import pytest
 
 from cli.written_files import create, replace, write_all
 from tests.cli.run import run, written
+from tests.nobody import nobody
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,10 +106,10 @@ def test_a_new_file_can_be_read_by_whom_the_mask_says(tmp_path: Path) -> None:
     assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in "ab"} == {0o640}
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
-def test_a_file_that_may_not_be_written_is_not_replaced(tmp_path: Path) -> None:
-    path = written(tmp_path, "rules.yaml", UNFORMATTED)
-    path.chmod(0o444)
-    result = run("rules", "format", path)
-    assert (result.exit_code, path.read_text()) == (2, UNFORMATTED)
+def test_a_file_that_may_not_be_written_is_not_replaced() -> None:
+    with nobody() as folder:
+        path = written(folder, "rules.yaml", UNFORMATTED)
+        path.chmod(0o444)
+        result = run("rules", "format", path)
+        assert (result.exit_code, path.read_text()) == (2, UNFORMATTED)
     assert "Permission denied" in result.stderr
