@@ -6,8 +6,9 @@ import pytest
 
 from compiler import Code
 from compiler.compile import compile_rule
-from compiler.editor_check import Checked, EditedFile, duplicates_of, rules_of
+from compiler.editor_check import Checked, EditedFile, rules_of
 from compiler.editor_pieces import cut
+from compiler.editor_rule_set import duplicates_of
 from compiler.source import SourceFile
 
 HEAD = "let:\n  big: payment.where(amount > 1000)\n  odd: payment.where(amount < 0)\nrules:\n"
