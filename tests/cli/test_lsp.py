@@ -160,6 +160,9 @@ def test_hover_explains_the_rule_a_name_and_a_key(tmp_path: Path) -> None:
         one.open("a.yaml", RULES)
         assert "Applies to a trace in which there is a `payment.charge` span" in await one.hover("a.yaml", 3, 10)
         assert "payment.charge.where(amount > 1000)" in await one.hover("a.yaml", 6, 16)
+        one.change("a.yaml", RULES.replace("amount > 1000", "currency != USD"))
+        assert "is not true of a span without `currency`" in await one.hover("a.yaml", 3, 10)
+        one.change("a.yaml", RULES)
         assert "How bad a violation is." in await one.hover("a.yaml", 4, 6)
         assert "violated where this is not true" in await one.hover("a.yaml", 7, 8)
 
