@@ -17,7 +17,7 @@ KEYWORDS: Mapping[str, str] = MappingProxyType(
         "implies": "`x implies y` is `not x or y`.",
         "and": "Both sides are true; two selections may be of different spans.",
         "or": "One of the sides is true.",
-        "not": "True where what follows is false; unknown stays unknown.",
+        "not": "True where what follows is false; unknown, as of a missing attribute, stays unknown.",
         "some": "The comparison is true of one group at least.",
         "every": "The comparison is true of each group.",
         "before": "`a before b`: a has ended when b starts.",
@@ -48,7 +48,7 @@ KEYWORDS: Mapping[str, str] = MappingProxyType(
 )
 METHODS: Mapping[str, str] = MappingProxyType(
     {
-        "where": "Selects the spans of which the predicate is true.",
+        "where": "Selects the spans of which the predicate is true. Of a span without `x` neither `x == 1` nor `x != 1` is.",
         "all": "A formula: the predicate is true of every selected span.",
         "any": "A formula: the predicate is true of some selected span.",
         "none": "A formula: the predicate is true of no selected span.",

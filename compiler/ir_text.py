@@ -12,9 +12,11 @@ from typing import assert_never
 from compiler import ir
 from compiler.literals import UNIT_NS
 from compiler.spelling import RESERVED
+from compiler.syntax import NAME_IS_STRING
 from compiler.values import Duration
 
 _DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
+_BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECOND = 10**9
 # The largest first.
 _UNITS = tuple(reversed(UNIT_NS.items()))
@@ -88,13 +90,13 @@ class Writer:
     def _test(self, node: ir.SpanTest, negation: str) -> str:
         match node:
             case ir.Compare(word=word, left=left, right=right):
-                return f"{self.value(left)} {word} {self.value(right)}"
+                return f"{self.value(left)} {word} {self._right(word, right)}"
             case ir.In(value=operand, items=items):
                 return f"{self.value(operand)} {negation}in [{', '.join(map(self.value, items))}]"
             case ir.Matches(value=operand, pattern=pattern):
                 return f"{self.value(operand)} {negation}matches {quoted(pattern.text)}"
             case ir.TextTest(word=word, value=operand, part=part):
-                return f"{self.value(operand)} {negation}{word} {self.value(part)}"
+                return f"{self.value(operand)} {negation}{word} {self._right(word, part)}"
             case ir.Exists(value=operand):
                 return f"{self.value(operand)} exists"
             case ir.IsTrue(value=operand):
@@ -102,6 +104,12 @@ class Writer:
             case ir.SomeElement(word=word, predicate=predicate):
                 return f"{word}({self.condition(predicate)})"
         assert_never(node)
+
+    def _right(self, word: str, value: ir.Value) -> str:
+        """Return what stands right of a test, where a bare name alone may be a string and an attribute needs brackets."""
+        if not isinstance(value, ir.Attribute) or value.of is not None or not _BARE.fullmatch(value.key) or value.scope in _SCOPES:
+            return self.value(value)
+        return f"({value.key})" if word in NAME_IS_STRING else value.key
 
     # ---- selections -----------------------------------------------------------------------------------------------------------------
 

@@ -58,10 +58,15 @@ def text_scalar(scalar: Scalar, column: int, indent: int) -> list[str]:
     """Return a text of one or more lines; a block scalar stays as it is written, a text beyond the width is folded into one."""
     if scalar.style in {"|", ">"} and (kept := _kept_block(scalar, indent)):
         return kept
-    written = one_line_scalar(scalar.text)
-    if column + len(written) <= WIDTH or not _folds(scalar.text):
+    return folded_scalar(scalar.text, column, indent)
+
+
+def folded_scalar(text: str, column: int, indent: int) -> list[str]:
+    """Return a text on one line from a column on, or folded where it is beyond the width."""
+    written = one_line_scalar(text)
+    if column + len(written) <= WIDTH or not _folds(text):
         return [written]
-    return [">-", *_folded(scalar.text.split(" "), indent)]
+    return [">-", *_folded(text.split(" "), indent)]
 
 
 def _kept_block(scalar: Scalar, indent: int) -> list[str]:
