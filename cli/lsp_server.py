@@ -98,7 +98,7 @@ class RuleServer(LanguageServer):
             self._checker = asyncio.get_running_loop().create_task(self._check())
 
     async def _check(self) -> None:
-        while not self._is_compared:
+        while not (self._is_compared or self.is_done):
             if self._waiting:
                 await asyncio.sleep(DEBOUNCE_S)
                 await self._check_waiting()
@@ -236,6 +236,7 @@ def _register_documents(server: RuleServer) -> None:
     @server.feature(t.SHUTDOWN)
     def _shut_down(_params: None) -> None:
         server.is_done = True
+        server.files.end()
 
 
 def _register_questions(server: RuleServer) -> None:

@@ -64,6 +64,7 @@ class RuleWorkspace:
         self.open: dict[str, OpenFile] = {}
         self._on_disk: dict[str, _FileOnDisk] = {}
         self._compared: dict[str, NeedlessRule] = {}
+        self._has_ended = False
 
     def put(self, path: str, text: str, version: int | None, *, is_declared: bool = False) -> None:
         """Take the latest text of an open file. Once it has looked like a rule file, or was declared one, it stays one."""
@@ -78,6 +79,10 @@ class RuleWorkspace:
         """Forget the text of a file that is no longer open; the one on disk counts again."""
         if self.open.pop(path, None) is not None:
             self.read(path)
+
+    def end(self) -> None:
+        """Let what is under way come to an end soon: nobody waits for it any more."""
+        self._has_ended = True
 
     def name(self, path: str) -> str:
         """Return how a file is called in messages: by its path below the folder it is in."""
@@ -113,7 +118,11 @@ class RuleWorkspace:
         if file is None:
             return False
         text = file.text
-        checked = file.edited.check(text, lambda: file.text is not text) if file.is_rule_file else Checked()
+
+        def is_outdated() -> bool:
+            return self._has_ended or file.text is not text or self.open.get(path) is not file
+
+        checked = file.edited.check(text, is_outdated) if file.is_rule_file else Checked()
         if checked is not None:
             file.checked = checked
         return checked is not None
@@ -126,7 +135,7 @@ class RuleWorkspace:
         for one in list(self._on_disk.values()):
             if one.text is None:
                 continue
-            checked = one.edited.check(one.text, is_outdated)
+            checked = one.edited.check(one.text, lambda: self._has_ended or is_outdated())
             if checked is None:
                 return False
             # Of a file that is not open nothing is shown, and no keystroke comes.
