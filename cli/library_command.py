@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cli.columns import aligned
+from cli.rule_copies import CopyError, copied, write_files
 from cli.rule_files import count_of, fail
 from cli.rule_library import LibraryRule, Picking, UnknownRuleError, library_rules, named_rules
 from cli.rules_arguments import OUTPUT, SEVERITIES
 from cli.shown_text import some_lines
-from compiler import LetClashError, joined_rules, rule_texts
-
-_RULE_SUFFIXES = (".yaml", ".yml")
+from compiler import rule_texts
 
 
 def _picking_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -81,11 +80,13 @@ def show(ids: Sequence[str], output: str) -> None:
     type=click.Path(path_type=Path),
     help="Where to: a file if it ends with .yaml or .yml, else a directory, which gets a file per domain.",
 )
-@click.option("--force", is_flag=True, help="Overwrite files that are there.")
+@click.option("--force", is_flag=True, help="Put a rule in the place of one of the same id; nothing else is touched.")
 def copy(ids: Sequence[str], is_all: bool, target: Path, force: bool, **picked: Sequence[str]) -> None:  # noqa: FBT001 - click's
     """Copy rules of the library into rule files of your own, with their tests and what they use of `let`.
 
-    Exit status: 0 copied, 2 nothing was written: a rule is unknown, none is such, or a file is there already.
+    A file that is there keeps what it says, and gets the rules behind its own.
+
+    Exit status: 0 copied, 2 nothing was written: a rule is unknown, none is such, or one of the same id is there already.
     """
     picking = Picking(**picked)
     rules = library_rules()
@@ -95,28 +96,14 @@ def copy(ids: Sequence[str], is_all: bool, target: Path, force: bool, **picked: 
     taken = [one for one in wanted if picking.takes(one)]
     if not taken:
         fail("no rule of the library is such")
-    files = _files(taken, target)
-    present = [str(path) for path in files if path.exists()]
-    if present and not force:
-        fail(f"{', '.join(present)} exists already; --force overwrites")
     try:
-        for path, text in files.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+        contents = copied(taken, target, is_replacing=force)
+        write_files(contents)
+    except CopyError as error:
+        fail(str(error))
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
-    click.echo(f"{count_of(len(taken), 'rule')} copied to {', '.join(map(str, files))}")
-
-
-def _files(taken: Sequence[LibraryRule], target: Path) -> Mapping[Path, str]:
-    ids = {one.rule.id for one in taken}
-    sources = {one.domain: one.source for one in taken}
-    if target.suffix not in _RULE_SUFFIXES or target.is_dir():
-        return {target / f"{domain}.yaml": joined_rules([source], ids) for domain, source in sources.items()}
-    try:
-        return {target: joined_rules(sources.values(), ids)}
-    except LetClashError as error:
-        fail(f"{error}; copy to a directory, which gets a file per domain")
+    click.echo(f"{count_of(len(taken), 'rule')} copied to {', '.join(map(str, contents))}")
 
 
 def _named(rules: Sequence[LibraryRule], ids: Sequence[str]) -> list[LibraryRule]:

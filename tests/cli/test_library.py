@@ -113,13 +113,77 @@ def test_a_copy_by_tag_takes_the_rules_with_the_tag(tmp_path: Path) -> None:
     assert target.read_text("utf-8").count("  - id: ") == len(listed("--tag", "alerting"))
 
 
-def test_a_copy_overwrites_nothing_unless_forced(tmp_path: Path) -> None:
-    target = written(tmp_path, "mine.yaml", "mine")
-    refused = run("rules", "library", "copy", RUN, "--to", target)
-    assert (refused.exit_code, refused.stderr) == (2, f"betrace: {target} exists already; --force overwrites\n")
-    assert target.read_text("utf-8") == "mine"
-    assert run("rules", "library", "copy", RUN, "--to", target, "--force").exit_code == 0
-    assert RUN in target.read_text("utf-8")
+MINE = """# Mine.
+rules:
+  - id: no-full-scan
+    # Ours reads more.
+    rule: never { span.where(db.query.rows_examined > 5000) }
+  # Last words.
+"""
+FULL_SCAN, DEADLOCK = "no-full-scan", "no-database-deadlock"
+
+
+def test_a_second_rule_of_a_domain_stands_behind_the_first_as_its_user_changed_it(tmp_path: Path) -> None:
+    assert run("rules", "library", "copy", FULL_SCAN, "--to", tmp_path).exit_code == 0
+    target = tmp_path / "database.yaml"
+    mine = target.read_text("utf-8").replace("> 10000", "> 20000").replace("rules:", "# mine\nrules:")
+    target.write_text(mine, "utf-8")
+    assert run("rules", "library", "copy", DEADLOCK, "--to", tmp_path).stdout == f"1 rule copied to {target}\n"
+    text = target.read_text("utf-8")
+    assert text.startswith(f"{mine}\n  - id: {DEADLOCK}\n")
+    assert run("rules", "check", target).stdout == "2 rules checked, 0 errors, 0 warnings\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["database.yaml"]
+
+
+def test_a_rule_that_is_there_is_refused_with_all_that_were_asked_for(tmp_path: Path) -> None:
+    target = written(tmp_path, "mine.yaml", MINE)
+    refused = run("rules", "library", "copy", FULL_SCAN, DEADLOCK, "--to", target)
+    assert (refused.exit_code, refused.stderr) == (
+        2,
+        f"betrace: `{FULL_SCAN}` is already in {target}; nothing is written; --force replaces rules of the same id, and only these\n",
+    )
+    assert target.read_text("utf-8") == MINE
+
+
+def test_a_forced_copy_replaces_the_one_rule_where_it_stands(tmp_path: Path) -> None:
+    target = written(tmp_path, "mine.yaml", MINE)
+    target.chmod(0o640)
+    forced = run("rules", "library", "copy", FULL_SCAN, DEADLOCK, "--to", tmp_path, "--force")
+    assert forced.stdout == f"2 rules copied to {target}, {tmp_path / 'database.yaml'}\n"
+    text = target.read_text("utf-8")
+    assert text.startswith(f"# Mine.\nrules:\n  - id: {FULL_SCAN}\n    name: ")
+    assert text.endswith("\n  # Last words.\n")
+    assert "5000" not in text
+    assert target.stat().st_mode & 0o777 == 0o640
+    assert run("rules", "check", tmp_path).stdout == "2 rules checked, 0 errors, 0 warnings\n"
+
+
+def test_a_name_that_means_something_else_there_is_refused(tmp_path: Path) -> None:
+    target = written(
+        tmp_path, "mine.yaml", "let:\n  tenant_tables: [bills]\nrules:\n  - id: a\n    rule: never { x.where(y in tenant_tables) }\n"
+    )
+    before = target.read_text("utf-8")
+    ids = [one.rule.id for one in library_rules() if "in tenant_tables" in one.rule.text.rule]
+    refused = run("rules", "library", "copy", ids[0], "--to", target, "--force")
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith(f"betrace: {target} stays as it is: `tenant_tables` of `let` would mean something else")
+    assert target.read_text("utf-8") == before
+
+
+def test_where_one_file_cannot_be_written_none_is(tmp_path: Path) -> None:
+    (tmp_path / "database.yaml").mkdir()
+    refused = run("rules", "library", "copy", RUN, FULL_SCAN, "--to", tmp_path)
+    assert (refused.exit_code, refused.stderr) == (2, f"betrace: {tmp_path / 'database.yaml'}: Is a directory\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["database.yaml"]
+
+
+def test_a_link_to_a_rule_file_stays_one(tmp_path: Path) -> None:
+    target = written(tmp_path, "mine.yaml", MINE)
+    link = tmp_path / "link.yaml"
+    link.symlink_to(target)
+    assert run("rules", "library", "copy", DEADLOCK, "--to", link).exit_code == 0
+    assert link.is_symlink()
+    assert DEADLOCK in target.read_text("utf-8")
 
 
 @pytest.mark.parametrize(
