@@ -22,8 +22,10 @@ are yours to edit.
 
 ```console
 $ betrace rules library list --control PCI-DSS        # or --tag, --severity
+$ betrace rules library list slow query               # the rules that say these words about themselves
+$ betrace rules library list --tags                   # which tags there are
 $ betrace rules library show card-data-access-is-audited
-$ betrace rules library copy --tag audit --to rules/  # the rules with their tests, as files of your own
+$ betrace rules library copy --tag audit --to rules/  # the rules with their tests, as files of your own, or behind the rules in them
 $ betrace rules test rules/
 ```
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.rule_library import Picking, library_rules
+from cli.rule_library import library_rules
+from cli.rule_picking import Picking
 from compiler import LetClashError, SourceFile, joined_rules
 from tests.cli.run import run, written
 
@@ -26,7 +27,8 @@ def test_a_list_has_a_line_for_each_rule_in_columns() -> None:
     severities = {one.rule.id: one.rule.text.severity for one in library_rules()}
     column = line.index("medium    Every agent run is evaluated against its goal  ")
     assert {line.split()[0]: line[column:].split()[0] for line in lines} == severities
-    assert line.endswith("  EU-AI-ACT:15")
+    assert line.endswith("  ai-agents, ai-safety")
+    assert "  EU-AI-ACT:15  " in line
 
 
 def test_a_list_is_narrowed_by_tag_control_and_severity() -> None:
@@ -48,18 +50,77 @@ def test_several_tags_widen_the_list() -> None:
 @pytest.mark.parametrize("wanted", ["EU-AI-ACT", "EU-AI-ACT:14"])
 def test_a_control_is_found_by_itself_and_by_its_framework(wanted: str) -> None:
     (tool,) = (one for one in library_rules() if one.rule.id == TOOL)
-    assert Picking(controls=[wanted]).takes(tool)
+    assert Picking(controls=[wanted]).takes(tool.rule.text)
 
 
 @pytest.mark.parametrize("wanted", ["EU-AI", "EU-AI-ACT:1", "eu-ai-act"])
 def test_a_control_is_not_found_by_the_beginning_of_a_word(wanted: str) -> None:
     (tool,) = (one for one in library_rules() if one.rule.id == TOOL)
-    assert not Picking(controls=[wanted]).takes(tool)
+    assert not Picking(controls=[wanted]).takes(tool.rule.text)
 
 
 def test_a_list_of_nothing_says_so() -> None:
-    result = run("rules", "library", "list", "--tag", "no-such-tag")
+    result = run("rules", "library", "list", "--tag", "prompt-injection", "--severity", "low")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "no rule of the library is such\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--tag", "databse"), "no rule has the tag `databse`; did you mean `database`?"),
+        (("--tag", "gen-ai"), "no rule has the tag `gen-ai`; did you mean `genai`?"),
+        (("--tag", "ai"), "no rule has the tag `ai`; did you mean `ai-agents` or `ai-safety`?"),
+        (("--tag", "zzz"), "no rule has the tag `zzz`; `list --tags` shows which there are"),
+        (("--control", "pci-dss"), "no rule has the control `pci-dss`; did you mean `PCI-DSS`?"),
+        (("--control", "zzz"), "no rule has the control `zzz`"),
+    ],
+)
+def test_an_unknown_tag_or_control_is_told_with_those_that_are_near(options: tuple[str, str], sentence: str) -> None:
+    result = run("rules", "library", "list", *options)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", f"{sentence}\n")
+
+
+def test_rules_with_the_known_one_of_two_tags_are_listed_and_not_copied(tmp_path: Path) -> None:
+    tags = ("--tag", "databse", "--tag", "genai")
+    result = run("rules", "library", "list", *tags)
+    assert len(result.stdout.splitlines()) == len(listed("--tag", "genai"))
+    assert result.stderr == "no rule has the tag `databse`; did you mean `database`?\n"
+    refused = run("rules", "library", "copy", *tags, "--to", tmp_path)
+    assert (refused.exit_code, refused.stderr) == (2, f"betrace: {result.stderr}")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("tag", ["genai", "llm"])
+def test_rules_of_model_calls_are_found_by_what_people_call_them(tag: str) -> None:
+    assert [one["id"] for one in listed("--tag", tag)] == [one.rule.id for one in library_rules() if one.domain == "model-calls"]
+
+
+@pytest.mark.parametrize(
+    ("words", "ids"),
+    [
+        (("N+1",), ["no-n-plus-one-queries"]),
+        (("full", "scan"), ["no-full-scan"]),
+        (("full", "gateway"), []),
+        (("deadlock", "ORA-00060"), ["no-database-deadlock"]),
+    ],
+)
+def test_words_narrow_the_list_to_rules_that_say_them_all(words: tuple[str, ...], ids: list[str]) -> None:
+    assert [one["id"] for one in listed(*words)] == ids
+
+
+def test_a_word_is_looked_for_where_words_begin() -> None:
+    found = {one["id"] for one in listed("ai")}
+    assert found >= {one.rule.id for one in library_rules() if one.domain == "ai-agents"}
+    assert "no-n-plus-one-queries" in {one["id"] for one in listed("database")}
+    assert "no-n-plus-one-queries" not in found | {one["id"] for one in listed("atabase")}
+
+
+def test_tags_are_listed_with_how_many_rules_have_them() -> None:
+    counts = json.loads(run("rules", "library", "list", "--tags", "-o", "json").stdout)
+    assert counts == {tag: len(listed("--tag", tag)) for tag in counts}
+    assert list(counts.values()) == sorted(counts.values(), reverse=True)
+    lines = run("rules", "library", "list", "--tags", "--tag", "llm").stdout.splitlines()
+    assert lines[:3] == ["genai             9", "llm               9", "model-calls       9"]
 
 
 def test_a_rule_is_shown_as_it_stands_in_its_file() -> None:
@@ -190,7 +251,7 @@ def test_a_link_to_a_rule_file_stays_one(tmp_path: Path) -> None:
     ("arguments", "sentence"),
     [
         ((), "say what to copy: ids, --all, --tag, --control or --severity"),
-        (("--tag", "no-such-tag"), "no rule of the library is such"),
+        (("--tag", "no-such-tag"), "no rule has the tag `no-such-tag`; `list --tags` shows which there are"),
         ((RUN, "--severity", "critical"), "no rule of the library is such"),
     ],
 )
