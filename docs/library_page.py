@@ -17,7 +17,8 @@ Table: TypeAlias = Callable[[tuple[str, ...], Iterable[tuple[str, ...]]], str]
 INTRODUCTION: Final = """# Rule library
 
 {rules} rules with {tests} tests, ready to copy. Each says what it expects from the instrumentation: the semantic conventions of
-OpenTelemetry where there are some, else the spans and attributes that the application has to write. Lists, limits and paths in them
+OpenTelemetry where there are some, else the spans and attributes that the application has to write. Of databases and HTTP the older names
+(`db.statement`, `http.status_code`) are read beside the stable ones, unless the domain says otherwise in bold. Lists, limits and paths
 are yours to edit.
 
 ```console
