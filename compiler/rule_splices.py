@@ -41,16 +41,20 @@ def with_rules(source: SourceFile, added: SourceFile, *, is_replacing: bool = Fa
     With `is_replacing` a rule whose id is there already is put in the place of that one; else SpliceError is raised, as it is where the
     file has errors, where its rules stand in brackets, and where a name of `let` would mean something else than before, here or there.
     """
+    source = SourceFile(source.name, _ended(source.content))
     root, found = read_yaml(source)
+    other, _ = read_yaml(added)
+    wanted = _accepted(added)
+    assert isinstance(other, Mapping), "an accepted file is a mapping"
     if root is None and not found:
-        return _ended(source.content) + added.content
-    before, wanted = _accepted(source), _accepted(added)
+        content = source.content + added.content
+        _refuse_changes(wanted, SourceFile(source.name, content), (other, other))
+        return content
+    before = _accepted(source)
+    assert isinstance(root, Mapping), "as above"
     present = [rule_id for rule_id in wanted if rule_id in before]
     if present and not is_replacing:
         raise SpliceError(f"{' and '.join(f'`{rule_id}`' for rule_id in present)} is there already")
-    assert isinstance(root, Mapping), "an accepted file is a mapping"
-    other, _ = read_yaml(added)
-    assert isinstance(other, Mapping), "as above"
     spliced = _spliced(root, [*_rule_edits(root, other), *_let_edits(root, other)])
     mark = _BYTE_ORDER_MARK if source.content.startswith(_BYTE_ORDER_MARK.encode()) else ""
     content = f"{mark}{spliced}".encode()
@@ -59,7 +63,10 @@ def with_rules(source: SourceFile, added: SourceFile, *, is_replacing: bool = Fa
 
 
 def _ended(content: bytes) -> bytes:
-    return content if content.endswith(b"\n") or not content else content + b"\n"
+    """Return a text with a line break at its end: a block scalar that is followed by something has one, too."""
+    if not content or content.endswith(b"\n"):
+        return content
+    return content + (b"\r\n" if b"\r\n" in content else b"\n")
 
 
 def _accepted(source: SourceFile) -> dict[str, Rule]:
@@ -99,10 +106,7 @@ def _spliced(root: Mapping, edits: Iterable[_Edit]) -> str:
     text = root.document.text
     line_break = "\r\n" if "\r\n" in text else "\n"
     for edit in sorted(edits, reverse=True):
-        before = text[: edit.start]
-        if edit.start == len(text) and edit.text and not text.endswith("\n"):
-            before += line_break
-        text = before + edit.text.replace("\n", line_break) + text[edit.end :]
+        text = text[: edit.start] + edit.text.replace("\n", line_break) + text[edit.end :]
     return text
 
 

@@ -69,9 +69,10 @@ def test_rules_stand_behind_those_that_are_there_and_names_behind_names() -> Non
     assert versions(after) == versions(FILE) | versions(NEW)
 
 
+@pytest.mark.parametrize("is_ended", [True, False])
 @pytest.mark.parametrize("layout", BLOCKS)
-def test_every_layout_in_lines_takes_rules_and_keeps_its_own(layout: str) -> None:
-    before = LAYOUTS[layout]
+def test_every_layout_in_lines_takes_rules_and_keeps_its_own(layout: str, is_ended: bool) -> None:
+    before = LAYOUTS[layout] if is_ended else LAYOUTS[layout].rstrip("\r\n")
     after = put(before)
     assert_only_added(before, after)
     assert versions(after) == versions(before) | versions(NEW)
@@ -116,6 +117,7 @@ def test_empty_brackets_become_lines(before: str) -> None:
         ("let:\nrules: []", "the file has errors"),
         ("rules:\n  - id: a\n    rule: never { }\n", "the file has errors"),
         ("rules:\n  - id: new\n    rule: never { mine }\n", "`new` is there already"),
+        ("---\n...\n", "the file has errors"),
         (LAYOUTS["brackets"], "what it says stands in brackets; `betrace rules format`"),
         (LAYOUTS["braces around all"], "what it says stands in brackets; `betrace rules format`"),
         ("let:\n  EU: [eu-3]\nrules:\n  - id: a\n    rule: never { x.where(y in EU) }\n", "`EU` of `let` would mean something else"),
