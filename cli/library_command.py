@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
 from cli.columns import aligned
+from cli.rule_copies import CopyError, copied
 from cli.rule_files import count_of, fail, unusable
-from cli.rule_library import LibraryRule, Picking, UnknownRuleError, library_rules, named_rules
-from cli.rules_arguments import OUTPUT, SEVERITIES
+from cli.rule_library import LibraryRule, UnknownRuleError, library_rules, named_rules
+from cli.rule_picking import TAGS, Picking, picking_options, show_missing, show_tags
+from cli.rules_arguments import OUTPUT
 from cli.shown_text import one_line, shown_json, some_lines
 from cli.written_files import write_all
-from compiler import LetClashError, joined_rules, rule_texts
+from compiler import rule_texts
 
-_RULE_SUFFIXES = (".yaml", ".yml")
-
-
-def _picking_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in (
-        click.option(
-            "--severity",
-            "severities",
-            multiple=True,
-            type=SEVERITIES,
-            help="Only of this severity; repeatable.",
-        ),
-        click.option(
-            "--control", "controls", multiple=True, help="Only for this control, as PCI-DSS, PCI-DSS:10 or PCI-DSS:10.2; repeatable."
-        ),
-        click.option("--tag", "tags", multiple=True, help="Only with this tag; repeatable."),
-    ):
-        command = option(command)
-    return command
+_NONE = "no rule of the library is such"
 
 
 @click.group()
@@ -43,20 +26,31 @@ def library() -> None:
 
 
 @library.command("list")
-@_picking_options
+@click.argument("words", metavar="[WORD]...", nargs=-1)
+@picking_options
+@TAGS
 @OUTPUT
-def list_rules(tags: Sequence[str], controls: Sequence[str], severities: Sequence[str], output: str) -> None:
-    """List the rules of the library, or those with a tag, a control or a severity."""
-    picking = Picking(tags, controls, severities)
-    found = [one for one in library_rules() if picking.takes(one)]
-    if output == "json":
+def list_rules(shows_tags: bool, output: str, **picked: Sequence[str]) -> None:  # noqa: FBT001  # a flag of the command line
+    """List the rules of the library, or those with a tag, a control or a severity: id, severity, name, controls, tags.
+
+    With WORDs only those that have each of them in their id, name, description or tags, which the domain is one of.
+    """
+    picking = Picking(**picked)
+    rules = library_rules()
+    found = [one for one in rules if picking.takes(one.rule.text)]
+    show_missing(picking, [one.rule.text for one in rules], "" if found else _NONE)
+    if shows_tags:
+        show_tags([one.rule.text for one in found], output)
+    elif output == "json":
         click.echo(shown_json([_summary_json(one) for one in found]))
-        return
-    rows = [(one.rule.id, one.rule.text.severity, one.rule.text.name, ", ".join(one.rule.text.controls)) for one in found]
-    for line in aligned(rows):
-        click.echo(line)
-    if not rows:
-        click.echo("no rule of the library is such", err=True)
+    else:
+        for line in aligned([_row(one) for one in found]):
+            click.echo(line)
+
+
+def _row(one: LibraryRule) -> tuple[str, ...]:
+    text = one.rule.text
+    return text.id, text.severity, text.name, ", ".join(text.controls), ", ".join(text.tags)
 
 
 @library.command()
@@ -74,49 +68,40 @@ def show(ids: Sequence[str], output: str) -> None:
 @library.command()
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 @click.option("--all", "is_all", is_flag=True, help="Every rule of the library.")
-@_picking_options
+@picking_options
 @click.option(
     *("--to", "target"),
     required=True,
     type=click.Path(path_type=Path),
     help="Where to: a file if it ends with .yaml or .yml, else a directory, which gets a file per domain.",
 )
-@click.option("--force", is_flag=True, help="Overwrite files that are there.")
+@click.option("--force", is_flag=True, help="Put a rule in the place of one of the same id; nothing else is touched.")
 def copy(ids: Sequence[str], is_all: bool, target: Path, force: bool, **picked: Sequence[str]) -> None:  # noqa: FBT001 - click's
     """Copy rules of the library into rule files of your own, with their tests and what they use of `let`.
 
-    Exit status: 0 copied, 2 nothing was written: a rule is unknown, none is such, or a file is there already.
+    A file that is there keeps what it says, and gets the rules behind its own.
+
+    Exit status: 0 copied, 2 nothing was written: a rule is unknown, none is such, or one of the same id is there already.
     """
     picking = Picking(**picked)
     rules = library_rules()
     if not (ids or is_all) and picking.is_empty:
         fail("say what to copy: ids, --all, --tag, --control or --severity")
     wanted = _named(rules, ids) if ids else rules
-    taken = [one for one in wanted if picking.takes(one)]
-    if not taken:
-        fail("no rule of the library is such")
-    files = _files(taken, target)
-    present = [str(path) for path in files if path.exists()]
-    if present and not force:
-        fail(f"{', '.join(present)} exists already; --force overwrites")
+    taken = [one for one in wanted if picking.takes(one.rule.text)]
+    missing = [*picking.unknown([one.rule.text for one in rules])] or ([] if taken else [_NONE])
+    if missing:
+        fail("\n".join(missing))
     try:
-        for path in files:
+        contents = copied(taken, target, is_replacing=force)
+        for path in contents:
             path.parent.mkdir(parents=True, exist_ok=True)
-        write_all({path: text.encode() for path, text in files.items()})
+        write_all(contents)
+    except CopyError as error:
+        fail(str(error))
     except OSError as error:
         unusable(error, target)
-    click.echo(one_line(f"{count_of(len(taken), 'rule')} copied to {', '.join(map(str, files))}"))
-
-
-def _files(taken: Sequence[LibraryRule], target: Path) -> Mapping[Path, str]:
-    ids = {one.rule.id for one in taken}
-    sources = {one.domain: one.source for one in taken}
-    if target.suffix not in _RULE_SUFFIXES or target.is_dir():
-        return {target / f"{domain}.yaml": joined_rules([source], ids) for domain, source in sources.items()}
-    try:
-        return {target: joined_rules(sources.values(), ids)}
-    except LetClashError as error:
-        fail(f"{error}; copy to a directory, which gets a file per domain")
+    click.echo(one_line(f"{count_of(len(taken), 'rule')} copied to {', '.join(map(str, contents))}"))
 
 
 def _named(rules: Sequence[LibraryRule], ids: Sequence[str]) -> list[LibraryRule]:

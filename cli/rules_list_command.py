@@ -10,7 +10,8 @@ import click
 
 from cli.columns import aligned
 from cli.rule_files import rule_set_or_exit
-from cli.rules_arguments import OUTPUT, PATHS, SEVERITIES
+from cli.rule_picking import TAGS, Picking, picking_options, show_missing, show_tags
+from cli.rules_arguments import OUTPUT, PATHS
 from cli.shown_text import one_line, shown_json
 from compiler import Rule
 
@@ -21,28 +22,24 @@ _NUMBERS: Final = frozenset({_COLUMNS.index("tests")})
 @click.command("list")
 @PATHS
 @OUTPUT
-@click.option("--tag", "tags", multiple=True, help="Only rules with this tag; repeated: with one of them.")
-@click.option("--severity", "severities", multiple=True, type=SEVERITIES, help="Only rules of this severity; may be repeated.")
-@click.option("--control", "controls", multiple=True, help="Only rules of this control (SOC2:CC7.2) or framework (SOC2); may be repeated.")
-def list_rules(paths: Sequence[Path], output: str, tags: Sequence[str], severities: Sequence[str], controls: Sequence[str]) -> None:
+@picking_options
+@TAGS
+def list_rules(paths: Sequence[Path], output: str, shows_tags: bool, **picked: Sequence[str]) -> None:  # noqa: FBT001  # a flag
     """List the rules of PATH (files or directories): id, severity, mode, whether enabled, when decided, tests, name.
 
     Exit status: 0 listed, also where no rule is left; 2 the rules are refused or there is nothing to read.
     """
-    rules = [rule for rule in rule_set_or_exit(paths).rules if _is_asked_for(rule, tags, severities, controls)]
-    if output == "json":
-        click.echo(shown_json([_row_json(rule) for rule in rules]))
-    else:
-        for line in aligned([_COLUMNS, *map(_row, rules)], _NUMBERS):
+    picking = Picking(**picked)
+    rules = rule_set_or_exit(paths).rules
+    found = [rule for rule in rules if picking.takes(rule.text)]
+    show_missing(picking, [rule.text for rule in rules], "" if found else "no rule is such")
+    if shows_tags:
+        show_tags([rule.text for rule in found], output)
+    elif output == "json":
+        click.echo(shown_json([_row_json(rule) for rule in found]))
+    elif found:
+        for line in aligned([_COLUMNS, *map(_row, found)], _NUMBERS):
             click.echo(line)
-
-
-def _is_asked_for(rule: Rule, tags: Sequence[str], severities: Sequence[str], controls: Sequence[str]) -> bool:
-    return (
-        (not tags or any(tag in rule.text.tags for tag in tags))
-        and (not severities or rule.text.severity in severities)
-        and (not controls or any(has == asked or has.startswith(f"{asked}:") for has in rule.text.controls for asked in controls))
-    )
 
 
 def _row_json(rule: Rule) -> dict[str, object]:

@@ -15,6 +15,7 @@ from compiler.report import RuleClass, RuleReport, StateReport
 from compiler.rule_file_schema import rule_file_schema_text
 from compiler.rule_set import Compilation, Rule, RuleException, RuleSet, RuleTest, RuleText
 from compiler.rule_slices import LetClashError, joined_rules, rule_texts, rules_at
+from compiler.rule_splices import SpliceError, with_rules
 from compiler.rule_versions import with_versions
 from compiler.source import Region, SourceFile
 from compiler.trace import Span, TraceView
@@ -47,6 +48,7 @@ __all__ = [
     "SourceFile",
     "Span",
     "SpanLine",
+    "SpliceError",
     "StateReport",
     "TestTrace",
     "TraceView",
@@ -61,5 +63,6 @@ __all__ = [
     "rule_file_schema_text",
     "rule_texts",
     "rules_at",
+    "with_rules",
     "with_versions",
 ]

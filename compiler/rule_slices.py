@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from compiler.yaml_nodes import Mapping, Scalar, Sequence
@@ -21,11 +21,17 @@ _BLANKS_AND_COMMENTS = re.compile(r"(?:\s|#[^\n]*)*")
 
 
 @dataclass(frozen=True, slots=True)
-class _Slice:
-    """A piece of a file; `is_block`: whole lines, else a part of a flow collection in braces or brackets."""
+class Slice:
+    """A piece of a file; `is_block`: whole lines, else a part of a flow collection in braces or brackets.
+
+    Of a block the numbers of its lines, counted from 0: `first_line` has its dash or key, above it are its comments; `column` is theirs.
+    """
 
     text: str
     is_block: bool
+    first_line: int = field(default=0, compare=False)
+    last_line: int = field(default=0, compare=False)
+    column: int = field(default=0, compare=False)
 
 
 def rule_texts(source: SourceFile) -> dict[str, str]:
@@ -36,8 +42,8 @@ def rule_texts(source: SourceFile) -> dict[str, str]:
     root, _ = read_yaml(source)
     if not isinstance(root, Mapping):
         return {}
-    lets = dict(_lets(root))
-    return {rule_id: _file(_used(lets, [piece]).values(), [piece]) for rule_id, piece in _rules(root)}
+    lets = dict(let_slices(root))
+    return {rule_id: _file(used_lets(lets, [piece]).values(), [piece]) for rule_id, piece in rule_slices(root)}
 
 
 class LetClashError(ValueError):
@@ -52,14 +58,14 @@ def joined_rules(sources: Iterable[SourceFile], ids: Container[str]) -> str:
 
     Raises LetClashError where two files disagree over a name that is used.
     """
-    lets: dict[str, _Slice] = {}
-    pieces: list[_Slice] = []
+    lets: dict[str, Slice] = {}
+    pieces: list[Slice] = []
     for source in sources:
         root, _ = read_yaml(source)
         if not isinstance(root, Mapping):
             continue
-        picked = [piece for rule_id, piece in _rules(root) if rule_id in ids]
-        for name, text in _used(dict(_lets(root)), picked).items():
+        picked = [piece for rule_id, piece in rule_slices(root) if rule_id in ids]
+        for name, text in used_lets(dict(let_slices(root)), picked).items():
             if lets.setdefault(name, text) != text:
                 raise LetClashError(name)
         pieces += picked
@@ -81,7 +87,8 @@ def _id(item: Mapping) -> str:
     return found.text if isinstance(found, Scalar) else ""
 
 
-def _rules(root: Mapping) -> Iterator[tuple[str, _Slice]]:
+def rule_slices(root: Mapping) -> Iterator[tuple[str, Slice]]:
+    """Yield the rules of a file with their ids."""
     rules = root.get("rules")
     items = [item for item in rules.items if isinstance(item, Mapping)] if isinstance(rules, Sequence) else []
     if not items:
@@ -89,7 +96,7 @@ def _rules(root: Mapping) -> Iterator[tuple[str, _Slice]]:
     assert isinstance(rules, Sequence)
     document = rules.document
     if document.text[rules.start : rules.start + 1] == "[":
-        pieces = [_Slice(document.text[item.start : item.end], is_block=False) for item in items]
+        pieces = [Slice(document.text[item.start : item.end], is_block=False) for item in items]
     else:
         # A flow mapping behind a dash is cut like a block one, in whole lines.
         pieces = list(_blocks(document, list(_dashes(rules)), rules.end))
@@ -107,28 +114,30 @@ def _dashes(rules: Sequence) -> Iterator[int]:
         at = item.end
 
 
-def _lets(root: Mapping) -> Iterator[tuple[str, _Slice]]:
+def let_slices(root: Mapping) -> Iterator[tuple[str, Slice]]:
+    """Yield what a file says in `let`, by its names."""
     lets = root.get("let")
     if not isinstance(lets, Mapping) or not lets.entries:
         return
     document = lets.document
     if document.text[lets.start : lets.start + 1] == "{":
-        pieces = [_Slice(document.text[key.start : value.end], is_block=False) for key, value in lets.entries]
+        pieces = [Slice(document.text[key.start : value.end], is_block=False) for key, value in lets.entries]
     else:
         pieces = list(_blocks(document, [key.start for key, _ in lets.entries], lets.end))
     yield from zip((key.text for key, _ in lets.entries), pieces, strict=True)
 
 
-def _blocks(document: Document, starts: list[int], end: int) -> Iterator[_Slice]:
+def _blocks(document: Document, starts: list[int], end: int) -> Iterator[Slice]:
     """Cut a block collection into the lines of its items; a comment that is not indented deeper than an item goes with the next one."""
     first_lines = [document.region(start, start + 1).line - 1 for start in starts]
     column = starts[0] - document.line_starts[first_lines[0]]
     stop = document.region(end, end + 1).line - (1 if _is_line_start(document, end) else 0)
     begins = [_with_comments(document, line, column) for line in first_lines]
-    for begin, behind in zip(begins, [*begins[1:], _with_comments(document, stop, column)], strict=True):
+    ends = [*begins[1:], _with_comments(document, stop, column)]
+    for first, begin, behind in zip(first_lines, begins, ends, strict=True):
         numbers = [number for number in range(begin, behind) if document.line(number).strip()]
         lines = [document.line(number) for number in range(numbers[0], numbers[-1] + 1)]
-        yield _Slice("".join(f"{line}\n" for line in lines), is_block=True)
+        yield Slice("".join(f"{line}\n" for line in lines), is_block=True, first_line=first, last_line=numbers[-1], column=column)
 
 
 def _is_line_start(document: Document, index: int) -> bool:
@@ -145,7 +154,8 @@ def _with_comments(document: Document, line: int, column: int) -> int:
     return line
 
 
-def _used(lets: dict[str, _Slice], pieces: Iterable[_Slice]) -> dict[str, _Slice]:
+def used_lets(lets: dict[str, Slice], pieces: Iterable[Slice]) -> dict[str, Slice]:
+    """Return what pieces of a file use of its `let`, by name, in its order; a name in a comment counts too."""
     names: set[str] = set()
     pending = list(pieces)
     while pending:
@@ -155,12 +165,12 @@ def _used(lets: dict[str, _Slice], pieces: Iterable[_Slice]) -> dict[str, _Slice
     return {name: text for name, text in lets.items() if name in names}
 
 
-def _file(lets: Iterable[_Slice], rules: Iterable[_Slice]) -> str:
+def _file(lets: Iterable[Slice], rules: Iterable[Slice]) -> str:
     parts = [*_collection("let", lets, "{}"), *_collection("rules", rules, "[]", between="\n")]
     return "".join(parts)
 
 
-def _collection(key: str, pieces: Iterable[_Slice], brackets: str, between: str = "") -> Iterator[str]:
+def _collection(key: str, pieces: Iterable[Slice], brackets: str, between: str = "") -> Iterator[str]:
     texts = list(pieces)
     if not texts:
         return

@@ -16,13 +16,16 @@ from library import GAPS
 INTRODUCTION: Final = """# Rule library
 
 {rules} rules with {tests} tests, ready to copy. Each says what it expects from the instrumentation: the semantic conventions of
-OpenTelemetry where there are some, else the spans and attributes that the application has to write. Lists, limits and paths in them
+OpenTelemetry where there are some, else the spans and attributes that the application has to write. Of databases and HTTP the older names
+(`db.statement`, `http.status_code`) are read beside the stable ones, unless the domain says otherwise in bold. Lists, limits and paths
 are yours to edit.
 
 ```console
 $ betrace rules library list --control PCI-DSS        # or --tag, --severity
+$ betrace rules library list slow query               # the rules that say these words about themselves
+$ betrace rules library list --tags                   # which tags there are
 $ betrace rules library show card-data-access-is-audited
-$ betrace rules library copy --tag audit --to rules/  # the rules with their tests, as files of your own
+$ betrace rules library copy --tag audit --to rules/  # the rules with their tests, as files of your own, or behind the rules in them
 $ betrace rules test rules/
 ```
 

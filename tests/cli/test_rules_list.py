@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from cli.shop_rules import SHOP_RULES
 from tests.cli.run import run, written
 
@@ -76,10 +78,31 @@ def test_options_of_one_kind_widen_and_those_of_several_kinds_narrow(tmp_path: P
     assert _ids(tmp_path, "--severity", "low") == []
 
 
-def test_a_control_is_asked_for_whole_or_by_its_framework(tmp_path: Path) -> None:
+def test_a_control_is_asked_for_whole_or_by_its_framework_or_section(tmp_path: Path) -> None:
     assert _ids(tmp_path, "--control", "SOC2") == ["charge-is-checked"]
     assert _ids(tmp_path, "--control", "PCI-DSS:10.2") == ["no-bypass"]
-    assert _ids(tmp_path, "--control", "SOC2:CC7") == []
+    assert _ids(tmp_path, "--control", "SOC2:CC7") == ["charge-is-checked"]
+    assert _ids(tmp_path, "--control", "SOC2:CC") == []
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--tag", "payment"), "no rule has the tag `payment`; did you mean `payments`?"),
+        (("--control", "PCI"), "no rule has the control `PCI`; did you mean `PCI-DSS`?"),
+        (("--severity", "low"), "no rule is such"),
+    ],
+)
+def test_a_list_of_nothing_is_a_sentence_and_no_header(options: tuple[str, str], sentence: str, tmp_path: Path) -> None:
+    result = run("rules", "list", written(tmp_path, "a.yaml", RULES), *options)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", f"{sentence}\n")
+
+
+def test_tags_are_listed_with_how_many_rules_have_them(tmp_path: Path) -> None:
+    result = run("rules", "list", written(tmp_path, "a.yaml", RULES), "--tags")
+    assert result.stdout == "fraud     2\npayments  1\n"
+    result = run("rules", "list", written(tmp_path, "a.yaml", RULES), "--tags", "--severity", "low", "-o", "json")
+    assert json.loads(result.stdout) == {}
 
 
 def test_refused_rules_are_not_listed(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from functools import cache
@@ -13,12 +14,15 @@ import yaml
 
 from cli.rule_library import LibraryRule, library_rules
 from compiler import SourceFile, compile_sources, rule_texts
+from compiler.ir_text import rule_text
 from library import GAPS, RULES
 from processor.rule_coverage import rule_coverage
 from processor.rule_directory import read_sources
 from processor.rule_mutation import rule_mutation
 from processor.rule_tests import run_rule_test, run_rule_tests
+from tests.cli.run import run
 from tests.trace_engines import ENGINES
+from topics.recordings import SHOP_OTLP_LINES, SHOP_SCENARIOS, recording
 
 ORIGINALS = Path(__file__).with_name("originals.txt").read_text("utf-8").split()
 # Some mutants mean the same as the rule, of a short one a large share: no test can tell them apart.
@@ -38,6 +42,18 @@ PERSONAL = frozenset(
     ]
 )
 CONTROL = re.compile(r"(SOC2|PCI-DSS|HIPAA|GDPR|ISO27001|FedRAMP|EU-AI-ACT):[A-Za-z0-9][A-Za-z0-9.()-]*")
+# Names of the semantic conventions and what they were called before, which is what many instrumentations still write.
+OLDER = {
+    "db.system.name": "db.system",
+    "db.query.text": "db.statement",
+    "db.operation.name": "db.operation",
+    "db.collection.name": "db.sql.table",
+    "http.request.method": "http.method",
+    "http.response.status_code": "http.status_code",
+    "url.full": "http.url",
+    "url.path": "http.target",
+    "server.address": "net.peer.name",
+}
 HEAD = re.compile(r"^(?:when|for each)\b", re.MULTILINE)
 FIELDS = ("id", "name", "description", "severity", "tags", "evidence", "rule", "tests")
 GAP_FIELDS = {"original", "intent", "reason", "needs"}
@@ -122,6 +138,23 @@ def test_a_rule_has_a_test_of_each_verdict_that_it_can_come_to(rule_id: str) -> 
     wanted = {"violated", "satisfied"} | ({"not_applicable"} if HEAD.search(rule.text.rule) else set())
     assert wanted <= {test.expect for test in rule.tests if isinstance(test.expect, str)}
     assert any(test.offenders for test in rule.tests) or "count(" in rule.text.rule
+
+
+@each_rule
+def test_a_rule_reads_older_names_too_or_its_file_says_in_bold_that_it_does_not(rule_id: str) -> None:
+    found = rule_of(rule_id)
+    read = set(re.findall(r"[a-z_]+(?:\.[a-z_]+)+", rule_text(found.rule.program)))
+    header = " ".join(line.lstrip("# ") for line in found.source.content.decode().splitlines() if line.startswith("#"))
+    told = [bold for bold in re.findall(r"\*\*(.+?)\*\*", header) if f"`{rule_id}`" in bold]
+    assert told or read.isdisjoint(OLDER) or not read.isdisjoint(OLDER.values())
+
+
+def test_the_library_finds_the_planted_queries_of_the_recorded_shop_and_no_others() -> None:
+    labels = map(json.loads, recording(SHOP_SCENARIOS).read_text("utf-8").splitlines())
+    planted = {label["trace_id"] for label in labels if label["defect"] == "n_plus_one"}
+    told = run("check", "--rules", RULES / "database.yaml", recording(SHOP_OTLP_LINES), "-o", "json")
+    violations = json.loads(told.stdout)["violations"]
+    assert {(one["rule"]["id"], one["trace"]["id"]) for one in violations} == {("no-n-plus-one-queries", trace) for trace in planted}
 
 
 @each_rule
