@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from compiler import ir
@@ -11,7 +11,7 @@ from compiler.constant_truth import constant_truth
 from compiler.diagnostics import Code
 from compiler.ir_walk import walk
 from compiler.kinds import ELEMENT, Kind, comparable, kind_of, kind_of_literal, spoken
-from compiler.lower_context import Context
+from compiler.lower_context import CONSTANT_HINT, Context
 from compiler.lower_value import Side, constant, lone_name, lower_right, lower_value, warn_of_bound_key
 from compiler.near_names import did_you_mean
 from compiler.pattern import Pattern, parse_pattern
@@ -47,7 +47,17 @@ def warn_constant(node: ir.Predicate | ir.Formula | None, at: s.At, context: Con
     """Warn of a condition that never is true, or always."""
     truth = None if node is None else constant_truth(node, context.tableau)
     if truth is not None:
-        context.report_constant(at, truth)
+        context.report_constant(at, truth, _constant_hint(node))
+
+
+def _constant_hint(node: ir.Predicate | ir.Formula | None) -> str:
+    match node:
+        case ir.Selected(related=ir.Related(selector=ir.Selector(base=ir.Bound(name), where=None), links=())):
+            return f"`{name}` is bound, so it is always there: ask for more of it, {name}.where(…), or for another span"
+        case ir.Selected(related=ir.Related(selector=ir.Selector(base=ir.AnySpan(), where=None), links=())):
+            return "`span` is any span, and a trace has one: say which, span.where(…)"
+        case _:
+            return CONSTANT_HINT
 
 
 def _lower_predicate(node: s.Expr, context: Context) -> ir.Predicate | None:
@@ -122,13 +132,22 @@ def check_comparable(left: ir.Value, node: s.Compare, right: ir.Value, context: 
     kinds = kind_of(left), kind_of(right)
     if comparable(node.word, *kinds):
         return True
-    hint = (
-        "attributes are never durations: span:duration / 1ms > timeout_ms"
-        if Kind.DURATION in kinds[0] | kinds[1] and kinds[0] != kinds[1]
-        else ""
-    )
-    context.report(Code.KIND_MISMATCH, node.at, f"{spoken(kinds[0])} `{node.word}` {spoken(kinds[1])} is never known", hint)
+    at, hint = node.at, ""
+    if Kind.DURATION in kinds[0] | kinds[1] and kinds[0] != kinds[1]:
+        hint = "attributes are never durations: span:duration / 1ms > timeout_ms"
+        if meant := _as_intrinsic(left, context.written(node.left.at), {"duration": "span:duration"}):
+            at, hint = node.left.at, f"did you mean `{meant}`?"
+    context.report(Code.KIND_MISMATCH, at, f"{spoken(kinds[0])} `{node.word}` {spoken(kinds[1])} is never known", hint)
     return False
+
+
+def _as_intrinsic(value: ir.Value, written: str, intrinsics: Mapping[str, str]) -> str:
+    """Return an attribute as it is written with the intrinsic of its key instead, empty where there is none or the key is quoted."""
+    if not isinstance(value, ir.Attribute) or value.key not in intrinsics:
+        return ""
+    key = f"span.{value.key}" if value.scope is ir.AttributeScope.SPAN else value.key
+    before = written.removesuffix(key)
+    return f"{before}{intrinsics[value.key]}" if before != written and (not before or before.endswith(".")) else ""
 
 
 def _lower_in(left: ir.Value | None, node: s.In, context: Context) -> ir.Predicate | None:
