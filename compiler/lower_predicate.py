@@ -168,7 +168,7 @@ def _as_intrinsic(value: ir.Value, written: str, intrinsics: Mapping[str, str]) 
         return ""
     key = f"span.{value.key}" if value.scope is ir.AttributeScope.SPAN else value.key
     before = written.removesuffix(key)
-    return f"{before}{intrinsics[value.key]}" if before != written and (not before or before.endswith(".")) else ""
+    return f"{before}{intrinsics[value.key]}" if before != written else ""
 
 
 def _lower_in(left: ir.Value | None, node: s.In, context: Context) -> ir.Predicate | None:

@@ -134,7 +134,7 @@ def _measure(text: str, at: At, expected: Collection[str]) -> Mend | None:
     if found and (unit := _UNITS.get(found[2].lower())):
         meant = f"{float(found[1]) * 24:g}h" if unit == "d" else f"{found[1]}{unit}"
         return Mend((start, found.end()), _meant(meant), f"`{found[0]}` is no duration")
-    number = _NUMBER.match(text, start) if "DURATION" in expected and "NUMBER" not in expected else None
+    number = _NUMBER.match(text, start) if "DURATION" in expected else None
     return Mend(at, f"a duration has a unit, ns us ms s m h: {number[0]}ms") if number else None
 
 
