@@ -53,12 +53,14 @@ class Code(StrEnum):
     IMPLIED_RULE = "implied-rule"
     UNUSED_LET = "unused-let"
     STRING_OR_ATTRIBUTE = "string-or-attribute"
+    ATTRIBUTE_OR_INTRINSIC = "attribute-or-intrinsic"
     KEY_OF_BOUND_SPAN = "key-of-bound-span"
     KEY_OF_LET = "key-of-let"
     SPAN_OR_KEY = "span-or-key"
     DIFFERENT_SPANS = "different-spans"
     QUADRATIC_JOIN = "quadratic-join"
     NO_TESTS = "no-tests"
+    DOUBTFUL_TEST = "doubtful-test"
     NAME_LOOKS_LIKE_ATTRIBUTE = "name-looks-like-attribute"
     ATTRIBUTE_IS_A_SPAN = "attribute-is-a-span"
 
@@ -82,12 +84,14 @@ WARNINGS = frozenset(
         Code.IMPLIED_RULE,
         Code.UNUSED_LET,
         Code.STRING_OR_ATTRIBUTE,
+        Code.ATTRIBUTE_OR_INTRINSIC,
         Code.KEY_OF_BOUND_SPAN,
         Code.KEY_OF_LET,
         Code.SPAN_OR_KEY,
         Code.DIFFERENT_SPANS,
         Code.QUADRATIC_JOIN,
         Code.NO_TESTS,
+        Code.DOUBTFUL_TEST,
         Code.NAME_LOOKS_LIKE_ATTRIBUTE,
         Code.ATTRIBUTE_IS_A_SPAN,
     }

@@ -14,6 +14,7 @@ from compiler.syntax import BareCondition
 
 _MEANT = re.compile(r"did you mean `([^`]+)`\?")
 _QUOTED = re.compile(r"quote the string: (\"[^\"]*\")")
+_NAME = re.compile(r"quote a name that has [^:]*: \"([^\"]*)\"")
 # Signs of other languages, by the hint that the compiler gives of them: pattern of what stands there, and what to write.
 _SIGNS = {
     "write `and`": (re.compile(r" ?&&? ?"), " and "),
@@ -57,7 +58,16 @@ def fixes(document: EditorText, diagnostic: Diagnostic) -> list[Fix]:
     quoted = _QUOTED.search(diagnostic.hint)
     if quoted and quoted[1] == f'"{written}"':
         return [Fix(f"Write {quoted[1]}", (Edit(line, column, len(written), quoted[1]),))]
+    name = _NAME.search(diagnostic.hint)
+    if name:
+        return _quoted(name[1], document.lines[line], diagnostic.region)
     return _sign(document.lines[line], line, column, diagnostic.hint)
+
+
+def _quoted(name: str, text: str, region: Region) -> list[Fix]:
+    """The name stands in the region, or the region in it."""
+    start = text.find(name, max(0, region.column - 1 - len(name)))
+    return [Fix(f'Write "{name}"', (Edit(region.line - 1, start, len(name), f'"{name}"'),))] if start >= 0 else []
 
 
 def _sign(text: str, line: int, column: int, hint: str) -> list[Fix]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -10,9 +11,11 @@ from compiler import ir
 from compiler import syntax as s
 from compiler.diagnostics import Code, Diagnostic
 from compiler.source import Region
+from compiler.spelling import RESERVED
 from compiler.tableau import Tableau
 
 Locate: TypeAlias = Callable[[int, int], Region]
+CONSTANT_HINT = "look at its bounds and constants: one of them is not what was meant"
 LetValue: TypeAlias = "ir.Selector | tuple[ir.Literal, ...]"
 
 
@@ -58,8 +61,9 @@ class Context:
     """The state of lowering one text.
 
     `bound` is the name that `for each` bound where it can be used; `not_bound` the same name where it cannot (in its own head and in
-    `let`). `element` is `event` or `link` inside of one, `looked_at` the name whose spans a `where` looks at. `named_by_let` are the lets
-    that the text of a let names, None outside of one. `constants` are the places of conditions that were found to be constant.
+    `let`); `clashing` is it where the name of spans begins so there, which was reported. `element` is `event` or `link` inside of one,
+    `looked_at` the name whose spans a `where` looks at. `named_by_let` are the lets that the text of a let names, None outside of one.
+    `constants` are the places of conditions that were found to be constant.
     """
 
     text: str
@@ -68,6 +72,7 @@ class Context:
     diagnostics: list[Diagnostic]
     bound: str | None = None
     not_bound: str | None = None
+    clashing: str | None = None
     element: str = ""
     looked_at: str = ""
     uses: NameUses = field(default_factory=NameUses)
@@ -94,13 +99,13 @@ class Context:
                 self.named_by_let.append(let)
         return let
 
-    def report_constant(self, at: s.At, truth: bool) -> None:  # noqa: FBT001  # the truth it always has
+    def report_constant(self, at: s.At, truth: bool, hint: str = CONSTANT_HINT) -> None:  # noqa: FBT001  # the truth it always has
         """Keep that a condition is constant, unless that follows from a condition inside of it."""
         if self.has_constant(at):
             return
         self.constants.append(at)
         code, word = (Code.ALWAYS_TRUE, "always") if truth else (Code.NEVER_TRUE, "never")
-        self.report(code, at, f"`{self.written(at)}` is {word} true", "look at its bounds and constants: one of them is not what was meant")
+        self.report(code, at, f"`{self.written(at)}` is {word} true", hint)
 
     def has_constant(self, at: s.At) -> bool:
         """Say whether a condition at a place, or inside of it, was found to be constant."""
@@ -119,9 +124,27 @@ class Context:
         """Say whether a first segment names spans by itself, so that the rest is a path: `span`, `root`, a let, the bound name."""
         return name in {"span", "root"} or name in self.lets or name == self.bound
 
+    def check_bound_span(self, name: str, at: s.At) -> bool:
+        """Refuse, once, the name of spans that begins with the bound name, before that is bound."""
+        first = name.partition(".")[0]
+        if first != self.not_bound:
+            return True
+        if self.clashing is None:
+            also = f"begins the span name `{name}`" if name != first else "names spans"
+            hint = f"call it something else, e.g. `as {self._free_name(first)}`"
+            self.report(Code.NAME_NOT_BOUND, at, f"`{first}` is the bound name and also {also}", hint)
+        self.clashing = first
+        return False
+
+    def _free_name(self, name: str) -> str:
+        """Return a short name that the rule does not use."""
+        taken = {*re.findall(r"[A-Za-z_][A-Za-z0-9_]*", self.text), *RESERVED, *self.lets}
+        beginnings = (name[:length].lower() for length in range(1, len(name)))
+        return next((short for short in beginnings if short not in taken), f"{name}_1")
+
     def check_bound(self, name: str, at: s.At) -> bool:
         """Refuse the bound name where it cannot be used."""
         if name == self.not_bound:
-            hint = "a bound name is known in `when`, `always` and `never` of its rule; no span name of the rule may begin with it"
+            hint = "a bound name is known in `when`, `always` and `never` of its rule"
             self.report(Code.NAME_NOT_BOUND, at, f"`{name}` is not bound here", hint)
         return name != self.not_bound

@@ -21,6 +21,7 @@ from compiler.lower_selector import (
     with_predicates,
 )
 from compiler.lower_value import check_intrinsic, constant, lower_arithmetic, lower_path
+from compiler.mends import quote_name
 
 
 def lower_formula(node: s.Expr, context: Context) -> ir.Formula | None:
@@ -48,8 +49,27 @@ def _lower_formula(node: s.Expr, context: Context) -> ir.Formula | None:
         case s.Element(word=word):
             context.report(Code.WRONG_SORT, node.at, f"{word}( ) is a predicate of one span", f"span.where({word}(…))")
         case _:
-            context.report(Code.WRONG_SORT, node.at, f"`{context.written(node.at)}` is no formula", "compare it")
+            name = context.written(_unquoted_name(node))
+            context.report(
+                Code.WRONG_SORT, node.at, f"`{context.written(node.at)}` is no formula", quote_name(name) if name else "compare it"
+            )
     return None
+
+
+def _unquoted_name(node: s.Expr) -> s.At:
+    """Return where the name of a span stands that was read as a calculation, as in `POST /refunds`; an empty place where none does."""
+    if not isinstance(node, s.Arithmetic) or any(sign not in {"/", "-"} for sign, _ in node.rest):
+        return (0, 0)
+    first, last = node.first, node.rest[-1][1]
+    first = (
+        first.relations[-1].selector
+        if isinstance(first, s.Related) and not (first.relations[-1].on or first.relations[-1].within)
+        else first
+    )
+    last = last.selector if isinstance(last, s.Related) else last
+    parts = [first, *(operand for _, operand in node.rest[:-1]), last]
+    names = [part for part in parts if isinstance(part, s.Selector) and isinstance(part.base, s.Name)]
+    return (names[0].at[0], names[-1].base.at[1]) if len(names) == len(parts) else (0, 0)
 
 
 def _lower_selection(node: s.Selector, context: Context) -> ir.Formula | None:
@@ -91,7 +111,7 @@ def _lower_direct(node: s.Compare | s.In | s.TextTest | s.Presence, context: Con
             Code.WRONG_SORT, node.at, f"`{context.written(left.at)}` is no attribute of a span", "a value of the trace can only be compared"
         )
         return None
-    split = split_key(left, context)
+    split = split_key(left, context, node)
     test = lower_test_of(None if split is None else split.path, node, context)
     if split is None or test is None:
         return None
@@ -101,10 +121,14 @@ def _lower_direct(node: s.Compare | s.In | s.TextTest | s.Presence, context: Con
     return ir.Selected(ir.Related(selector))
 
 
-def split_key(node: s.Selector, context: Context) -> _Split | None:
-    """Split `a.b.c` into the selector `a.b` and the attribute `c`; after `span`, `root`, let and bound names all the rest is the path."""
+def split_key(node: s.Selector, context: Context, test: s.Expr | None = None) -> _Split | None:
+    """Split `a.b.c` into the selector `a.b` and the attribute `c`; after `span`, `root`, let and bound names all the rest is the path.
+
+    `test` is the test that the attribute stands in, if any.
+    """
     base, key = _base_and_key(node, context)
     if key is None:
+        _refuse_unkeyed(node, test, context)
         return None
     selector = _lower_split_base(base, context)
     where = lower_where(node, context)
@@ -138,10 +162,20 @@ def _base_and_key(node: s.Selector, context: Context) -> tuple[s.Word, s.Path | 
         return s.Name((base.at[0], base.at[0] + len(head)), head), s.Path(
             (base.at[1] - len(tail), base.at[1]), s.Name((base.at[1] - len(tail), base.at[1]), tail), None
         )
-    written = context.written(node.at)
-    hint = f"of any span: span.{written}" if isinstance(base, s.IntrinsicName) else f"{written}.… or count({written})"
-    context.report(Code.COMPARISON_NEEDS_ATTRIBUTE, node.at, f"`{written}` has no attribute to compare", hint)
     return base, None
+
+
+def _refuse_unkeyed(node: s.Selector, test: s.Expr | None, context: Context) -> None:
+    written = context.written(node.at)
+    if isinstance(node.base, s.IntrinsicName):
+        hint = f"of any span: span.{written}"
+    elif test is not None and s.lone_name(node) and not context.is_base(written):
+        hint = (
+            f"an attribute of any span: span.where({context.written(test.at)}); of spans named `{written}`: {written}.… or count({written})"
+        )
+    else:
+        hint = f"{written}.… or count({written})"
+    context.report(Code.COMPARISON_NEEDS_ATTRIBUTE, node.at, f"`{written}` has no attribute to compare", hint)
 
 
 def _lower_split_base(base: s.Word, context: Context) -> ir.Selector | None:

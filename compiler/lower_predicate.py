@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from compiler import ir
@@ -10,13 +11,18 @@ from compiler import syntax as s
 from compiler.constant_truth import constant_truth
 from compiler.diagnostics import Code
 from compiler.ir_walk import walk
-from compiler.kinds import ELEMENT, Kind, comparable, kind_of, kind_of_literal, spoken
-from compiler.lower_context import Context
+from compiler.kinds import ELEMENT, KIND_NAMES, STATUS_NAMES, Kind, comparable, kind_of, kind_of_literal, spoken
+from compiler.lower_context import CONSTANT_HINT, Context
 from compiler.lower_value import Side, constant, lower_right, lower_value, warn_of_bound_key
 from compiler.near_names import did_you_mean
 from compiler.pattern import Pattern, parse_pattern
 
 LIST_LENGTH_MAX = 10_000
+
+# By whether `span.` stands before it: `kind` alone may well be an attribute.
+_NAMED_AS_INTRINSICS = {(False, "status.code"): "span:status", (True, "status.code"): "span:status", (True, "kind"): "span:kind"}
+_INTRINSIC_WORDS = {"span:status": STATUS_NAMES, "span:kind": KIND_NAMES}
+_PREFIX = re.compile(r"(?:status_code|span_kind)_")
 
 Sort = TypeVar("Sort")
 
@@ -47,7 +53,17 @@ def warn_constant(node: ir.Predicate | ir.Formula | None, at: s.At, context: Con
     """Warn of a condition that never is true, or always."""
     truth = None if node is None else constant_truth(node, context.tableau)
     if truth is not None:
-        context.report_constant(at, truth)
+        context.report_constant(at, truth, _constant_hint(node))
+
+
+def _constant_hint(node: ir.Predicate | ir.Formula | None) -> str:
+    match node:
+        case ir.Selected(related=ir.Related(selector=ir.Selector(base=ir.Bound(name), where=None), links=())):
+            return f"`{name}` is bound, so it is always there: ask for more of it, {name}.where(…), or for another span"
+        case ir.Selected(related=ir.Related(selector=ir.Selector(base=ir.AnySpan(), where=None), links=())):
+            return "`span` is any span, and a trace has one: say which, span.where(…)"
+        case _:
+            return CONSTANT_HINT
 
 
 def _lower_predicate(node: s.Expr, context: Context) -> ir.Predicate | None:
@@ -121,14 +137,38 @@ def check_comparable(left: ir.Value, node: s.Compare, right: ir.Value, context: 
     """Refuse a comparison whose kinds can never agree."""
     kinds = kind_of(left), kind_of(right)
     if comparable(node.word, *kinds):
+        _warn_of_intrinsic(left, node, right, context)
         return True
-    hint = (
-        "attributes are never durations: span:duration / 1ms > timeout_ms"
-        if Kind.DURATION in kinds[0] | kinds[1] and kinds[0] != kinds[1]
-        else ""
-    )
-    context.report(Code.KIND_MISMATCH, node.at, f"{spoken(kinds[0])} `{node.word}` {spoken(kinds[1])} is never known", hint)
+    at, hint = node.at, ""
+    if Kind.DURATION in kinds[0] | kinds[1] and kinds[0] != kinds[1]:
+        hint = "attributes are never durations: span:duration / 1ms > timeout_ms"
+        if meant := _as_intrinsic(left, context.written(node.left.at), {"duration": "span:duration"}):
+            at, hint = node.left.at, f"did you mean `{meant}`?"
+    context.report(Code.KIND_MISMATCH, at, f"{spoken(kinds[0])} `{node.word}` {spoken(kinds[1])} is never known", hint)
     return False
+
+
+def _warn_of_intrinsic(left: ir.Value, node: s.Compare, right: ir.Value, context: Context) -> None:
+    """Warn of an attribute that is named as OTLP names the status and the kind of a span, and is held against one of their words."""
+    if not isinstance(left, ir.Attribute) or not isinstance(right, ir.Literal) or left.scope is ir.AttributeScope.ELEMENT:
+        return
+    intrinsic = _NAMED_AS_INTRINSICS.get((left.scope is ir.AttributeScope.SPAN, left.key))
+    if intrinsic is None or not isinstance(right.value, str):
+        return
+    word = _PREFIX.sub("", right.value.lower())
+    meant = _as_intrinsic(left, context.written(node.left.at), {left.key: intrinsic})
+    if meant and word in _INTRINSIC_WORDS[intrinsic]:
+        message = f"`{context.written(node.left.at)}` is an attribute of that name; a span's own is `{intrinsic}`"
+        context.report(Code.ATTRIBUTE_OR_INTRINSIC, node.at, message, f"did you mean `{meant} {node.word} {word}`?")
+
+
+def _as_intrinsic(value: ir.Value, written: str, intrinsics: Mapping[str, str]) -> str:
+    """Return an attribute as it is written with the intrinsic of its key instead, empty where there is none or the key is quoted."""
+    if not isinstance(value, ir.Attribute) or value.key not in intrinsics:
+        return ""
+    key = f"span.{value.key}" if value.scope is ir.AttributeScope.SPAN else value.key
+    before = written.removesuffix(key)
+    return f"{before}{intrinsics[value.key]}" if before != written else ""
 
 
 def _lower_in(left: ir.Value | None, node: s.In, context: Context) -> ir.Predicate | None:

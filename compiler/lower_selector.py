@@ -124,9 +124,9 @@ def lower_base(base: s.Word, context: Context) -> ir.Selector | None:
 
 def _lower_name(text: str, at: s.At, context: Context) -> ir.Selector | None:
     first, _, rest = text.partition(".")
-    if not context.check_bound(first, at):
+    if not context.check_bound_span(text, at):
         return None
-    if rest and context.is_base(first):
+    if rest and context.is_base(first) and first != context.clashing:
         hint = f'write {first}.where({rest}), or quote a span name: "{text}"'
         context.report(Code.NAME_NOT_A_SPAN, at, f"`{text}` names no span: `{first}` stands for spans itself", hint)
         return None

@@ -114,6 +114,8 @@ def lower_path(name: s.Word, key: s.Word | None, at: s.At, context: Context) -> 
 
 def warn_of_bound_key(at: s.At, message: str, key: str, context: Context) -> None:
     """Warn of a key that is one of the bound span where an attribute was meant whose name begins as it does."""
+    if context.bound == context.clashing:
+        return
     hint = f'write `{key}`, or quote an attribute of the whole name: "{context.bound}.{key}"'
     context.report(Code.KEY_OF_BOUND_SPAN, at, f"{message} of the bound span `{context.bound}`", hint)
 

@@ -6,7 +6,7 @@ int64) and puts lark's complaints into words.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path as FilePath
@@ -19,8 +19,9 @@ from lark.visitors import Transformer_NonRecursive, v_args
 from compiler import syntax as s
 from compiler.diagnostics import Code
 from compiler.literals import Malformed, read_duration, read_number, read_string
+from compiler.mends import mend_for
 from compiler.nesting import NESTING_MAX, too_deep
-from compiler.spelling import describe, hint_for, reserved_at
+from compiler.spelling import describe, reserved_at
 
 RULE_SIZE_MAX_BYTES = 64 * 1024
 _SHOWN_MAX = 40
@@ -104,22 +105,34 @@ def _parse(text: str, start: str) -> Parsed:
 
 
 def _syntax_problem(error: UnexpectedInput, text: str) -> Problem:
-    at, found, expected = _unexpected(error, text)
-    return Problem(Code.SYNTAX, at, f"unexpected {found}; expected {describe(expected)}", hint_for(text, at[0]))
+    at, found = _unexpected(error, text)
+    expected = _expected(error)
+    mend = None if found is None else mend_for(text, at, expected)
+    if mend is not None and mend.message:
+        return Problem(Code.SYNTAX, mend.at, mend.message, mend.hint)
+    if mend is not None and found is not None:
+        at, found = mend.at, max(found, text[mend.at[0] : mend.at[1]], key=len)
+    shown = "the end of the text" if found is None else f"`{found[:_SHOWN_MAX]}`"
+    return Problem(Code.SYNTAX, at, f"unexpected {shown}; expected {describe(expected)}", "" if mend is None else mend.hint)
 
 
-def _unexpected(error: UnexpectedInput, text: str) -> tuple[s.At, str, Iterable[str]]:
-    """Return where the parser stopped, at what, and what it would have taken."""
+def _unexpected(error: UnexpectedInput, text: str) -> tuple[s.At, str | None]:
+    """Return where the parser stopped, and at what; None at the end of the text."""
     if isinstance(error, UnexpectedCharacters):
         offset = cast("int", error.pos_in_stream)
         found = reserved_at(text, offset) or text[offset]
-        return (offset, offset + len(found)), f"`{found}`", error.allowed
+        return (offset, offset + len(found)), found
     assert isinstance(error, UnexpectedToken)  # LALR(1) stops at a character or at a token, also at the end
     token = error.token
     if token.type != "$END":
-        return (token.start_pos or 0, token.end_pos or 1), f"`{token[:_SHOWN_MAX]}`", error.expected
+        return (token.start_pos or 0, token.end_pos or 1), str(token)
     last = max(0, len(text.rstrip()) - 1)
-    return (last, last + 1), "the end of the text", error.expected
+    return (last, last + 1), None
+
+
+def _expected(error: UnexpectedInput) -> frozenset[str]:
+    """Return the names of the terminals with which the text could have gone on: those of the lexer are more than the parser takes."""
+    return frozenset(error.interactive_parser.accepts())  # type: ignore[no-untyped-call]  # lark types its parser, but not this
 
 
 def _at(meta: Meta) -> s.At:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from compiler.diagnostics import Code
@@ -34,10 +35,17 @@ def read_tests(fields: Fields) -> tuple[tuple[RuleTest, ...], bool]:
 
 
 def _read_listed(fields: Fields) -> Iterator[RuleTest]:
+    names: set[str] = set()
     for number, mapping in enumerate(fields.mappings("tests", "a test"), 1):
-        test = _read_test(Fields(mapping, names_of(TEST_KEYS), fields.findings, "a test"), number)
-        if test is not None:
-            yield test
+        named = Fields(mapping, names_of(TEST_KEYS), fields.findings, "a test")
+        test = _read_test(named, number)
+        if test is None:
+            continue
+        if test.name in names and named.get("name") is not None:
+            message = f"the rule has another test named `{shown(test.name)}`"
+            fields.findings.add(Code.DOUBTFUL_TEST, test.region, message, "name each by what it shows: reports tell tests by their names")
+        names.add(test.name)
+        yield test
 
 
 def _read_test(fields: Fields, number: int) -> RuleTest | None:
@@ -49,8 +57,20 @@ def _read_test(fields: Fields, number: int) -> RuleTest | None:
     close = fields.choice(_CLOSE)
     if trace is None or expect is None:
         return None
+    _check_offenders(fields, trace)
     region = fields.mapping.region if name_node is None else name_node.region
     return RuleTest(name=name, trace=trace, expect=expect, offenders=offenders, close=close, region=region)
+
+
+def _check_offenders(fields: Fields, trace: TestTrace) -> None:
+    """Warn of offenders that are not in the trace: whatever the rule does, the test fails."""
+    node = fields.get("offenders")
+    names = dict.fromkeys(line.name for line in trace.lines)
+    for item in node.items if isinstance(node, Sequence) else ():
+        if isinstance(item, Scalar) and item.text and item.text not in names:
+            message = f"no span of the test's trace is named `{shown(item.text)}`"
+            hint = fields.findings.near(item.text, tuple(names)) or "an offender is named by its span"
+            fields.findings.add(Code.DOUBTFUL_TEST, item.region, message, hint)
 
 
 def _read_trace(fields: Fields) -> TestTrace | None:
@@ -58,6 +78,8 @@ def _read_trace(fields: Fields) -> TestTrace | None:
     if text is None:
         return None
     trace, diagnostics = parse_trace(text)
+    if diagnostics and text.style != "|" and "\n" in text.document.text[text.start : text.end]:
+        diagnostics[0] = replace(diagnostics[0], hint="is `|` missing after `trace:`?")
     fields.findings.all.extend(diagnostics)
     return trace
 

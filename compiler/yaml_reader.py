@@ -24,6 +24,7 @@ from yaml.events import (
 
 from compiler.diagnostics import Code, Diagnostic
 from compiler.source import Region, SourceFile
+from compiler.yaml_hints import outside_of_text
 from compiler.yaml_nodes import Document, Mapping, Node, Scalar, Sequence
 
 __all__ = ["DEPTH_MAX", "FORBIDDEN", "Mapping", "Node", "Scalar", "Sequence", "read_yaml"]
@@ -92,6 +93,10 @@ def _syntax(document: Document, error: YAMLError) -> Diagnostic:
     mark = error.problem_mark or error.context_mark if isinstance(error, MarkedYAMLError) else None
     start = mark.index if mark else 0
     region = document.region(start, start + 1)
+    outside = outside_of_text(document, region.line - 1)
+    if outside is not None:
+        hint = f"the lines of a text stand deeper than `{outside.key}:`, none less deep than the first"
+        return Diagnostic(Code.SYNTAX, outside.region, f"this is no YAML: the line stands outside of `{outside.key}`", hint)
     problem = getattr(error, "problem", None) or "it cannot be read"
     context = getattr(error, "context", None)
     return Diagnostic(Code.SYNTAX, region, f"this is no YAML: {problem}", f"{context}" if context else "")

@@ -19,10 +19,11 @@ def read(lines: str) -> tuple[tuple[RuleTest, ...], list[str]]:
 
 
 def test_a_test_is_read_with_all_it_says() -> None:
-    (test,), wrong = read("tests:\n  - {name: n, trace: a 0ms..1ms, expect: excused, offenders: [a, 'b c'], close: evicted}")
+    trace = '"a 0ms..1ms\\n`b c` 0ms..1ms"'
+    (test,), wrong = read(f"tests:\n  - {{name: n, trace: {trace}, expect: excused, offenders: [a, 'b c'], close: evicted}}")
     assert wrong == []
     assert (test.name, test.expect, test.offenders, test.close, test.is_timed) == ("n", "excused", ("a", "b c"), "evicted", False)
-    assert [line.name for line in test.trace.lines] == ["a"]
+    assert [line.name for line in test.trace.lines] == ["a", "b c"]
     assert (test.region.line, test.region.column) == (5, 16)
 
 

@@ -56,13 +56,15 @@ class _Strict(BaseModel):
 
 
 class ExpectedDiagnostic(_Strict):
-    """A diagnostic by code and place; what the specification does not fix is left out. Lines and columns are of the text in the case."""
+    """A diagnostic by code and place, perhaps its words; what is not fixed is left out. Lines and columns are of the text in the case."""
 
     code: Annotated[Code, BeforeValidator(Code)]
     line: int = Field(ge=1)
     column: int | None = Field(default=None, ge=1)
     length: int | None = Field(default=None, ge=1)
     file: str | None = None
+    message: str | None = None
+    hint: str | None = None
 
 
 Diagnostics: TypeAlias = Annotated[tuple[ExpectedDiagnostic, ...], Field(min_length=1, strict=False)]

@@ -35,14 +35,16 @@ class _Found:
     length: int
     file: str
     message: str
+    hint: str
 
     def __str__(self) -> str:
-        return f"{self.file}{':' if self.file else ''}{self.line}:{self.column}+{self.length} {self.code}: {self.message}"
+        hint = f" ({self.hint})" if self.hint else ""
+        return f"{self.file}{':' if self.file else ''}{self.line}:{self.column}+{self.length} {self.code}: {self.message}{hint}"
 
     def is_expected_by(self, expected: ExpectedDiagnostic) -> bool:
         """Whatever the case leaves out is not compared."""
-        wanted = (expected.column, expected.length, expected.file)
-        given = (self.column, self.length, self.file)
+        wanted = (expected.column, expected.length, expected.file, expected.message, expected.hint)
+        given = (self.column, self.length, self.file, self.message, self.hint)
         same = all(want is None or want == have for want, have in zip(wanted, given, strict=True))
         return same and (self.code, self.line) == (expected.code, expected.line)
 
@@ -68,7 +70,7 @@ def _placed(text: str, problem: Problem) -> _Found:
     column = start - (before.rfind("\n") + 1) + 1
     line_end = text.find("\n", start)
     length = min(end, len(text) if line_end < 0 else max(line_end, start + 1)) - start
-    return _Found(problem.code, before.count("\n") + 1, column, length, "", problem.message)
+    return _Found(problem.code, before.count("\n") + 1, column, length, "", problem.message, problem.hint)
 
 
 def run_check(case: CheckCase) -> list[str]:
@@ -101,8 +103,10 @@ def _ns(day: dt.date | None) -> int | None:
 def _moved(diagnostic: Diagnostic, case: CheckCase) -> _Found:
     region = diagnostic.region
     if case.rule is None:
-        return _Found(diagnostic.code, region.line, region.column, region.length, region.file, diagnostic.message)
-    return _Found(diagnostic.code, region.line - _LINES_BEFORE, region.column - _INDENT, region.length, "", diagnostic.message)
+        place, file = (region.line, region.column, region.length), region.file
+    else:
+        place, file = (region.line - _LINES_BEFORE, region.column - _INDENT, region.length), ""
+    return _Found(diagnostic.code, *place, file, diagnostic.message, diagnostic.hint)
 
 
 def _differences(expected: Iterable[ExpectedDiagnostic], found: Iterable[_Found]) -> list[str]:
