@@ -91,7 +91,12 @@ TRACES_SHED = _counter("traces_shed", "traces", "", "Traces that were not judged
 RECORDS_SHED = _counter("records_shed", "records", "", "Records of shed traces, which were not decoded.")
 VERDICTS = _counter("verdicts", "verdicts", "rule verdict", "Verdicts said when traces closed.")
 VERDICTS_MOVED = _counter("verdicts_moved", "verdicts", "rule before verdict", "Verdicts that late spans changed.")
-VIOLATIONS = _counter("violations", "records", "rule change", "Violation records written.")
+VIOLATIONS = _counter(
+    "violations",
+    "records",
+    "rule severity mode change",
+    "Violation records written; severity and mode are those of the rule when it judged the trace. Shadow rules are counted too.",
+)
 RECORDS_REPEATED = _counter(
     "records_repeated", "records", "", "Violations and dead letters written once more after a recovery, equal in every byte."
 )
