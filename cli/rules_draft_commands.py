@@ -15,6 +15,11 @@ from compiler.notation_text import NotationWriter
 from compiler.rule_skeleton import Telling, empty_rule_file, rule_file_of, rule_id_of, test_of
 from processor.traces_of import traces_of
 
+_COPIED = (
+    "betrace: values are copied from the trace as they are: before you commit it, take out what is personal or secret "
+    "(users, addresses, statements)"
+)
+
 
 @click.command()
 @click.argument("name")
@@ -58,7 +63,8 @@ def from_trace(  # the options of a command
 ) -> None:
     """Write a rule and its first test from a trace of a file; with --rule a further test of that rule.
 
-    INPUT is what betrace check reads. The rule is a first guess: where a span failed, that it must not. It goes to standard output.
+    INPUT is what betrace check reads. The rule is a guess to be rewritten, in mode shadow: where a span failed, that it must not. It
+    goes to standard output; a test of --rule is indented as it stands below `tests:`. Attribute values are copied as they are.
 
     Exit status: 0 written, 2 there is no such trace or rule, or INPUT could not be read.
     """
@@ -68,11 +74,13 @@ def from_trace(  # the options of a command
     view = _trace(inputs, trace_id)
     if rule is not None:
         click.echo(test_of(rule, view, name or f"trace {view.trace_id}"))
+        click.echo(_COPIED, err=True)
         return
     writer = NotationWriter(None if keeps_all else Telling())
     click.echo(rule_file_of(view, writer), nl=False)
     if writer.left_out:
         click.echo(f"betrace: {count_of(writer.left_out, 'attribute')} left out: bytes, maps, or text that is no UTF-8", err=True)
+    click.echo(_COPIED, err=True)
 
 
 def _trace(inputs: Sequence[str], trace_id: str | None) -> TraceView:

@@ -37,6 +37,17 @@ def agree(expected: Sequence[str], found: Sequence[str]) -> bool:
     return re.fullmatch(pattern, "".join(f"{line.rstrip()}\n" for line in found)) is not None
 
 
+def run(step: str) -> str:
+    """Run a command, here; what it says goes to the end of a file where the step says `>>`, but for what it says of itself."""
+    command, _, target = step.partition(" >> ")
+    result = CliRunner().invoke(betrace, shlex.split(command)[2:], catch_exceptions=False)
+    if not target:
+        return result.output
+    with Path(target).open("a", encoding="utf-8") as file:
+        file.write(result.stdout)
+    return result.stderr
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_step_of_a_tutorial_does_what_the_page_says(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -45,7 +56,7 @@ def test_every_step_of_a_tutorial_does_what_the_page_says(page: Path, tmp_path: 
     for step, lines in steps(page.read_text("utf-8")):
         if step.startswith("$ betrace "):
             commands += 1
-            output = CliRunner().invoke(betrace, shlex.split(step)[2:], catch_exceptions=False).output
+            output = run(step)
             assert agree(lines, output.rstrip().splitlines()), f"{step}\n{output}"
         elif not step.startswith("$ "):
             Path(step).write_text("\n".join(lines) + "\n", "utf-8")
