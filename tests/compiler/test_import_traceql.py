@@ -171,10 +171,10 @@ def test_a_file_holds_queries_that_begin_on_lines_of_their_own() -> None:
 
 @pytest.mark.parametrize("unclosed", ["{ span.a = ", "{ .a", '{ .a = "x', "({ .a }", "{ .a && (.x", "{ .a &&\n  (.x"])
 def test_an_unclosed_query_costs_no_other(unclosed: str) -> None:
-    found = read(f"{{ .p }}\n{unclosed}\n# of q\n{{ .q }}\n{{ .r\n  && .s }}\n{{ .t }} | rate()\n({{ .u }}\n  && {{ .v }})\n")
+    found = read(f'{{ .p }}\n{unclosed}\n# of q\n{{ .q = "y" }}\n{{ .r\n  && .s }}\n{{ .t }} | rate()\n(\n{{ .u }}\n  && {{ .v }})\n')
     assert found.rules == [
         "never  { span.where(p) }",
-        "never  { span.where(q) }",
+        'never  { span.where(q == "y") }',
         "never  { span.where(r and s) }",
         "never  { span.where(u) and span.where(v) }",
     ]
