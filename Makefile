@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format reference loadtest-engine loadtest-pipeline loadtest-soak differential fuzz simulation storm lock
+.PHONY: help setup demo test check format reference loadtest-engine loadtest-pipeline loadtest-soak differential fuzz fuzz-format simulation storm lock
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -37,6 +37,7 @@ reference: $(READY) ## Write the generated pages of docs/reference anew
 SEED ?= 1
 EXAMPLES ?= 100000
 RECORDS ?= 1000000
+FILES ?= 100000
 JOBS ?= 2
 SEEDS ?= 0:10000
 
@@ -45,6 +46,9 @@ differential: $(READY) ## Compare the engine with the reference on EXAMPLES made
 
 fuzz: $(READY) ## Give the engine RECORDS damaged records of a SEED before a guard page, in JOBS processes
 	$(BIN)/python -m tests.differential.fuzz --seed $(SEED) --records $(RECORDS) --jobs $(JOBS) $(ARGS)
+
+fuzz-format: $(READY) ## Format FILES mutated rule files of a SEED and try the formatter's laws on them, in JOBS processes
+	$(BIN)/python -m tests.properties.format_fuzz --seed $(SEED) --files $(FILES) --jobs $(JOBS) $(ARGS)
 
 simulation: $(READY) ## Run the core in simulated worlds, SEEDS=A:B of them, in JOBS processes
 	$(BIN)/python -m tests.simulation.run --seeds $(SEEDS) --jobs $(JOBS) $(ARGS)

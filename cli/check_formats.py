@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from urllib.parse import quote
 
+from cli.shown_text import fit_json, shown_json, some_lines
 from compiler import RuleSet
 from processor.finite import FiniteOutcome, RuleCounts
 from topics.violation import RuleMode, Violation
@@ -16,8 +16,6 @@ from topics.violation import RuleMode, Violation
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 # What XML 1.0 has no place for, and what else a terminal may obey.
 _NO_XML = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-# JSON need not escape these; a terminal obeys them or turns the line around, and none of them stands outside of a string.
-_UNFIT = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _LEVELS = {"critical": "error", "high": "error", "medium": "warning", "low": "note", "info": "note"}
 
 
@@ -28,7 +26,7 @@ def as_json(outcome: FiniteOutcome, rule_set: RuleSet) -> str:
         "violations": [record.model_dump(mode="json") for record in outcome.records],
         "refused": [{"reason": reason, "count": count} for reason, count in sorted(outcome.refused.items())],
     }
-    return _json_text(json.dumps(body, indent=2, ensure_ascii=False))
+    return shown_json(body)
 
 
 def _counts_json(rule_id: str, counts: RuleCounts) -> dict[str, object]:
@@ -44,7 +42,7 @@ def _counts_json(rule_id: str, counts: RuleCounts) -> dict[str, object]:
 
 def as_ndjson(outcome: FiniteOutcome, _rule_set: RuleSet) -> str:
     """Return one violation record a line."""
-    return _json_text("\n".join(said.record.value.decode() for said in outcome.violations if said.record is not None))
+    return fit_json("\n".join(said.record.value.decode() for said in outcome.violations if said.record is not None))
 
 
 def as_junit(outcome: FiniteOutcome, rule_set: RuleSet) -> str:
@@ -91,7 +89,7 @@ def as_sarif(outcome: FiniteOutcome, rule_set: RuleSet) -> str:
     driver = {"name": "BeTrace", "rules": rules}
     results = [_sarif_result(record, index[record.rule.id], *files[record.rule.id]) for record in outcome.records]
     log = {"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]}
-    return _json_text(json.dumps(log, indent=2, ensure_ascii=False))
+    return shown_json(log)
 
 
 def _uri(file: str) -> str:
@@ -151,12 +149,7 @@ def _details(record: Violation) -> list[str]:
 
 def _xml_text(text: str) -> str:
     """Return text that XML 1.0 can hold and a terminal does not obey: all else becomes U+FFFD."""
-    return _UNFIT.sub("\ufffd", _NO_XML.sub("\ufffd", text))
-
-
-def _json_text(text: str) -> str:
-    """Return JSON in which what a terminal could obey is escaped: the same values, safe to look at."""
-    return _UNFIT.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return some_lines(_NO_XML.sub("\ufffd", text))
 
 
 FORMATS: Mapping[str, Callable[[FiniteOutcome, RuleSet], str]] = {

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 
 import click
 
 from cli.check_text import stdout_console
 from cli.rule_files import count_of, fail, no_such_rule
-from cli.shown_text import brief
+from cli.shown_text import brief, shown_json
 from cli.why_text import why_json, why_text
 from compiler import Rule, RuleSet, TraceView, Verdict
 from compiler.why import Why, why
@@ -36,7 +35,7 @@ def print_why(outcome: FiniteOutcome, rule: Rule, trace_id: str | None, *, as_js
     """Print why a rule judges traces as it does; ends the program with status 2 where the trace cannot be seen."""
     answers = list(_answers(outcome, rule, _asked(outcome.traces, trace_id)))
     if as_json:
-        click.echo(json.dumps([why_json(answer, view) for answer, view in answers], indent=2, ensure_ascii=False))
+        click.echo(shown_json([why_json(answer, view) for answer, view in answers]))
         return
     console = stdout_console()
     answers.sort(key=lambda one: _ORDER.index(one[0].verdict))

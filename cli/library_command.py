@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,11 @@ from typing import Any
 import click
 
 from cli.columns import aligned
-from cli.rule_files import count_of, fail
+from cli.rule_files import count_of, fail, unusable
 from cli.rule_library import LibraryRule, Picking, UnknownRuleError, library_rules, named_rules
 from cli.rules_arguments import OUTPUT, SEVERITIES
-from cli.shown_text import some_lines
+from cli.shown_text import one_line, shown_json, some_lines
+from cli.written_files import write_all
 from compiler import LetClashError, joined_rules, rule_texts
 
 _RULE_SUFFIXES = (".yaml", ".yml")
@@ -50,7 +50,7 @@ def list_rules(tags: Sequence[str], controls: Sequence[str], severities: Sequenc
     picking = Picking(tags, controls, severities)
     found = [one for one in library_rules() if picking.takes(one)]
     if output == "json":
-        click.echo(json.dumps([_summary_json(one) for one in found], indent=2, ensure_ascii=False))
+        click.echo(shown_json([_summary_json(one) for one in found]))
         return
     rows = [(one.rule.id, one.rule.text.severity, one.rule.text.name, ", ".join(one.rule.text.controls)) for one in found]
     for line in aligned(rows):
@@ -66,7 +66,7 @@ def show(ids: Sequence[str], output: str) -> None:
     """Show rules of the library as they stand in their files, tests included."""
     found = _named(library_rules(), ids)
     if output == "json":
-        click.echo(json.dumps([_rule_json(one) for one in found], indent=2, ensure_ascii=False))
+        click.echo(shown_json([_rule_json(one) for one in found]))
     else:
         click.echo("\n".join(some_lines(_text(one)) for one in found))
 
@@ -100,12 +100,12 @@ def copy(ids: Sequence[str], is_all: bool, target: Path, force: bool, **picked: 
     if present and not force:
         fail(f"{', '.join(present)} exists already; --force overwrites")
     try:
-        for path, text in files.items():
+        for path in files:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+        write_all({path: text.encode() for path, text in files.items()})
     except OSError as error:
-        fail(f"{error.filename}: {error.strerror}")
-    click.echo(f"{count_of(len(taken), 'rule')} copied to {', '.join(map(str, files))}")
+        unusable(error, target)
+    click.echo(one_line(f"{count_of(len(taken), 'rule')} copied to {', '.join(map(str, files))}"))
 
 
 def _files(taken: Sequence[LibraryRule], target: Path) -> Mapping[Path, str]:

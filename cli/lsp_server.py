@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from importlib.metadata import version
 from itertools import takewhile
 from pathlib import Path
@@ -28,6 +29,8 @@ from compiler.editor_symbols import Symbol, symbols
 
 # Keystrokes that come closer than this are checked together.
 DEBOUNCE_S = 0.05
+# Rules are compared with each other when no keystroke has come for this long: of thousands it takes several times as long as checking one.
+COMPARE_PAUSE_S = 0.3
 LANGUAGE_ID = "betrace"
 _SOURCE = "betrace"
 _PAGES = Path(__file__).resolve().parents[1] / "docs" / "reference" / "diagnostics"
@@ -68,6 +71,8 @@ class RuleServer(LanguageServer):
         self._published: dict[str, list[Diagnostic]] = {}
         self._checker: asyncio.Task[None] | None = None
         self._is_scanned = False
+        self._is_compared = True
+        self._has_changed = asyncio.Event()
         _register(self)
 
     # ---- documents --------------------------------------------------------------------------------------------------------------
@@ -85,25 +90,42 @@ class RuleServer(LanguageServer):
         self.check_soon(_path(uri))
 
     def check_soon(self, *paths: str) -> None:
-        """Check files once no keystroke has come for a moment."""
+        """Check files once no keystroke has come for a moment, and later the rules of all files beside each other."""
         self._waiting.update(dict.fromkeys(paths))
+        self._is_compared = False
+        self._has_changed.set()
         if self._checker is None or self._checker.done():
             self._checker = asyncio.get_running_loop().create_task(self._check())
 
     async def _check(self) -> None:
-        while self._waiting:
-            await asyncio.sleep(DEBOUNCE_S)
-            for path in list(self._waiting):
-                self._waiting.pop(path, None)
-                # In a thread, so that the editor is answered meanwhile.
-                if await asyncio.to_thread(self.files.check, path):
-                    self.publish()
-                elif path in self.files.open:
-                    self._waiting[path] = None
-            if not self._waiting and not self._is_scanned:
+        while not (self._is_compared or self.is_done):
+            if self._waiting:
+                await asyncio.sleep(DEBOUNCE_S)
+                await self._check_waiting()
+            elif not self._is_scanned:
                 self._is_scanned = True
                 await asyncio.to_thread(self.files.scan)
                 self.publish()
+            else:
+                await self._compare()
+
+    async def _check_waiting(self) -> None:
+        for path in list(self._waiting):
+            self._waiting.pop(path, None)
+            # In a thread, so that the editor is answered meanwhile.
+            if await asyncio.to_thread(self.files.check, path):
+                self.publish()
+            elif path in self.files.open:
+                self._waiting[path] = None
+
+    async def _compare(self) -> None:
+        self._has_changed.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._has_changed.wait(), COMPARE_PAUSE_S)
+            return
+        if await asyncio.to_thread(self.files.compare, self._has_changed.is_set):
+            self._is_compared = not self._has_changed.is_set()
+            self.publish()
 
     def publish(self) -> None:
         """Send what was found of each open file, where that has changed."""
@@ -209,10 +231,12 @@ def _register_documents(server: RuleServer) -> None:
         for change in params.changes:
             server.files.read(_path(change.uri))
         server.publish()
+        server.check_soon()
 
     @server.feature(t.SHUTDOWN)
     def _shut_down(_params: None) -> None:
         server.is_done = True
+        server.files.end()
 
 
 def _register_questions(server: RuleServer) -> None:

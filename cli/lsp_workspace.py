@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 
 from compiler.diagnostics import Diagnostic, Severity
-from compiler.editor_check import Checked, EditedFile, duplicates_of, rules_of
+from compiler.editor_check import Checked, EditedFile, rules_of
 from compiler.editor_pieces import is_rule_file
+from compiler.editor_rule_set import NeedlessRule, compare_rules, duplicates_of, needless_of
 from compiler.editor_text import EditorText
 from compiler.source import SourceFile
 from processor.rule_directory import read_sources
@@ -45,13 +47,24 @@ class OpenFile:
         return self._document
 
 
+@dataclass(slots=True)
+class _FileOnDisk:
+    """A file that is not open: its rules. What they mean is not known while there is a text to be compiled."""
+
+    checked: Checked
+    edited: EditedFile
+    text: str | None
+
+
 class RuleWorkspace:
     """The rule files of an editor by their paths. Files are checked by one thread at a time; the rest is for one thread."""
 
     def __init__(self, folders: Iterable[Path] = ()) -> None:
         self.folders = tuple(folders)
         self.open: dict[str, OpenFile] = {}
-        self._on_disk: dict[str, Checked] = {}
+        self._on_disk: dict[str, _FileOnDisk] = {}
+        self._compared: dict[str, NeedlessRule] = {}
+        self._has_ended = False
 
     def put(self, path: str, text: str, version: int | None, *, is_declared: bool = False) -> None:
         """Take the latest text of an open file. Once it has looked like a rule file, or was declared one, it stays one."""
@@ -66,6 +79,10 @@ class RuleWorkspace:
         """Forget the text of a file that is no longer open; the one on disk counts again."""
         if self.open.pop(path, None) is not None:
             self.read(path)
+
+    def end(self) -> None:
+        """Let what is under way come to an end soon: nobody waits for it any more."""
+        self._has_ended = True
 
     def name(self, path: str) -> str:
         """Return how a file is called in messages: by its path below the folder it is in."""
@@ -90,8 +107,10 @@ class RuleWorkspace:
             content = Path(path).read_bytes()
         except OSError:
             return
-        if is_rule_file(content.decode("utf-8", "replace")):
-            self._on_disk[path] = Checked(rules_of(SourceFile(self.name(path), content)))
+        text = content.decode("utf-8", "replace")
+        if is_rule_file(text):
+            rules = rules_of(SourceFile(self.name(path), content))
+            self._on_disk[path] = _FileOnDisk(Checked(rules), EditedFile(self.name(path)), text)
 
     def check(self, path: str) -> bool:
         """Check the latest text of an open file; False where a newer one came meanwhile, or the file was closed."""
@@ -99,21 +118,43 @@ class RuleWorkspace:
         if file is None:
             return False
         text = file.text
-        checked = file.edited.check(text, lambda: file.text is not text) if file.is_rule_file else Checked()
+
+        def is_outdated() -> bool:
+            return self._has_ended or file.text is not text or self.open.get(path) is not file
+
+        checked = file.edited.check(text, is_outdated) if file.is_rule_file else Checked()
         if checked is not None:
             file.checked = checked
         return checked is not None
 
+    def compare(self, is_outdated: Callable[[], bool]) -> bool:
+        """Compare the rules of all files with each other; False once `is_outdated` says so, what has been compiled by then is kept.
+
+        The rules of files that are not open are compiled here, once: thousands of them take seconds, and nobody waits for them.
+        """
+        for one in list(self._on_disk.values()):
+            if one.text is None:
+                continue
+            checked = one.edited.check(one.text, lambda: self._has_ended or is_outdated())
+            if checked is None:
+                return False
+            # Of a file that is not open nothing is shown, and no keystroke comes.
+            one.checked, one.edited, one.text = Checked(checked.rules), EditedFile(one.edited.name), None
+        self._compared = compare_rules(checked for _, checked in self._all())
+        return True
+
     def diagnostics(self, path: str) -> list[Diagnostic]:
-        """Return what was found of an open file, ids that other files have too included: at most 500, errors first."""
+        """Return what was found of an open file, beside other files too: at most 500, errors first."""
         file = self.open[path]
-        found = [*file.checked.diagnostics, *duplicates_of(self.name(path), self._all())]
+        needless = islice(needless_of(file.checked, self._compared), DIAGNOSTIC_COUNT_MAX)
+        found = [*file.checked.diagnostics, *duplicates_of(self.name(path), self._all()), *needless]
         found.sort(key=lambda one: (one.severity is not Severity.ERROR, one.region.line, one.region.column))
         return found[:DIAGNOSTIC_COUNT_MAX]
 
     def _all(self) -> Iterator[tuple[str, Checked]]:
-        yield from ((self.name(path), file.checked) for path, file in self.open.items())
-        yield from ((self.name(path), checked) for path, checked in self._on_disk.items() if path not in self.open)
+        # Lists, because the other thread may read files meanwhile.
+        yield from ((self.name(path), file.checked) for path, file in list(self.open.items()))
+        yield from ((self.name(path), file.checked) for path, file in list(self._on_disk.items()) if path not in self.open)
 
     def known(self, key: str) -> set[str]:
         """Return the values that a list key has in some rule: `controls`, which those of the library have too, and `tags`."""

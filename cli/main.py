@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
 
 from cli.lazy_commands import LazyCommands
+from cli.streams import OutputError, use_streams
 
 # Command → module and name.
 _COMMANDS = {
@@ -36,7 +38,11 @@ def betrace() -> None:
 
 def main() -> None:
     """Run the command line."""
-    # Span names may hold any bytes; a terminal that cannot show them is no reason to fail.
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # text streams of a process can be reconfigured
-    betrace(prog_name="betrace")
+    use_streams()
+    try:
+        betrace(prog_name="betrace")
+    except OutputError as error:
+        # What is left in the buffer has to go somewhere when the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        click.echo(f"betrace: standard output: {error.strerror or error}", err=True)
+        raise SystemExit(2) from error

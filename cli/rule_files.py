@@ -24,7 +24,7 @@ def load_sources(paths: Sequence[Path]) -> list[SourceFile]:
         try:
             sources.update((source.name, source) for source in read_sources(path))
         except OSError as error:
-            fail(f"{path}: {error.strerror or error}")
+            unusable(error, path)
     if not sources:
         fail(f"no rule files (.yaml, .yml) in {', '.join(map(str, paths))}")
     return list(sources.values())
@@ -67,7 +67,12 @@ def no_such_rule(rule_id: str, known: Iterable[str]) -> NoReturn:
     fail(f"there is no rule {brief(rule_id)}{f': {hint}' if hint else ''}")
 
 
+def unusable(error: OSError, path: Path | str) -> NoReturn:
+    """End the program with status 2: a file, `path` or one below it, cannot be read or written."""
+    fail(f"{error.filename or path}: {error.strerror or error}")
+
+
 def fail(message: str) -> NoReturn:
     """End the program with status 2."""
-    click.echo(f"betrace: {message}", err=True)
+    click.echo(some_lines(f"betrace: {message}"), err=True)
     raise SystemExit(USAGE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cli.amounts import duration_text
+from cli.shown_text import some_lines
 from cli.why_text import why_json, why_text
 from processor.rule_tests import RuleTestOutcome
 
@@ -17,7 +18,7 @@ def outcome_text(outcome: RuleTestOutcome) -> str:
         lines += _offender_lines(outcome.test.offenders or (), outcome.offenders)
     if (why := outcome.why()) is not None:
         lines += ["  why:", *(f"    {line}" for line in why_text(why, outcome.rule, outcome.view).plain.splitlines())]
-    return "\n".join(lines)
+    return some_lines("\n".join(lines))
 
 
 def _verdict_lines(outcome: RuleTestOutcome) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from cli.rule_files import USAGE, compile_files, count_of, fail, load_sources, s
 from cli.rule_test_text import outcome_json, outcome_text
 from cli.rules_diff_command import PATH, running_or_nothing
 from cli.settings_options import load_settings, settings_options
+from cli.shown_text import shown_json
 from compiler import Compilation, SourceFile, diagnostic_json
 from processor.made_programs import OfferedSet, compiled
 from processor.rule_directory import relative_sources
@@ -112,7 +112,7 @@ def _accepted(sources: Sequence[SourceFile], output: str) -> RuleSet:
     if failed:
         if output == "json":
             tests = [outcome_json(outcome) for outcome in failed]
-            click.echo(json.dumps({"accepted": False, "diagnostics": [], "failed_tests": tests}, indent=2, ensure_ascii=False))
+            click.echo(shown_json({"accepted": False, "diagnostics": [], "failed_tests": tests}))
         else:
             for outcome in failed:
                 click.echo(outcome_text(outcome))
@@ -124,7 +124,7 @@ def _accepted(sources: Sequence[SourceFile], output: str) -> RuleSet:
 def _refuse(compilation: Compilation, sources: Sequence[SourceFile], output: str) -> None:
     if output == "json":
         found = [diagnostic_json(diagnostic) for diagnostic in compilation.errors]
-        click.echo(json.dumps({"accepted": False, "diagnostics": found, "failed_tests": []}, indent=2, ensure_ascii=False))
+        click.echo(shown_json({"accepted": False, "diagnostics": found, "failed_tests": []}))
         raise SystemExit(USAGE)
     show_diagnostics(compilation.errors, sources)
     fail(f"nothing is written, the rules are refused: {count_of(len(compilation.errors), 'error')}")
@@ -148,7 +148,7 @@ def _plan(settings: RuleSettings, contents: RulesContents, sources: tuple[Source
 def _show(plan: _Plan, output: str, *, is_written: bool, is_dry_run: bool) -> None:
     if output == "json":
         shown = {"accepted": True, "written": is_written, "dry_run": is_dry_run, **plan.as_json()}
-        click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+        click.echo(shown_json(shown))
         return
     for line in plan.lines():
         click.echo(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from cli.rule_shares import coverage_json, coverage_text
 from cli.rule_test_text import outcome_json, outcome_text
 from cli.rule_test_updates import update
 from cli.rules_arguments import OUTPUT, PATHS, PERCENT
+from cli.shown_text import shown_json, some_lines
 from compiler import Compilation, Rule, RuleSet, Severity, SourceFile, diagnostic_json, rule_file_schema_text
 from processor.rule_coverage import rule_coverage
 from processor.rule_tests import run_rule_tests
@@ -53,12 +53,12 @@ def check(paths: Sequence[Path], output: str, report: bool) -> None:  # noqa: FB
     sources = load_sources(paths)
     compilation = compile_files(sources)
     if output == "json":
-        click.echo(json.dumps(_check_json(compilation), indent=2, ensure_ascii=False))
+        click.echo(shown_json(_check_json(compilation)))
     else:
         show_diagnostics(compilation.diagnostics, sources, err=False)
         if report and compilation.rule_set is not None:
             for rule in compilation.rule_set.rules:
-                click.echo(_report_text(rule))
+                click.echo(some_lines(_report_text(rule)))
         click.echo(_summary(compilation))
     raise SystemExit(1 if compilation.errors else 0)
 
@@ -144,7 +144,7 @@ def test(  # the options of a command
     summary = {"passed": len(outcomes) - len(failed), "failed": len(failed)}
     if output == "json":
         body = {**summary, "tests": [outcome_json(outcome) for outcome in outcomes]}
-        click.echo(json.dumps(body if covered is None else body | {"coverage": coverage_json(covered)}, indent=2, ensure_ascii=False))
+        click.echo(shown_json(body if covered is None else body | {"coverage": coverage_json(covered)}))
     else:
         for outcome in failed:
             click.echo(outcome_text(outcome))
@@ -158,7 +158,7 @@ def _accepted_as_json(sources: Sequence[SourceFile]) -> RuleSet:
     compilation = compile_files(sources)
     if compilation.rule_set is None:
         refused = {"passed": 0, "failed": 0, "tests": [], "diagnostics": [diagnostic_json(found) for found in compilation.errors]}
-        click.echo(json.dumps(refused, indent=2, ensure_ascii=False))
+        click.echo(shown_json(refused))
         raise SystemExit(USAGE)
     return compilation.rule_set
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ import click
 from cli.given_rules import given_rules, rules_of
 from cli.rule_files import accepted_or_exit, fail, load_sources
 from cli.settings_options import load_settings, settings_options
-from cli.shown_text import some_lines
+from cli.shown_text import shown_json, some_lines
 from processor.made_programs import OfferedSet, RefusedRulesError, compiled
 from processor.rule_settings import RuleSettings
 from processor.running_programs import RunningProgram, running_programs
@@ -49,7 +48,7 @@ def diff(path: Path, exit_code: bool, output: str, settings_file: Path | None, *
     running, unknown = running_or_nothing(settings)
     program = None if newest is None else _program(newest)
     if output == "json":
-        click.echo(json.dumps(_json(changes, program, running, unknown), indent=2, ensure_ascii=False))
+        click.echo(shown_json(_json(changes, program, running, unknown)))
     else:
         for line in (*_lines(changes, path), *_running_lines(program, running, unknown)):
             click.echo(line)

@@ -8,13 +8,15 @@ from pathlib import Path
 import click
 
 from cli.check_why import enabled_or_exit
-from cli.rule_files import count_of, fail, rule_set_or_exit
-from cli.shown_text import brief
-from compiler import TraceView
-from compiler.notation_text import NotationWriter
-from compiler.rule_skeleton import Telling, empty_rule_file, rule_file_of, rule_id_of, test_of
+from cli.rule_files import compile_files, count_of, fail, rule_set_or_exit, unusable
+from cli.shown_text import brief, one_line
+from cli.written_files import create
+from compiler import SourceFile, TraceView
+from compiler.notation_text import NotationWriter, TooLargeError
+from compiler.rule_skeleton import Telling, demanded_keys, empty_rule_file, rule_file_of, rule_id_of, test_of
 from processor.traces_of import traces_of
 
+_LEFT_OUT = "bytes, maps, arrays in arrays, text that is no UTF-8, links without ids, or times beyond those of a test"
 _COPIED = (
     "betrace: values are copied from the trace as they are: before you commit it, take out what is personal or secret "
     "(users, addresses, statements)"
@@ -37,13 +39,12 @@ def init(name: str, path: Path | None) -> None:
         return
     path = path or Path(f"{rule_id_of(name)}.yaml")
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+        create(path, text.encode())
     except FileExistsError:
         fail(f"{path} is there already")
     except OSError as error:
-        fail(f"{path}: {error.strerror or error}")
-    click.echo(f"{path} written: betrace rules test {path}")
+        unusable(error, path)
+    click.echo(one_line(f"{path} written: betrace rules test {path}"))
 
 
 @click.command("from-trace")
@@ -72,19 +73,29 @@ def from_trace(  # the options of a command
         raise click.UsageError("--rules and --rule go together")
     rule = None if rule_id is None else enabled_or_exit(rule_set_or_exit(rule_paths), rule_id)
     view = _trace(inputs, trace_id)
-    if rule is not None:
-        click.echo(test_of(rule, view, name or f"trace {view.trace_id}"))
-        click.echo(_COPIED, err=True)
-        return
-    writer = NotationWriter(None if keeps_all else Telling())
-    click.echo(rule_file_of(view, writer), nl=False)
+    writer = NotationWriter(None if keeps_all else Telling()) if rule is None else NotationWriter(demanded_keys(rule.report))
+    try:
+        text = rule_file_of(view, writer) if rule is None else test_of(rule, view, writer, name or f"trace {view.trace_id}")
+    except TooLargeError as error:
+        fail(str(error))
+    if rule is None:
+        _accepted_or_exit(text)
+    click.echo(text, nl=False)
     if writer.left_out:
-        click.echo(f"betrace: {count_of(writer.left_out, 'attribute')} left out: bytes, maps, or text that is no UTF-8", err=True)
+        click.echo(f"betrace: {count_of(writer.left_out, 'value')} left out: {_LEFT_OUT}", err=True)
     click.echo(_COPIED, err=True)
 
 
+def _accepted_or_exit(text: str) -> None:
+    """End the program with status 2 where a trace makes no rule file: a name in it may be beyond the size of a rule."""
+    if errors := compile_files([SourceFile("rules.yaml", text.encode())]).errors:
+        fail(f"the trace makes no rule: {errors[0].message}")
+
+
 def _trace(inputs: Sequence[str], trace_id: str | None) -> TraceView:
-    found = traces_of(inputs, (trace_id or "").lower())
+    found, refused = traces_of(inputs, (trace_id or "").lower())
+    for reason, count in sorted(refused.items()):
+        click.echo(f"refused: {count} {reason}", err=True)
     if not found:
         fail(f"no trace has an id that begins with {brief(trace_id)}" if trace_id else "INPUT holds no trace that could be read")
     if len(found) > 1:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -12,7 +11,7 @@ import click
 
 from cli.rule_files import fail, rule_set_or_exit
 from cli.rules_arguments import PATHS
-from cli.shown_text import one_line, some_lines
+from cli.shown_text import one_line, shown_json, some_lines
 from compiler import Explanation, explain
 
 _WIDTH = 100
@@ -37,7 +36,7 @@ def explain_rules(paths: Sequence[Path], rule_ids: Sequence[str], output: str) -
         fail(f"no rule {', '.join(sorted(unknown))} in {', '.join(map(str, paths))}")
     explanations = [explain(rule) for rule in rules if not rule_ids or rule.id in rule_ids]
     if output == "json":
-        click.echo(json.dumps([_json(explanation) for explanation in explanations], indent=2, ensure_ascii=False))
+        click.echo(shown_json([_json(explanation) for explanation in explanations]))
         return
     show = explanation_markdown if output == "markdown" else _text
     click.echo("\n\n".join(some_lines("\n".join(show(explanation))) for explanation in explanations))

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import click
 
-from cli.rule_files import USAGE, count_of, load_sources, show_diagnostics
+from cli.rule_files import USAGE, count_of, load_sources, show_diagnostics, unusable
 from cli.rules_arguments import PATHS
-from cli.shown_text import some_lines
+from cli.shown_text import one_line, some_lines
+from cli.written_files import replace
 from compiler import SourceFile, format_rule_file
 
 _STDIN = Path("-")
@@ -41,13 +42,20 @@ def format_rules(paths: Sequence[Path], check: bool, diff: bool) -> None:  # noq
         if diff:
             click.echo(_diff(source, formatted.content), nl=False)
         elif source.name == str(_STDIN) and not check:
-            click.get_binary_stream("stdout").write(formatted.content)
+            click.echo(formatted.content, nl=False)
         elif is_new and check:
-            click.echo(source.name)
+            click.echo(one_line(source.name))
         elif is_new:
-            Path(source.name).write_bytes(formatted.content)
+            _write(source, formatted.content)
     _summarise(len(sources), changed, refused, is_dry=check or diff)
     raise SystemExit(USAGE if refused else int(changed > 0 and (check or diff)))
+
+
+def _write(source: SourceFile, content: bytes) -> None:
+    try:
+        replace(Path(source.name), source.content, content)
+    except OSError as error:
+        unusable(error, source.name)
 
 
 def _given(paths: Sequence[Path]) -> Iterator[SourceFile]:

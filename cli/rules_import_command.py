@@ -8,14 +8,16 @@ from typing import NoReturn
 
 import click
 
-from cli.rule_files import count_of, fail
+from cli.rule_files import count_of, fail, unusable
 from cli.shown_text import one_line, some_lines
+from cli.written_files import create
 from compiler import Rule, SourceFile
 from compiler.foreign.betrace_file import NoPolarityError, betrace_items
 from compiler.foreign.drafts import POLARITIES, VIOLATION, Aside, Draft, Item, Note, Refusal, UnreadableError
 from compiler.foreign.rule_writer import RuleIds, compiled, file_text
 from compiler.foreign.tail_sampling import tail_sampling_items
 from compiler.foreign.traceql_text import traceql_items
+from processor.rule_directory import read_whole
 from processor.rule_tests import run_rule_test
 
 _FILE = click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
@@ -119,9 +121,9 @@ def _kind(item: Item) -> str:
 
 def _items(path: Path, items_of: Callable[[SourceFile], Iterable[Item]]) -> list[Item]:
     try:
-        source = SourceFile(str(path), path.read_bytes())
+        source = SourceFile(str(path), read_whole(path))
     except OSError as error:
-        fail(f"{path}: {error.strerror or error}")
+        unusable(error, path)
     ids = RuleIds()
     try:
         return [_tested(*compiled(item, ids)) for item in items_of(source)]
@@ -141,9 +143,8 @@ def _tested(item: Item, rule: Rule | None) -> Item:
 
 def _write(target: Path, text: str) -> None:
     try:
-        with target.open("x", encoding="utf-8") as file:
-            file.write(text)
+        create(target, text.encode())
     except FileExistsError:
         fail(f"{target} is there already")
     except OSError as error:
-        fail(f"{target}: {error.strerror or error}")
+        unusable(error, target)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -12,7 +11,7 @@ import click
 from cli.columns import aligned
 from cli.rule_files import rule_set_or_exit
 from cli.rules_arguments import OUTPUT, PATHS, SEVERITIES
-from cli.shown_text import one_line
+from cli.shown_text import one_line, shown_json
 from compiler import Rule
 
 _COLUMNS: Final = ("id", "severity", "mode", "enabled", "class", "tests", "name")
@@ -32,7 +31,7 @@ def list_rules(paths: Sequence[Path], output: str, tags: Sequence[str], severiti
     """
     rules = [rule for rule in rule_set_or_exit(paths).rules if _is_asked_for(rule, tags, severities, controls)]
     if output == "json":
-        click.echo(json.dumps([_row_json(rule) for rule in rules], indent=2, ensure_ascii=False))
+        click.echo(shown_json([_row_json(rule) for rule in rules]))
     else:
         for line in aligned([_COLUMNS, *map(_row, rules)], _NUMBERS):
             click.echo(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import click
 from cli.rule_files import count_of, fail, no_such_rule, rule_set_or_exit
 from cli.rule_shares import mutation_json, mutation_text
 from cli.rules_arguments import OUTPUT, PATHS, PERCENT
+from cli.shown_text import shown_json
 from processor.rule_mutation import rule_mutation
 from processor.rule_tests import run_rule_tests
 
@@ -36,5 +36,5 @@ def mutate(paths: Sequence[Path], output: str, ids: Sequence[str], threshold: fl
         names = ", ".join(dict.fromkeys(outcome.rule.id for outcome in failed))
         fail(f"{count_of(len(failed), 'failing test')} as the rules stand, of {names}: see betrace rules test")
     mutated = [rule_mutation(rule) for rule in asked]
-    click.echo(json.dumps(mutation_json(mutated), indent=2, ensure_ascii=False) if output == "json" else mutation_text(mutated))
+    click.echo(shown_json(mutation_json(mutated)) if output == "json" else mutation_text(mutated))
     raise SystemExit(1 if any(one.percent < (threshold or 0) for one in mutated) else 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import click
 
 from cli.rule_files import fail
 from cli.settings_options import load_settings, settings_options
+from cli.shown_text import shown_json
 from topics import admin
 from topics.admin import BrokerError, State, TopicState
 from topics.drift import Acceptance, creation, diff, read_acceptance
@@ -85,7 +85,7 @@ def _acceptances(settings: TopicSettings, accepted: Sequence[str]) -> set[Accept
 
 
 def _show(states: Sequence[TopicState], output: str) -> None:
-    click.echo(json.dumps([state.as_json() for state in states], indent=2) if output == "json" else "\n".join(_lines(states)))
+    click.echo(shown_json([state.as_json() for state in states]) if output == "json" else "\n".join(_lines(states)))
 
 
 def _lines(states: Sequence[TopicState]) -> Iterator[str]:

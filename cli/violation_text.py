@@ -9,7 +9,7 @@ from rich.text import Text
 
 from cli.amounts import duration_text
 from cli.rule_files import count_of
-from cli.shown_text import brief
+from cli.shown_text import brief, one_line, some_lines
 from cli.waterfall import waterfall
 from compiler import Rule, TraceView
 from topics.violation import ComparedValues, Offender, Violation
@@ -42,17 +42,17 @@ def _heading(record: Violation, rule: Rule) -> Text:
     if record.trace.root_name:
         heading.append(f"  {brief(record.trace.root_name)}", style="dim")
     if rule.text.name:
-        heading.append(f"\n  {rule.text.name}", style="italic")
+        heading.append(f"\n  {one_line(rule.text.name)}", style="italic")
     return heading
 
 
 def _clauses(record: Violation, rule: Rule) -> list[Text]:
-    return [Text(f"  {OUTCOMES[word]}: {rule.clauses.get(word, word)}") for word in record.clauses]
+    return [Text(f"  {OUTCOMES[word]}: {some_lines(rule.clauses.get(word, word))}") for word in record.clauses]
 
 
 def _comparison(compared: ComparedValues, rule: Rule) -> Text:
     is_duration = rule.compares_durations(compared.text)
-    line = Text(f"  {compared.text}: ")
+    line = Text(f"  {one_line(compared.text)}: ")
     line.append(f"{_value(compared.left, is_duration)} against {_value(compared.right, is_duration)}", style="bold")
     if compared.margin is not None:
         sign = "+" if compared.margin > 0 else ""

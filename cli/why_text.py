@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -181,4 +182,7 @@ def _span_json(span: Span) -> dict[str, object]:
 def _plain(value: Value) -> object:
     if isinstance(value, Duration | Time):
         return value.ns
+    if isinstance(value, float) and not math.isfinite(value):
+        # As OTLP's JSON has them: JSON has no numbers for them.
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)

@@ -40,7 +40,7 @@ def compile_sources(sources: Sequence[SourceFile], *, today_ns: int | None = Non
     rules: list[Rule] = []
     files = [read_rule_file(source) for source in sources]
     for file in files:
-        rules += _compile_file(file, diagnostics, today_ns)
+        rules += compile_file(file, diagnostics, today_ns)
     diagnostics += duplicate_ids([entry for file in files for entry in file.rules])
     if not any(one.severity is Severity.ERROR for one in diagnostics):
         diagnostics += lint_rule_set(rules)
@@ -58,7 +58,8 @@ class FileLets:
     canonical: dict[str, str]
 
 
-def _compile_file(read: RuleFile, diagnostics: list[Diagnostic], today_ns: int | None) -> list[Rule]:
+def compile_file(read: RuleFile, diagnostics: list[Diagnostic], today_ns: int | None) -> list[Rule]:
+    """Compile one file by itself: the rules that are right; what is wrong goes to the diagnostics."""
     diagnostics += read.diagnostics
     file = read_file_lets(read.lets, diagnostics)
     rules = [rule for entry in read.rules if (rule := compile_rule(entry, file, diagnostics, today_ns)) is not None]

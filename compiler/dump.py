@@ -1,4 +1,4 @@
-"""A syntax tree as an s-expression: the canonical text of a rule, blind to spacing, comments and redundant parentheses."""
+"""A syntax tree as an s-expression: the canonical text of a rule, blind to spacing, comments and redundant brackets."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _expression(node: s.Node) -> str:
         case s.Negate(operand=operand):
             return _list("neg", dump(operand))
         case s.Compare(left=left, word=word, right=right, quantifier=quantifier):
-            test = _list(word, dump(left), dump(right))
+            test = _list(word, dump(left), _right(word, right))
             return _list(quantifier, test) if quantifier else test
         case s.And(sides=sides):
             return _chain("and", sides)
@@ -109,6 +109,14 @@ def _expression(node: s.Node) -> str:
             return _test(node)
 
 
+def _right(word: str, node: s.Expr) -> str:
+    """Return what stands right of a test: `USD` is a string there and `(USD)` an attribute, so those brackets stay."""
+    body = node
+    while isinstance(body, s.Group):
+        body = body.body
+    return _list("group", dump(body)) if body is not node and word in s.NAME_IS_STRING and s.lone_name(body) else dump(body)
+
+
 def _test(node: s.Node) -> str:
     match node:
         case s.Call(word=word, argument=argument):
@@ -120,7 +128,7 @@ def _test(node: s.Node) -> str:
         case s.In(left=left, items=items, negated=negated):
             return _list("not-in" if negated else "in", dump(left), dump(items))
         case s.TextTest(left=left, word=word, right=right, negated=negated):
-            return _list(f"not-{word}" if negated else word, dump(left), dump(right))
+            return _list(f"not-{word}" if negated else word, dump(left), _right(word, right))
         case s.Presence(operand=operand, word=word):
             return _list(word, dump(operand))
     raise AssertionError(node)

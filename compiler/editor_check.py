@@ -8,14 +8,15 @@ whole file. Where a rule is no YAML by itself the others are still checked, whic
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from compiler.compile import FileLets, compile_rule, compile_sources, read_file_lets, unused_let
-from compiler.diagnostics import Code, Diagnostic, Severity
+from compiler.compile import FileLets, compile_file, compile_rule, read_file_lets, unused_let
+from compiler.diagnostics import Diagnostic, Severity
 from compiler.editor_pieces import Piece, Pieces, cut
-from compiler.rule_file import RuleFile, read_rule_file
-from compiler.rule_set import RuleText
+from compiler.lint_rule_set import RuleMeaning, meaning_of
+from compiler.rule_file import RuleEntry, RuleFile, read_rule_file
+from compiler.rule_set import Rule, RuleText
 from compiler.source import Region, SourceFile
 from compiler.yaml_reader import read_yaml
 
@@ -26,15 +27,19 @@ _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(frozen=True, slots=True)
 class CheckedRule:
-    """What a rule's author wrote beside its text, and where its id stands; the id is empty where it is none."""
+    """What a rule's author wrote beside its text, and where its id stands; the id is empty where it is none.
+
+    `meaning` is None where the text is wrong, the rule is disabled, or nobody has compiled it.
+    """
 
     text: RuleText
     region: Region
+    meaning: RuleMeaning | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What is known of a file: its rules, and every diagnostic but those of ids that other files have too."""
+    """What is known of a file: its rules, and every diagnostic but those of rules beside each other (`compiler.editor_rule_set`)."""
 
     rules: tuple[CheckedRule, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
@@ -105,9 +110,10 @@ class EditedFile:
         return not read_yaml(self._source(text))[1]
 
     def _check_whole(self, text: str) -> Checked:
-        source = self._source(text)
-        compiled = compile_sources([source], today_ns=self._today_ns)
-        return Checked(rules_of(source), tuple(one for one in compiled.diagnostics if one.code is not Code.DUPLICATE_ID))
+        read = read_rule_file(self._source(text))
+        diagnostics: list[Diagnostic] = []
+        right = {rule.region: rule for rule in compile_file(read, diagnostics, self._today_ns)}
+        return Checked(tuple(_checked(entry, right.get(entry.region)) for entry in read.rules), tuple(diagnostics))
 
     def _read_frame(self, text: str) -> _Frame:
         if self._frame is None or text != self._frame_text:
@@ -150,12 +156,14 @@ def _compile_piece(source: SourceFile, frame: _Frame, today_ns: int | None) -> _
     for let in frame.lets.lets.values():
         let.used = False
     diagnostics = list(read.diagnostics)
-    for entry in read.rules:
-        compile_rule(entry, frame.lets, diagnostics, today_ns)
-    rules = [CheckedRule(entry.text, entry.region) for entry in read.rules]
+    rules = [_checked(entry, compile_rule(entry, frame.lets, diagnostics, today_ns)) for entry in read.rules]
     used = frozenset(name for name, let in frame.lets.lets.items() if let.used)
     is_yaml = bool(read.rules) or not read_yaml(source)[1]
     return _PieceChecked(tuple(rules), tuple(diagnostics), used, is_yaml)
+
+
+def _checked(entry: RuleEntry, rule: Rule | None) -> CheckedRule:
+    return CheckedRule(entry.text, entry.region, meaning_of(rule) if rule is not None and rule.text.enabled else None)
 
 
 def _together(pieces: Pieces, frame: _Frame, found: list[_PieceChecked]) -> Checked:
@@ -163,7 +171,7 @@ def _together(pieces: Pieces, frame: _Frame, found: list[_PieceChecked]) -> Chec
     diagnostics = [_moved(one, pieces.line_of_frame(one.region.line - 1) - one.region.line + 1) for one in frame.diagnostics]
     for piece, one in zip(pieces.pieces, found, strict=True):
         by = piece.first_line - 1
-        rules += [CheckedRule(rule.text, _moved_region(rule.region, by)) for rule in one.rules]
+        rules += [CheckedRule(rule.text, _moved_region(rule.region, by), rule.meaning) for rule in one.rules]
         diagnostics += [_moved(diagnostic, by) for diagnostic in one.diagnostics]
     if not any(one.severity is Severity.ERROR for one in diagnostics):
         used = frame.used.union(*(one.used for one in found))
@@ -178,22 +186,3 @@ def _moved(diagnostic: Diagnostic, by: int) -> Diagnostic:
 
 def _moved_region(region: Region, by: int) -> Region:
     return Region(region.file, region.line + by, region.column, region.length)
-
-
-def duplicates_of(name: str, files: Iterable[tuple[str, Checked]]) -> list[Diagnostic]:
-    """Report each rule of a file whose id another rule of the set has, in this file or another; the first of its file stands."""
-    own: list[CheckedRule] = []
-    others: dict[str, Region] = {}
-    for file, checked in files:
-        if file == name:
-            own = [rule for rule in checked.rules if rule.text.id]
-            continue
-        for rule in checked.rules:
-            others.setdefault(rule.text.id, rule.region)
-    found, first = [], dict[str, CheckedRule]()
-    for rule in own:
-        earlier = first.setdefault(rule.text.id, rule)
-        place = others.get(rule.text.id) if earlier is rule else earlier.region
-        if place is not None:
-            found.append(Diagnostic(Code.DUPLICATE_ID, rule.region, f"there is a rule `{rule.text.id}` already, at {place}"))
-    return found

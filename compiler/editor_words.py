@@ -17,7 +17,7 @@ KEYWORDS: Mapping[str, str] = MappingProxyType(
         "implies": "`x implies y` is `not x or y`.",
         "and": "Both sides are true; two selections may be of different spans.",
         "or": "One of the sides is true.",
-        "not": "True where what follows is false; unknown stays unknown.",
+        "not": "True where what follows is false; unknown, as of a missing attribute, stays unknown.",
         "some": "The comparison is true of one group at least.",
         "every": "The comparison is true of each group.",
         "before": "`a before b`: a has ended when b starts.",
@@ -48,7 +48,7 @@ KEYWORDS: Mapping[str, str] = MappingProxyType(
 )
 METHODS: Mapping[str, str] = MappingProxyType(
     {
-        "where": "Selects the spans of which the predicate is true.",
+        "where": "Selects the spans of which the predicate is true. Of a span without `x` neither `x == 1` nor `x != 1` is.",
         "all": "A formula: the predicate is true of every selected span.",
         "any": "A formula: the predicate is true of some selected span.",
         "none": "A formula: the predicate is true of no selected span.",
@@ -74,9 +74,9 @@ INTRINSICS: Mapping[str, str] = MappingProxyType(
     {
         "span:name": "The span's name.",
         "span:duration": "The span's end - start.",
-        "span:status": "The span's status: unset, ok or error.",
+        "span:status": "The span's status: unset, ok or error; an unknown code is the first.",
         "span:statusMessage": "The message of the span's status.",
-        "span:kind": "The span's kind: unspecified, internal, server, client, producer or consumer.",
+        "span:kind": "The span's kind: unspecified, internal, server, client, producer or consumer; an unknown code is the first.",
         "span:id": "The span's id in lower-case hex.",
         "span:parentID": "The id of the span's parent in lower-case hex; missing of a root.",
         "span:startTime": "The moment at which the span starts.",
@@ -89,8 +89,8 @@ INTRINSICS: Mapping[str, str] = MappingProxyType(
         "link:spanID": "The id of the span that the link leads to, inside of link( ).",
         "trace:id": "The trace's id in lower-case hex.",
         "trace:duration": "From the first start to the last end of the trace's spans.",
-        "trace:rootName": "The name of the trace's first root span.",
-        "trace:rootService": "The service of the trace's first root span.",
+        "trace:rootName": "The name of the trace's first root span, by start and id.",
+        "trace:rootService": "The service of the trace's first root span, by start and id.",
         "trace:spanCount": "How many spans the trace has.",
         "trace:serviceCount": "How many services the trace has.",
     }

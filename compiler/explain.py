@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from compiler import ir
 from compiler.explain_picture import pictures
 from compiler.explain_words import Mood, formula_words, keys_words, listed, related_words
+from compiler.ir_text import Writer
 from compiler.ir_walk import walk
 from compiler.report import RuleClass
 from compiler.rule_set import Rule, RuleException
@@ -100,7 +101,7 @@ def _clause(lead: str, formula: ir.Formula, mood: Mood) -> Iterator[str]:
 
 def _fine_print(program: ir.Rule) -> Iterator[str]:
     nodes = list(walk(program))
-    yield from _about_missing(nodes)
+    yield from _about_missing(nodes, Writer.of(program))
     if any(isinstance(node, ir.Selected) for part in (program.always, program.when) for node in walk(part)):
         yield "That a span is absent is known only when the trace has closed: until then it may still come."
     if any(isinstance(node, ir.AllOf) for node in nodes):
@@ -114,7 +115,7 @@ def _fine_print(program: ir.Rule) -> Iterator[str]:
     )
 
 
-def _about_missing(nodes: Sequence[object]) -> Iterator[str]:
+def _about_missing(nodes: Sequence[object], writer: Writer) -> Iterator[str]:
     asked = {read for node in nodes if isinstance(node, ir.Exists) for read in walk(node)}
     compared = dict.fromkeys(
         f"`{read.key}`"
@@ -128,6 +129,24 @@ def _about_missing(nodes: Sequence[object]) -> Iterator[str]:
             f"A span without {listed([*compared], 'or')} is not selected by a test of it, nor by the test's opposite: what is missing, "
             "or of another kind, is unknown, and only what is true counts."
         )
+    # One is enough to show it, and the shortest is read.
+    denied = [(writer.condition(test), writer.value(key)) for node in nodes for test, key in _denied(node) if key not in asked]
+    if denied:
+        written, key = min(denied, key=lambda one: (len(one[0]), one[0]))
+        yield f"`{written}` is not true of a span without `{key}`; where it is meant to be, add `or {key} missing`."
+
+
+def _denied(node: object) -> Iterator[tuple[ir.Predicate, ir.Attribute]]:
+    """Yield a test that says of an attribute what it is not, which reads as if one that is missing were meant too."""
+    match node:
+        case ir.Compare(word="!=", left=value) | ir.Not(body=ir.Compare(word="==", left=value)):
+            test = node
+        case ir.Not(body=ir.In(value=value) | ir.Matches(value=value) | ir.TextTest(value=value) | ir.IsTrue(value=value)):
+            test = node
+        case _:
+            return
+    if isinstance(value, ir.Attribute) and value.scope is not ir.AttributeScope.ELEMENT:
+        yield test, value
 
 
 def _about_comparisons(nodes: Sequence[object]) -> Iterator[str]:

@@ -21,7 +21,7 @@ from compiler.source import Region, SourceFile
 from compiler.yaml_comments import Held, Slot, comments_of, with_comments
 from compiler.yaml_nodes import Mapping, Node, Scalar, Sequence
 from compiler.yaml_reader import read_yaml
-from compiler.yaml_text import WIDTH, block_or_quoted, fill, one_line_scalar, text_scalar
+from compiler.yaml_text import WIDTH, block_or_quoted, fill, folded_scalar, one_line_scalar, text_scalar
 
 _INDENT = 2
 _UNBOUNDED = 10**9
@@ -238,11 +238,13 @@ def _example_test(slot: Slot, indent: int) -> list[str] | None:
     if trace is None:
         return None
     text = name.value.text if name is not None and isinstance(name.value, Scalar) else ""
+    title = folded_scalar(text or "example_violation", indent + len("- name: "), indent + 2 * _INDENT)
     shown = block_or_quoted(trace, indent + 2 * _INDENT)
     inner = " " * (indent + _INDENT)
     return [
         *_own_lines([*slot.leading, *slot.trailing, *comments_of(held)], indent),
-        f"{' ' * indent}- name: {one_line_scalar(text or 'example_violation')}",
+        f"{' ' * indent}- name: {title[0]}",
+        *title[1:],
         f"{inner}trace: {shown[0]}",
         *shown[1:],
         f"{inner}expect: violated",

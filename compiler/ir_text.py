@@ -12,16 +12,19 @@ from typing import assert_never
 from compiler import ir
 from compiler.literals import UNIT_NS
 from compiler.spelling import RESERVED
+from compiler.syntax import NAME_IS_STRING
 from compiler.values import Duration
 
 _DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
+_BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECOND = 10**9
 # The largest first.
 _UNITS = tuple(reversed(UNIT_NS.items()))
 _SCOPES = {ir.AttributeScope.SPAN: "span.", ir.AttributeScope.RESOURCE: "resource.", ir.AttributeScope.SCOPE: "scope."}
 # First segments that have a meaning of their own there.
 _TAKEN = RESERVED | {"span", "resource", "scope", "root"}
-_ESCAPED = re.compile(r'["\\\x00-\x1f]')
+# Quotes, and what cannot stand in a rule file, or can and is not seen: marks that turn the direction of a line.
+_ESCAPED = re.compile('["\\\\\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff]')
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 # How tightly conditions and values bind.
 _OR, _AND, _NOT, _TEST = range(4)
@@ -87,13 +90,13 @@ class Writer:
     def _test(self, node: ir.SpanTest, negation: str) -> str:
         match node:
             case ir.Compare(word=word, left=left, right=right):
-                return f"{self.value(left)} {word} {self.value(right)}"
+                return f"{self.value(left)} {word} {self._right(word, right)}"
             case ir.In(value=operand, items=items):
                 return f"{self.value(operand)} {negation}in [{', '.join(map(self.value, items))}]"
             case ir.Matches(value=operand, pattern=pattern):
                 return f"{self.value(operand)} {negation}matches {quoted(pattern.text)}"
             case ir.TextTest(word=word, value=operand, part=part):
-                return f"{self.value(operand)} {negation}{word} {self.value(part)}"
+                return f"{self.value(operand)} {negation}{word} {self._right(word, part)}"
             case ir.Exists(value=operand):
                 return f"{self.value(operand)} exists"
             case ir.IsTrue(value=operand):
@@ -101,6 +104,12 @@ class Writer:
             case ir.SomeElement(word=word, predicate=predicate):
                 return f"{word}({self.condition(predicate)})"
         assert_never(node)
+
+    def _right(self, word: str, value: ir.Value) -> str:
+        """Return what stands right of a test, where a bare name alone may be a string and an attribute needs brackets."""
+        if not isinstance(value, ir.Attribute) or value.of is not None or not _BARE.fullmatch(value.key) or value.scope in _SCOPES:
+            return self.value(value)
+        return f"({value.key})" if word in NAME_IS_STRING else value.key
 
     # ---- selections -----------------------------------------------------------------------------------------------------------------
 
@@ -199,7 +208,7 @@ def duration_of(ns: int) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return a STRING."""
+    """Return a STRING that can stand in any rule file."""
     return f'"{_ESCAPED.sub(_escape, text)}"'
 
 

@@ -20,7 +20,7 @@ from compiler.lower_selector import (
     warn_empty,
     with_predicates,
 )
-from compiler.lower_value import NAME_IS_STRING, check_intrinsic, constant, lone_name, lower_arithmetic, lower_path
+from compiler.lower_value import check_intrinsic, constant, lower_arithmetic, lower_path
 
 
 def lower_formula(node: s.Expr, context: Context) -> ir.Formula | None:
@@ -203,7 +203,7 @@ def is_grouped(value: ir.Value) -> bool:
 
 
 def _lower_right_scalar(node: s.Expr, word: str, context: Context) -> ir.Value | None:
-    if (name := lone_name(node)) and word in NAME_IS_STRING:
+    if (name := s.lone_name(node)) and word in s.NAME_IS_STRING:
         context.uses.as_string.setdefault(name, node.at)
         return ir.Literal(name)
     if isinstance(node, s.Selector) and isinstance(node.base, s.Quoted) and not node.methods and node.key is None:

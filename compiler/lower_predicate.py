@@ -12,7 +12,7 @@ from compiler.diagnostics import Code
 from compiler.ir_walk import walk
 from compiler.kinds import ELEMENT, Kind, comparable, kind_of, kind_of_literal, spoken
 from compiler.lower_context import Context
-from compiler.lower_value import Side, constant, lone_name, lower_right, lower_value, warn_of_bound_key
+from compiler.lower_value import Side, constant, lower_right, lower_value, warn_of_bound_key
 from compiler.near_names import did_you_mean
 from compiler.pattern import Pattern, parse_pattern
 
@@ -241,7 +241,7 @@ def _lower_truth(node: s.Selector, context: Context) -> ir.Predicate | None:
     if not kind_of(value) & Kind.BOOL:
         context.report(Code.KIND_MISMATCH, node.at, f"`{context.written(node.at)}` is {spoken(kind_of(value))}, never true", "compare it")
         return None
-    name = lone_name(node) or (node.base.text if isinstance(node.base, s.Name) and node.key is None else "")
+    name = s.lone_name(node) or (node.base.text if isinstance(node.base, s.Name) and node.key is None else "")
     if name and isinstance(value, ir.Attribute) and value.of is None:
         context.uses.as_truth.setdefault(name, node.at)
     return ir.IsTrue(value)

@@ -28,23 +28,12 @@ class Side(Enum):
     RIGHT = auto()
 
 
-# After these a lone bare name is a string.
-NAME_IS_STRING = frozenset({"==", "!=", "contains", "startswith", "endswith"})
-
-
 def lower_right(node: s.Expr, word: str, context: Context) -> ir.Value | None:
     """Lower what stands right of the test `word`."""
-    if (name := lone_name(node)) and word in NAME_IS_STRING:
+    if (name := s.lone_name(node)) and word in s.NAME_IS_STRING:
         context.uses.as_string.setdefault(name, node.at)
         return ir.Literal(name)
     return lower_value(node, Side.RIGHT, context)
-
-
-def lone_name(node: s.Expr) -> str:
-    """Return the bare NAME a node consists of, or nothing."""
-    if isinstance(node, s.Selector) and isinstance(node.base, s.Name) and not node.methods and node.key is None:
-        return node.base.text if "." not in node.base.text else ""
-    return ""
 
 
 def lower_value(node: s.Expr, side: Side, context: Context) -> ir.Value | None:

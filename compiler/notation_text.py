@@ -1,7 +1,7 @@
 """A trace as a test trace: the notation that `compiler/notation.py` reads, as a person would write it.
 
-Spans stand below their parents, times are counted from the first start, ids are left out. What the notation cannot say (bytes, maps, text
-that is no UTF-8) is left out, and counted.
+Spans stand below their parents, times are counted from the first start, ids are left out. What the notation cannot say (bytes, maps, arrays
+in arrays, text that is no UTF-8, links without ids, times beyond those of a test) is left out, and counted.
 """
 
 from __future__ import annotations
@@ -13,16 +13,25 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from compiler.ir_text import duration_of, quoted
-from compiler.notation_line import KINDS, RESERVED_KEYS, STATUSES
+from compiler.notation_line import INSTANT_NS, KINDS, RESERVED_KEYS, STATUSES
 from compiler.trace import Attributes, AttributeValue, Event, Link, Span, TraceView, has_times
 from compiler.values import INT64_MAX, INT64_MIN
 
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./:@-]*")
+_TRACE_ID = re.compile("[0-9a-f]{32}")
+_SPAN_ID = re.compile("[0-9a-f]{16}")
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 # Words that are no text where a value stands, and keys that are no attributes.
 _NO_TEXT = frozenset({"true", "false"})
 _RESERVED = RESERVED_KEYS | {"event", "link", "error", "orphan", "at", "trace"}
+# Characters of a trace.
+TRACE_SIZE_MAX = 16 * 1024 * 1024
+_SIZE_TEXT = f"{TRACE_SIZE_MAX // 1024 // 1024} MiB"
 _SCOPES = ("span.", "resource.", "scope.")
+
+
+class TooLargeError(ValueError):
+    """A trace that no test can hold: along a chain of parents each line is longer than the one before. A sentence."""
 
 
 class _Unsayable(Exception):  # noqa: N818  # a value on its way to be left out
@@ -40,17 +49,21 @@ class NotationWriter:
     left_out: int = field(default=0, init=False)
 
     def text(self, view: TraceView) -> str:
-        """Return the lines of a trace."""
+        """Return the lines of a trace; raises TooLargeError beyond TRACE_SIZE_MAX."""
         start_ns = view.first_start_ns or 0
         # Of the lines above, each deeper than the one before: a line without a resource has that of its parent.
         resources: list[Attributes] = []
         lines: list[str] = []
+        size = 0
         for span, depth in view.tree:
             del resources[depth:]
             inherited = resources[-1] if resources else {}
             items = " ".join([*self._resource(span, inherited), *self._items(span, view)])
             resources.append(span.resource.attributes)
             lines.append("  ".join([f"{'  ' * depth}{_name(span.name)}", _times(span, start_ns), *([items] if items else [])]))
+            size += len(lines[-1])
+            if size > TRACE_SIZE_MAX:
+                raise TooLargeError(f"the trace is too large for a test: {len(lines)} of its {view.span_count} spans fill {_SIZE_TEXT}")
         return "\n".join(lines)
 
     def root_line(self, name: str, start_ns: int, end_ns: int, attributes: Attributes) -> str:
@@ -63,7 +76,7 @@ class NotationWriter:
             return
         service = attributes.get("service.name")
         if isinstance(service, str):
-            yield f"service={_text(_sayable_text(service))}"
+            yield f"service={_text(utf8(service))}"
         yield from self._attributes({key: value for key, value in attributes.items() if key != "service.name"}, "resource.")
 
     def _items(self, span: Span, view: TraceView) -> Iterator[str]:
@@ -82,8 +95,9 @@ class NotationWriter:
                 yield from self._sayable(key, text)
         yield from self._attributes(span.scope.attributes, "scope.")
         yield from self._attributes(span.attributes, "")
-        yield from (self._event(event, span) for event in span.events)
-        yield from (self._link(link) for link in span.links)
+        yield from (self._event(event, span, view.first_start_ns or 0) for event in span.events)
+        for link in span.links:
+            yield from self._link(link)
 
     def _attributes(self, attributes: Attributes, scope: str) -> Iterator[str]:
         for key, value in attributes.items():
@@ -96,12 +110,22 @@ class NotationWriter:
         except _Unsayable:
             self.left_out += 1
 
-    def _event(self, event: Event, span: Span) -> str:
-        at = [f"at={duration_of(event.time_ns - span.start_ns)}"] if event.time_ns else []
-        return f"event({', '.join([_text(_sayable_text(event.name)), *at, *self._attributes(event.attributes, '')])})"
+    def _event(self, event: Event, span: Span, start_ns: int) -> str:
+        attributes = self._attributes(event.attributes, "")
+        return f"event({', '.join([_text(utf8(event.name)), *self._at(event, span, start_ns), *attributes])})"
 
-    def _link(self, link: Link) -> str:
-        return f"link({', '.join([f'trace={link.trace_id}', f'id={link.span_id}', *self._attributes(link.attributes, '')])})"
+    def _at(self, event: Event, span: Span, start_ns: int) -> Iterator[str]:
+        # As the span will stand in the test: from 1970 to the end of int64 there is less room than in the trace.
+        if event.time_ns and -INSTANT_NS <= event.time_ns - start_ns <= INT64_MAX - INSTANT_NS:
+            yield f"at={duration_of(event.time_ns - span.start_ns)}"
+        elif event.time_ns:
+            self.left_out += 1
+
+    def _link(self, link: Link) -> Iterator[str]:
+        if not (_TRACE_ID.fullmatch(link.trace_id) and _SPAN_ID.fullmatch(link.span_id)):
+            self.left_out += 1
+            return
+        yield f"link({', '.join([f'trace={link.trace_id}', f'id={link.span_id}', *self._attributes(link.attributes, '')])})"
 
 
 def _times(span: Span, start_ns: int) -> str:
@@ -111,11 +135,11 @@ def _times(span: Span, start_ns: int) -> str:
 
 
 def _name(name: str) -> str:
-    return name if _PLAIN.fullmatch(name) else quoted(_sayable_text(name))
+    return name if _PLAIN.fullmatch(name) else quoted(utf8(name))
 
 
-def _sayable_text(text: str) -> str:
-    """Return a text with a mark where it is no UTF-8: names cannot be left out."""
+def utf8(text: str) -> str:
+    """Return a name with a mark where it is no UTF-8: names cannot be left out."""
     return text.encode("utf-8", "replace").decode()
 
 
@@ -140,7 +164,7 @@ def _value(value: AttributeValue | None) -> str:
             return _text(value)
         case bytes() | Mapping():
             raise _Unsayable
-        case Sequence():
+        case Sequence() if not any(isinstance(item, Sequence) and not isinstance(item, str) for item in value):
             return f"[{','.join(_value(item) for item in value)}]"
         case _:
             raise _Unsayable

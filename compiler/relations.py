@@ -16,6 +16,9 @@ from compiler.joins import hash_key
 from compiler.trace import Span, has_times
 from compiler.values import compare_plain
 
+# Parents looked at one by one; of longer chains the whole trace is put in order, once, and nobody walks any more.
+_WALK_MAX = 64
+
 
 def select_related(related: ir.Related, trace: Trace) -> list[Span]:
     """Return the spans of the first selector that have all their relations, in order of (start, id)."""
@@ -67,15 +70,15 @@ def _in_time(relation: str, a: Span, b: Span, skew_ns: int) -> bool:
 
 def _is_under(a: Span, b: Span, trace: Trace) -> bool:
     """Walk a's chain of parents: it ends at a root, at an absent parent, or where it comes back to a span seen."""
-    seen = {a.span_id}
     parent_ids = trace.view.parent_ids
     parent = a.parent_id
-    while parent and parent not in seen and parent in parent_ids:
+    for _ in range(_WALK_MAX if "ancestry" not in vars(trace.view) else 0):
+        if parent not in parent_ids:
+            return False
         if parent == b.span_id:
             return True
-        seen.add(parent)
         parent = parent_ids[parent]
-    return False
+    return trace.view.ancestry.is_under(a.span_id, b.span_id)
 
 
 def is_within(link: ir.Link, a: Span, b: Span, trace: Trace) -> bool:

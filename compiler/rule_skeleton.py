@@ -10,11 +10,12 @@ from compiler.ir import Named
 from compiler.ir_text import Writer, quoted
 from compiler.judge import judge
 from compiler.notation_line import STATUSES
-from compiler.notation_text import NotationWriter
+from compiler.notation_text import NotationWriter, utf8
 from compiler.report import RuleReport
 from compiler.rule_set import Rule
-from compiler.trace import TraceView
+from compiler.trace import Span, TraceView
 from compiler.verdict import Closing, Verdict
+from compiler.yaml_text import quoted_scalar, sayable
 
 # Where the tests of a rule stand in its file.
 _TESTS_MARGIN = " " * 6
@@ -69,7 +70,7 @@ def rule_id_of(name: str) -> str:
 
 def empty_rule_file(name: str) -> str:
     """Return a rule file with one rule to be rewritten, all of whose tests pass."""
-    return _EMPTY.format(id=rule_id_of(name), name=quoted(name))
+    return _EMPTY.format(id=rule_id_of(name), name=quoted_scalar(name))
 
 
 def rule_file_of(view: TraceView, writer: NotationWriter) -> str:
@@ -81,23 +82,23 @@ def rule_file_of(view: TraceView, writer: NotationWriter) -> str:
     root = view.roots[0] if view.roots else view.spans[0]
     depths = {span.span_id: depth for span, depth in view.tree}
     failed = [span for span in view.spans if span.status == STATUSES["error"]]
-    when = Writer().base(Named(root.name))
+    when = _selector(root)
     if failed:
         # What failed first in the depth of the trace is nearer to the cause than its callers.
         cause = max(failed, key=lambda span: (depths[span.span_id], -span.start_ns))
-        what, clause = f"{cause.name} fails", f"never  {{ {Writer().base(Named(cause.name))}.where(span:status == error) }}"
+        what, clause = f"{cause.name} fails", f"never  {{ {_selector(cause)}.where(span:status == error) }}"
         why = "the guess is the span that failed; what had to be so instead?"
         offenders = [span.name for span in failed if span.name == cause.name]
     else:
         last = max(view.spans, key=lambda span: (depths[span.span_id], span.start_ns))
-        what, clause = f"it comes to {last.name}", f"always {{ {Writer().base(Named(last.name))} }}"
+        what, clause = f"it comes to {last.name}", f"always {{ {_selector(last)} }}"
         why = "no span failed, so the guess finds nothing wrong, and its test fails."
         offenders = []
     title = f"DRAFT {root.name}: {what}"
     lines = [
         "rules:",
         f"  - id: {rule_id_of(title) or 'rule'}",
-        f"    name: {quoted(title)}",
+        f"    name: {quoted_scalar(title)}",
         "    description: >",
         "      What went wrong, and how this rule would have shown it.",
         "    severity: medium",
@@ -113,15 +114,18 @@ def rule_file_of(view: TraceView, writer: NotationWriter) -> str:
     return "\n".join(lines) + "\n"
 
 
-def test_of(rule: Rule, view: TraceView, name: str) -> str:
-    """Return a trace as a further test of a rule, which passes: an entry of its `tests`, indented as in a rule file.
+def test_of(rule: Rule, view: TraceView, writer: NotationWriter, name: str) -> str:
+    """Return a trace as a further test of a rule, which passes where nothing is left out: an entry of its `tests`, indented as there.
 
-    Of the attributes those are kept that the rule reads or shows; what it says of the trace when complete is what the test expects.
+    The writer keeps what the rule reads or shows (`demanded_keys`); what it says of the trace when complete is what the test expects.
     """
     found = judge(rule, view, Closing.COMPLETE, opened_ns=None)
-    writer = NotationWriter(demanded_keys(rule.report))
     offenders = [span.name for span in found.offenders] if len(found.offenders) == found.offender_count else []
-    return _test(name, writer.text(view), found.verdict, offenders)
+    return _test(name, writer.text(view), found.verdict, offenders) + "\n"
+
+
+def _selector(span: Span) -> str:
+    return Writer().base(Named(utf8(span.name)))
 
 
 def demanded_keys(report: RuleReport) -> Container[str]:
@@ -140,7 +144,8 @@ class Telling:
 
 
 def _test(name: str, trace: str, expect: str, offenders: Sequence[str]) -> str:
-    lines = [f"- name: {quoted(name)}", "  trace: |", textwrap.indent(trace, "    "), f"  expect: {expect}"]
-    if offenders:
+    lines = [f"- name: {quoted_scalar(name)}", "  trace: |", textwrap.indent(trace, "    "), f"  expect: {expect}"]
+    # Where a name cannot stand in YAML, not even escaped, the verdict alone is expected.
+    if offenders and all(sayable(name) == name for name in offenders):
         lines.append(f"  offenders: [{', '.join(map(quoted, offenders))}]")
     return textwrap.indent("\n".join(lines), _TESTS_MARGIN)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 At: TypeAlias = tuple[int, int]
+# Right of these a bare NAME alone is a string; in brackets it is an attribute, as everywhere else.
+NAME_IS_STRING = frozenset({"==", "!=", "contains", "startswith", "endswith"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,3 +301,10 @@ class BareCondition(Node):
 
     lets: tuple[Let, ...]
     condition: Expr
+
+
+def lone_name(node: Expr) -> str:
+    """Return the bare NAME a node consists of, or nothing."""
+    if isinstance(node, Selector) and isinstance(node.base, Name) and not node.methods and node.key is None:
+        return node.base.text if "." not in node.base.text else ""
+    return ""

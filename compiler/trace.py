@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Protocol, TypeAlias
 
+from compiler.ancestry import Ancestry, ancestry_of
+
 # Text that is no UTF-8 comes as `surrogateescape`. Bytes and maps only exist.
 AttributeValue: TypeAlias = "bool | int | float | str | bytes | Sequence[AttributeValue | None] | Mapping[str, AttributeValue | None]"
 Attributes: TypeAlias = Mapping[str, AttributeValue]
@@ -117,6 +119,11 @@ class TraceView:
     def parent_ids(self) -> dict[str, str]:
         """Of each span, by its id, the parent id."""
         return {span.span_id: span.parent_id for span in self.by_id.values()}
+
+    @cached_property
+    def ancestry(self) -> Ancestry:
+        """Which spans stand under which."""
+        return ancestry_of(self.parent_ids)
 
     @cached_property
     def by_name(self) -> dict[str, list[Span]]:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 
+from compiler.ir_text import quoted
 from compiler.yaml_nodes import Scalar, core_value
 from compiler.yaml_reader import FORBIDDEN
 
@@ -30,6 +31,16 @@ def one_line_scalar(text: str, *, in_flow: bool = False) -> str:
     return FORBIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))
 
 
+def sayable(text: str) -> str:
+    """Return a text with U+FFFD for what a name or a sentence of a rule file may not hold, not even escaped, and for what is not seen."""
+    return "".join(mark if mark.isprintable() or mark in "\n\t" else "\ufffd" for mark in text)
+
+
+def quoted_scalar(text: str) -> str:
+    """Return a name or a sentence as a scalar in quotes."""
+    return quoted(sayable(text))
+
+
 def _is_plain(text: str) -> bool:
     if _NOT_PLAIN.search(text) or FORBIDDEN.search(text) or not isinstance(core_value(text), str):
         return False
@@ -47,10 +58,15 @@ def text_scalar(scalar: Scalar, column: int, indent: int) -> list[str]:
     """Return a text of one or more lines; a block scalar stays as it is written, a text beyond the width is folded into one."""
     if scalar.style in {"|", ">"} and (kept := _kept_block(scalar, indent)):
         return kept
-    written = one_line_scalar(scalar.text)
-    if column + len(written) <= WIDTH or not _folds(scalar.text):
+    return folded_scalar(scalar.text, column, indent)
+
+
+def folded_scalar(text: str, column: int, indent: int) -> list[str]:
+    """Return a text on one line from a column on, or folded where it is beyond the width."""
+    written = one_line_scalar(text)
+    if column + len(written) <= WIDTH or not _folds(text):
         return [written]
-    return [">-", *_folded(scalar.text.split(" "), indent)]
+    return [">-", *_folded(text.split(" "), indent)]
 
 
 def _kept_block(scalar: Scalar, indent: int) -> list[str]:

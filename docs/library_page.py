@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 import yaml
 
 from cli.rule_library import LibraryRule, library_rules
+from docs.markdown import table
 from library import GAPS
-
-Table: TypeAlias = Callable[[tuple[str, ...], Iterable[tuple[str, ...]]], str]
 
 INTRODUCTION: Final = """# Rule library
 
@@ -30,7 +29,7 @@ $ betrace rules test rules/
 *Stands for* names the rules of BeTrace's first collections that a rule replaces."""
 
 
-def library_page(table: Table) -> str:
+def library_page() -> str:
     """Return the page: domains, a table and the rules of each, the gaps."""
     rules = library_rules()
     domains = [(domain, list(found)) for domain, found in groupby(rules, key=lambda one: one.domain)]
@@ -38,13 +37,13 @@ def library_page(table: Table) -> str:
     parts = [
         INTRODUCTION.format(rules=len(rules), tests=sum(len(one.rule.tests) for one in rules)),
         table(("domain", "rules"), rows),
-        *(part for domain, found in domains for part in _domain(domain, found, table)),
-        *_gaps(table),
+        *(part for domain, found in domains for part in _domain(domain, found)),
+        *_gaps(),
     ]
     return "\n\n".join(parts)
 
 
-def _domain(domain: str, found: Sequence[LibraryRule], table: Table) -> Iterator[str]:
+def _domain(domain: str, found: Sequence[LibraryRule]) -> Iterator[str]:
     yield f"## {domain}"
     source = found[0].source.content.decode()
     yield leading_comment(source)
@@ -71,7 +70,7 @@ def _rule(one: LibraryRule) -> Iterator[str]:
     yield f"{'; '.join(facts)}."
 
 
-def _gaps(table: Table) -> Iterator[str]:
+def _gaps() -> Iterator[str]:
     yield "## What no rule can say yet"
     yield "A rule sees one trace. Where a rule covers a part, it is named."
     rows = [

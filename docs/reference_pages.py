@@ -1,15 +1,15 @@
 """Writes the reference pages that follow from code: `python -m docs.reference_pages`, with `--check` only compares.
 
-A page written here begins with a comment that says so, where its form has comments. What a table of the code says is said once,
-in the table.
+A page written here begins with a comment that says so, where its form has comments; the page of the rule language is prose by hand,
+and its parts that follow from code stand between comments. Examples are cases of the conformance suite, so this needs the tests, which
+nothing that is shipped does. What a table of the code says is said once, in the table.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,11 @@ from api.view import View
 from cli.main import betrace
 from compiler import rule_file_schema_text
 from compiler.diagnostics import Code, Severity
+from docs.language_examples import examples_page
+from docs.language_page import language_page
 from docs.library_page import library_page
+from docs.markdown import table
+from docs.rule_words import words_page
 from processor.metrics import METRICS
 from processor.rule_settings import RuleSettings
 from processor.settings import Settings
@@ -151,18 +155,14 @@ def _route(method: str, path: str, operation: Mapping[str, object]) -> str:
     return "\n\n".join(parts)
 
 
-def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """Return a Markdown table; a bar inside a cell is escaped."""
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n".join("| " + " | ".join(re.sub(r"\s+", " ", cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "command-line.md": command_page,
     "diagnostics/index.md": diagnostics_page,
     "http-api.md": http_page,
-    "library.md": lambda: library_page(table),
+    "library.md": library_page,
     "metrics.md": metrics_page,
+    "rule-language-by-example.md": examples_page,
+    "rule-words.md": words_page,
     "settings.md": settings_page,
     "topics.md": topic_page,
     schema_file("rule-file"): rule_file_schema_text,
@@ -170,11 +170,22 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
 }
 
 
+# Pages by hand of which some parts follow from code: the page with these parts written anew, from the page.
+PARTLY: Final[Mapping[str, Callable[[str], str]]] = {"rule-language.md": language_page}
+
+
+def wanted_pages() -> Iterator[tuple[str, str]]:
+    """Yield every page that follows from code, in parts or in whole: its name and what it has to be; those that others quote come first."""
+    for name, rewritten in PARTLY.items():
+        yield name, rewritten((REFERENCE / name).read_text(encoding="utf-8"))
+    for name, page in PAGES.items():
+        yield name, f"{NOTE}\n\n{page().rstrip()}\n" if name.endswith(".md") else f"{page()}\n"
+
+
 def run(*, is_check: bool) -> int:
     """Write the pages, or compare them; return the exit status."""
     stale = []
-    for name, page in PAGES.items():
-        wanted = f"{NOTE}\n\n{page().rstrip()}\n" if name.endswith(".md") else f"{page()}\n"
+    for name, wanted in wanted_pages():
         target = REFERENCE / name
         if target.exists() and target.read_text(encoding="utf-8") == wanted:
             continue

@@ -69,5 +69,4 @@ class PortJudge:
         return [Asked(handle, Closing.COMPLETE, None) for handle in opened]
 
     def _drop(self, asked: Sequence[Asked]) -> None:
-        for one in asked:
-            self._engine.drop(one.handle)
+        self._engine.drop_many([one.handle for one in asked])

@@ -115,9 +115,9 @@ class KeepingEngine:
         """Return what there is to say of a trace itself."""
         return self.engine.facts(handle)
 
-    def drop(self, handle: int) -> None:
-        """Forget a trace; its records stay."""
-        self.engine.drop(handle)
+    def drop_many(self, handles: Sequence[int]) -> None:
+        """Forget traces; their records stay."""
+        self.engine.drop_many(handles)
 
     @property
     def layout(self) -> bytes:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from processor.trace_engine import Batch, TakePolicy
 
 # What compiler/runtime/memory.lua calls sum_t.
-_SUM = struct.Struct("<16s4q3q9i4x")
+_SUM = struct.Struct("<16s2q3q9i4x")
 _KEY_SIZE = 32
 _KEY = re.compile(rb"[0-9a-f]{32}")
 # The id of no trace.
@@ -95,16 +95,12 @@ def touches_of(wire: bytes) -> list[Touch]:
             last_new,
             first_over,
             root,
-            root_at,
-            root_new_at,
             apart,
         )
         for (
             trace_id,
             at,
             new_at,
-            root_at,
-            root_new_at,
             order,
             new,
             apart,

@@ -147,10 +147,11 @@ class LuaTraceEngine:
             totals.orphan_count,
         )
 
-    def drop(self, handle: int) -> None:
-        """Forget a trace; its handle may be used again."""
+    def drop_many(self, handles: Sequence[int]) -> None:
+        """Forget traces; their handles may be used again."""
         self._explained = self._told = None
-        self.program.drop(handle)
+        numbers = array("q", handles)
+        self.program.drop_many(numbers.buffer_info()[0], len(numbers))
 
     # ---- traces that move -----------------------------------------------------------------------------------------------------------
 

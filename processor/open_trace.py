@@ -63,17 +63,6 @@ class OpenTrace:
     said: dict[int, Said] = field(default_factory=dict)
     queued_ns: int | None = None
 
-    def root_touched(self, touch: Touch) -> None:
-        """Take note of what the records brought up to their first root."""
-        self.root_seen = True
-        self.last_record_ns = max(self.last_record_ns, touch.root_arrived_ns)
-        self.last_new_span_ns = max(self.last_new_span_ns, touch.root_new_arrived_ns)
-
-    def over_limit(self, arrived_ns: int) -> None:
-        """Take note that a record brought too many spans."""
-        if self.over_limit_ns is None:
-            self.over_limit_ns = arrived_ns
-
     def touched(self, touch: Touch, last_new: Record | None) -> None:
         """Take note of what records brought, the last of them that brought a span that was kept (None: none did) among it."""
         self.last_record_ns = max(self.last_record_ns, touch.arrived_ns)

@@ -54,7 +54,7 @@ class Partition:
         self._queue: list[tuple[int, int, str]] = []
         self._ages: list[tuple[int, int, str]] = []
         # Handles of an engine that stand for nothing the flow remembers.
-        self._superfluous: list[tuple[Judging, int]] = []
+        self._superfluous: dict[Judging, list[int]] = {}
         # How many traces are judged by another program than the one in force.
         self._foreign_count = 0
         self._opened_count = 0
@@ -113,16 +113,14 @@ class Partition:
         if touch.new_count != touch.span_count:
             self._count_not_new(touch)
         self._touch(trace, touch)
-        if touch.first_over_limit != NONE and touch.first_over_limit == touch.first_root:
-            trace.over_limit(arrived_ns[touch.first_over_limit])
-        # Records let a trace live longer, for which its place in the queue need not change, unless one brings a shorter limit. The queue is
-        # as it would be, had each record come alone.
-        if touch.first_root != NONE:
-            trace.root_touched(touch)
-            self._enqueue(trace)
         trace.touched(touch, None if touch.last_new == NONE else records[touch.last_new])
-        if touch.first_over_limit != NONE:
-            trace.over_limit(arrived_ns[touch.first_over_limit])
+        is_shorter = trace.queued_ns is None
+        if touch.first_root != NONE:
+            trace.root_seen = is_shorter = True
+        if touch.first_over_limit != NONE and trace.over_limit_ns is None:
+            trace.over_limit_ns, is_shorter = arrived_ns[touch.first_over_limit], True
+        # Records let a trace live longer, for which its place in the queue need not change, unless one brings a shorter limit.
+        if is_shorter:
             self._enqueue(trace)
         if self.changed is not None:
             self.changed.add(touch.trace_id)
@@ -152,7 +150,7 @@ class Partition:
         elif is_new:
             self._end(trace, CloseReason.SHED)
             self.shedding.trace_ids.add(trace_id)
-            self._drop(trace)
+            self._drop([trace])
             self._enqueue(trace)
         trace.last_record_ns = max(trace.last_record_ns, arrived_ns)
         self._note(trace)
@@ -165,8 +163,8 @@ class Partition:
             if amount:
                 self.metrics.add(metric, amount)
         self._spans_read = self._opened = self._lost = 0
-        for judging, handle in self._superfluous:
-            judging.engine.drop(handle)
+        for judging, handles in self._superfluous.items():
+            judging.engine.drop_many(handles)
         self._superfluous.clear()
 
     def _trace(self, touch: Touch, records: Sequence[Record], arrived_ns: Sequence[int], judging: Judging) -> OpenTrace:
@@ -176,14 +174,14 @@ class Partition:
         if known is not None:
             if known.handle == NO_HANDLE and not begins_anew(self.policy.take_policy, known.last_record_ns, at_ns):
                 if touch.opened:
-                    self._superfluous.append((judging, touch.handle))
+                    self._superfluous.setdefault(judging, []).append(touch.handle)
                 return known
             if not touch.opened:
                 return known
             self._displace(known, at_ns)
         self._opened_count += 1
         trace = open_trace(touch.trace_id, judging, touch.handle, records[touch.record], at_ns, self._opened_count)
-        self.remember(trace)
+        self._add(trace)
         self._opened += 1
         if at_ns <= self.lost_until_ns:
             trace.state_lost = True
@@ -204,6 +202,10 @@ class Partition:
 
     def remember(self, trace: OpenTrace) -> None:
         """Add a trace behind all others: one that begins, or one of a snapshot, in order of their first records."""
+        self._add(trace)
+        self._enqueue(trace)
+
+    def _add(self, trace: OpenTrace) -> None:
         self._opened_count = max(self._opened_count, trace.number)
         self.traces[trace.trace_id] = trace
         if trace.close_reason is CloseReason.SHED:
@@ -212,7 +214,6 @@ class Partition:
         age_ns = self.policy.cut_age_ns
         if age_ns is not None:
             heapq.heappush(self._ages, (trace.first_record_ns + age_ns, trace.number, trace.trace_id))
-        self._enqueue(trace)
 
     def judge_by(self, judging: Judging) -> None:
         """Let the traces that begin from now on be judged by this one."""
@@ -232,27 +233,29 @@ class Partition:
 
     def release(self) -> None:
         """Drop all traces; nothing more is said of them."""
-        for trace in self.traces.values():
-            self._drop(trace)
+        self._drop(self.traces.values())
         self.traces.clear()
         self._touched.clear()
         self._queue.clear()
         self._ages.clear()
         self.shedding.clear()
 
-    def _forget(self, trace: OpenTrace) -> None:
-        self._touched.pop(trace.number, None)
-        del self.traces[trace.trace_id]
-        self.shedding.trace_ids.discard(trace.trace_id)
-        self._foreign_count -= trace.judging is not self.judging
-        self._drop(trace)
-        self._note(trace)
+    def _forget(self, traces: Sequence[OpenTrace]) -> None:
+        for trace in traces:
+            self._touched.pop(trace.number, None)
+            del self.traces[trace.trace_id]
+            self.shedding.trace_ids.discard(trace.trace_id)
+            self._foreign_count -= trace.judging is not self.judging
+            self._note(trace)
+        self._drop(traces)
 
     @staticmethod
-    def _drop(trace: OpenTrace) -> None:
-        if trace.handle != NO_HANDLE:
-            trace.judging.engine.drop(trace.handle)
-            trace.handle = NO_HANDLE
+    def _drop(traces: Iterable[OpenTrace]) -> None:
+        """Let engines forget what they keep of some traces."""
+        for judging, some in _by_program(trace for trace in traces if trace.handle != NO_HANDLE):
+            judging.engine.drop_many([trace.handle for trace in some])
+            for trace in some:
+                trace.handle = NO_HANDLE
 
     def _displace(self, trace: OpenTrace, now_ns: int) -> None:
         """Say what the trace still has to say, then forget it."""
@@ -262,7 +265,7 @@ class Partition:
             self._say_closed([trace], now_ns)
         elif trace.handle != NO_HANDLE and self._touched.pop(trace.number, None) is not None:
             self._revise([trace], now_ns)
-        self._forget(trace)
+        self._forget([trace])
 
     # ---- marks ----------------------------------------------------------------------------------------------------------------------
 
@@ -280,10 +283,10 @@ class Partition:
         if self.policy.early_verdicts:
             for judging, some in _by_program(trace for trace in touched if trace.close_reason is None):
                 judging.early(some, now_ns)
-        for trace_id in mark.cut:
-            if trace_id in self.traces:
-                self.metrics.add(m.TRACES_CUT)
-                self._forget(self.traces[trace_id])
+        cut = [self.traces[trace_id] for trace_id in mark.cut if trace_id in self.traces]
+        if cut:
+            self.metrics.add(m.TRACES_CUT, len(cut))
+            self._forget(cut)
         self.shedding.marked = mark.position
         if mark.shed_level is not None:
             self.shedding.level = mark.shed_level
@@ -322,13 +325,16 @@ class Partition:
         self.ledger.traces_evicted += len(older)
         self.metrics.add(m.TRACES_EVICTED, len(older))
         self._close(still_open, CloseReason.EVICTED, now_ns)
+        self._drop(older)
         for trace in older:
-            self._drop(trace)
             self._note(trace)
 
     def _fall_due(self, now_ns: int) -> None:
-        """Close and forget what falls due; verdicts are asked for together, before the first trace is forgotten."""
-        closed: list[OpenTrace] = []
+        """Close and forget what falls due; verdicts are asked for together, before the first trace is forgotten.
+
+        Traces close in the order in which they were due, however early the queue asked after them.
+        """
+        closed: list[tuple[int, int, OpenTrace]] = []
         gone: list[OpenTrace] = []
         while self._queue and self._queue[0][0] <= now_ns:
             queued_ns, number, trace_id = heapq.heappop(self._queue)
@@ -339,14 +345,14 @@ class Partition:
                 limit = due(trace, self.policy)
                 if limit is not None and limit[0] <= now_ns:
                     self._end(trace, limit[1])
-                    closed.append(trace)
+                    closed.append((limit[0], number, trace))
             elif _is_past(forgotten(trace, self.policy), now_ns):
                 gone.append(trace)
                 continue
             self._enqueue(trace)
-        self._say_closed(closed, now_ns)
-        for trace in gone:
-            self._forget(trace)
+        closed.sort()
+        self._say_closed([trace for _, _, trace in closed], now_ns)
+        self._forget(gone)
 
     def _say_closed(self, traces: Sequence[OpenTrace], now_ns: int) -> None:
         for reason, count in Counter(trace.close_reason for trace in traces).items():

@@ -125,13 +125,14 @@ class ReferenceTraceEngine:
             orphan_count=view.orphan_count,
         )
 
-    def drop(self, handle: int) -> None:
-        """Forget a trace; its handle may be used again."""
-        trace = self._traces.pop(handle)
-        self._judged.pop(handle, None)
-        self._free.append(handle)
-        if self._handles.get((trace.partition, trace.trace_id)) == handle:
-            del self._handles[trace.partition, trace.trace_id]
+    def drop_many(self, handles: Sequence[int]) -> None:
+        """Forget traces; their handles may be used again."""
+        for handle in handles:
+            trace = self._traces.pop(handle)
+            self._judged.pop(handle, None)
+            self._free.append(handle)
+            if self._handles.get((trace.partition, trace.trace_id)) == handle:
+                del self._handles[trace.partition, trace.trace_id]
 
     @property
     def layout(self) -> bytes:
@@ -191,8 +192,6 @@ class ReferenceTraceEngine:
                 last_new=record if has_new else NONE,
                 first_over_limit=record if grown.over_limit else NONE,
                 first_root=record if has_root else NONE,
-                root_arrived_ns=arrived_ns if has_root else 0,
-                root_new_arrived_ns=arrived_ns if has_root else 0,
                 apart_order=NONE,
             )
 

@@ -88,9 +88,8 @@ class Touch(NamedTuple):
 
     `arrived_ns` is the greatest time of all these records, `new_arrived_ns` of those that brought a span that was kept (0: none did);
     `new_order` is the order of the first of the latter, `last_new` their last. `first_over_limit` is the first record that brought too many
-    spans, `first_root` the first that brought a kept span without a parent id; `root_arrived_ns` and `root_new_arrived_ns` are what
-    `arrived_ns` and `new_arrived_ns` were with it (0: there is none). `apart_order` is the order of the first record of a keyed batch whose
-    key is not the id of the one trace that it holds. Records and orders that there are not are NONE.
+    spans, `first_root` the first that brought a kept span without a parent id. `apart_order` is the order of the first record of a keyed
+    batch whose key is not the id of the one trace that it holds. Records and orders that there are not are NONE.
     """
 
     order: int
@@ -108,8 +107,6 @@ class Touch(NamedTuple):
     last_new: int
     first_over_limit: int
     first_root: int
-    root_arrived_ns: int
-    root_new_arrived_ns: int
     apart_order: int
 
     @property
@@ -196,7 +193,7 @@ class TraceFacts:
 class EngineLostError(Exception):
     """An engine met the limit of its memory, or a fault of its own, and with it lost what it kept: the text says which.
 
-    It is of no more use, everything but `drop` raises this again. A worker ends, and a fresh one reads again from the last commit.
+    It is of no more use, everything but `drop_many` raises this again. A worker ends, and a fresh one reads again from the last commit.
     """
 
 
@@ -226,8 +223,8 @@ class TraceEngine(Protocol):
     def facts(self, handle: int) -> TraceFacts:
         """Return what there is to say of a trace itself."""
 
-    def drop(self, handle: int) -> None:
-        """Forget a trace; its handle may be used again."""
+    def drop_many(self, handles: Sequence[int]) -> None:
+        """Forget traces; their handles may be used again."""
 
     @property
     def layout(self) -> bytes:

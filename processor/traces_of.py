@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from compiler.trace import TraceView
@@ -14,12 +15,17 @@ if TYPE_CHECKING:
     from topics.span import Span
 
 
-def traces_of(paths: Sequence[str], prefix: str = "") -> dict[str, TraceView]:
-    """Return the traces whose ids begin with a prefix, by id, each assembled over all files; what cannot be read is left out."""
+def traces_of(paths: Sequence[str], prefix: str = "") -> tuple[dict[str, TraceView], Counter[str]]:
+    """Return the traces whose ids begin with a prefix, by id, each assembled over all files; and how much was refused, by reason."""
+    refused: Counter[str] = Counter()
     spans: dict[str, list[Span]] = {}
     for item in read_inputs(paths):
-        if not isinstance(item, RefusedInput):
-            for span in decode(item.value, item.format).spans:
-                if span.trace_id.startswith(prefix):
-                    spans.setdefault(span.trace_id, []).append(span)
-    return {trace_id: TraceView(found) for trace_id, found in spans.items()}
+        if isinstance(item, RefusedInput):
+            refused[item.reason] += 1
+            continue
+        decoded = decode(item.value, item.format)
+        refused.update(decoded.refused)
+        for span in decoded.spans:
+            if span.trace_id.startswith(prefix):
+                spans.setdefault(span.trace_id, []).append(span)
+    return {trace_id: TraceView(found) for trace_id, found in spans.items()}, refused

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from compiler.foreign.condition_reader import connected, negated
-from compiler.foreign.conditions import Atom, Condition, attribute, intrinsic, on_the_right, string
+from compiler.foreign.conditions import Atom, Condition, attribute, intrinsic, on_the_right
 from compiler.foreign.drafts import Notes
 from compiler.foreign.text_reader import NotMapped, Token, TokenReader
+from compiler.ir_text import quoted
 
 ORDER = ("<", "<=", ">", ">=")
 COMPARISONS = ("==", "!=", *ORDER)
@@ -122,10 +123,10 @@ class WhereReader:
     def _text_of(self, word: Token) -> str:
         token = self.tokens.peek()
         if token.kind == "word" and word.text == "contains":
-            return string(self.tokens.take().text)
+            return quoted(self.tokens.take().text)
         if token.kind != "string":
             self.tokens.fail("a string")
-        return string(self.string(self.tokens.take()))
+        return quoted(self.string(self.tokens.take()))
 
     def _items(self) -> str:
         self.tokens.expect("[")
@@ -144,7 +145,7 @@ class WhereReader:
         if token.kind == "duration":
             raise NotMapped(token.offset, "an attribute is never a duration; how long a span took is `span:duration`")
         if token.kind == "string":
-            return string(self.string(self.tokens.take()))
+            return quoted(self.string(self.tokens.take()))
         if token.kind == "number" or (token.text == "-" and self.tokens.peek(1).kind == "number"):
             return self.number()
         if token.kind != "word":
@@ -164,7 +165,7 @@ class WhereReader:
             if path is None:
                 raise NotMapped(token.offset, f"an attribute named `{name}` cannot stand right of a comparison")
             return path if "." in name else name
-        return string(name)
+        return quoted(name)
 
     def number(self) -> str:
         """Read a number with its sign."""

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
 from compiler.ir import Attribute, AttributeScope, Intrinsic, Named
-from compiler.ir_text import Writer, quoted
+from compiler.ir_text import Writer
 
-# What YAML or a terminal would not show as it is (compiler/yaml_reader.py).
-_UNFIT = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _SCOPES = {"": AttributeScope.ANY, "span": AttributeScope.SPAN, "resource": AttributeScope.RESOURCE, "scope": AttributeScope.SCOPE}
 
 
@@ -124,19 +122,14 @@ def _is_two_valued(condition: Condition) -> bool:
     assert_never(condition)
 
 
-def string(text: str) -> str:
-    """Return a STRING that stands in any rule file."""
-    return _UNFIT.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted(text))
-
-
 def spans_named(name: str) -> str:
     """Return the selector of the spans of a name."""
-    return _UNFIT.sub(lambda found: f"\\u{ord(found[0]):04x}", Writer().base(Named(name)))
+    return Writer().base(Named(name))
 
 
 def attribute(key: str, scope: str = "") -> str:
     """Return the path of an attribute: of a span, then its resource, or with a scope (span, resource, scope) of that alone."""
-    return _UNFIT.sub(lambda found: f"\\u{ord(found[0]):04x}", Writer().value(Attribute(_SCOPES[scope], key)))
+    return Writer().value(Attribute(_SCOPES[scope], key))
 
 
 def on_the_right(path: str) -> str | None:

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 
 from compiler.foreign.condition_reader import connected, negated
-from compiler.foreign.conditions import Atom, Condition, attribute, intrinsic, string
+from compiler.foreign.conditions import Atom, Condition, attribute, intrinsic
 from compiler.foreign.text_reader import NotMapped, Token, TokenReader, tokens_of
-from compiler.ir_text import duration_of
+from compiler.ir_text import duration_of, quoted
 from compiler.literals import Malformed, read_duration
 
 _LEXER = re.compile(
@@ -82,7 +82,7 @@ class _Reader:
         self.tokens.at += 2
         path = self._path()
         self.tokens.expect(",")
-        pattern = string(_unquoted(self._string("a pattern")))
+        pattern = quoted(_unquoted(self._string("a pattern")))
         self.tokens.expect(")")
         if path.of != "value":
             raise NotMapped(self.tokens.peek().offset, "only texts match a pattern")
@@ -165,7 +165,7 @@ class _Reader:
         if path.of == "number":
             return duration_of(round(float(self._number())))
         if token.kind == "string":
-            return string(_unquoted(self.tokens.take()))
+            return quoted(_unquoted(self.tokens.take()))
         if token.text in {"true", "false"}:
             return self.tokens.take().text
         return self._number()

@@ -12,11 +12,11 @@ from compiler.compile import compile_sources
 from compiler.diagnostics import Code, Severity
 from compiler.foreign.drafts import Aside, Draft, ExampleTest, Excuse, Item, Note, Refusal
 from compiler.format import format_rule_file
-from compiler.ir_text import quoted
 from compiler.parser import parse_rule
 from compiler.rule_set import Compilation, Rule
 from compiler.rule_skeleton import rule_id_of
 from compiler.source import SourceFile
+from compiler.yaml_text import quoted_scalar, sayable
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,119}")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
@@ -139,7 +139,7 @@ def _description(text: str) -> Iterator[str]:
         yield "description: >"
         for number, paragraph in enumerate(paragraphs):
             yield from [""] * (number > 0)
-            yield from (f"  {_fit(line)}" for line in textwrap.wrap(paragraph, _WIDTH, break_long_words=False, break_on_hyphens=False))
+            yield from (f"  {sayable(line)}" for line in textwrap.wrap(paragraph, _WIDTH, break_long_words=False, break_on_hyphens=False))
 
 
 def _list(key: str, items: Sequence[str]) -> list[str]:
@@ -155,8 +155,4 @@ def _test(test: ExampleTest) -> str:
 
 
 def _text(text: str) -> str:
-    return text if _PLAIN.fullmatch(text) and text.lower() not in _TYPED else quoted(_fit(text))
-
-
-def _fit(text: str) -> str:
-    return "".join(mark if mark.isprintable() or mark in "\n\t" else "\ufffd" for mark in text)
+    return text if _PLAIN.fullmatch(text) and text.lower() not in _TYPED else quoted_scalar(text)

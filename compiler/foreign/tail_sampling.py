@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from compiler.foreign.conditions import Atom, Condition, Not, attribute, both, condition_text, either, string
+from compiler.foreign.conditions import Atom, Condition, Not, attribute, both, condition_text, either
 from compiler.foreign.drafts import (
     VIOLATION,
     Aside,
@@ -22,7 +22,7 @@ from compiler.foreign.drafts import (
 )
 from compiler.foreign.ottl_text import read_ottl
 from compiler.foreign.text_reader import NotMapped
-from compiler.ir_text import duration_of
+from compiler.ir_text import duration_of, quoted
 from compiler.rule_file_fields import shown
 from compiler.yaml_nodes import Document, Mapping, Node, Scalar, Sequence
 from compiler.yaml_reader import read_yaml
@@ -236,8 +236,8 @@ def _string(of: Mapping) -> Condition:
     if not values:
         raise NotMapped(of.start, "it has no `values`")
     if _flag(of, "enabled_regex_matching"):
-        return _anywhere(of, lambda path: " or ".join(f"{path} matches {string(value)}" for value in values))
-    return _anywhere(of, lambda path: f"{path} in [{', '.join(map(string, values))}]")
+        return _anywhere(of, lambda path: " or ".join(f"{path} matches {quoted(value)}" for value in values))
+    return _anywhere(of, lambda path: f"{path} in [{', '.join(map(quoted, values))}]")
 
 
 def _boolean(of: Mapping) -> Condition:

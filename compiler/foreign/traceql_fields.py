@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import NoReturn, TypeAlias
 
-from compiler.foreign.conditions import Atom, Condition, Not, attribute, both, either, intrinsic, on_the_right, string
+from compiler.foreign.conditions import Atom, Condition, Not, attribute, both, either, intrinsic, on_the_right
 from compiler.foreign.drafts import Notes
 from compiler.foreign.text_reader import NotMapped, Token, TokenReader
-from compiler.ir_text import duration_of
+from compiler.ir_text import duration_of, quoted
 from compiler.literals import Malformed, read_duration
 
 LEXER = re.compile(
@@ -226,7 +226,7 @@ class FieldReader:
             return f"{left} {COMPARISONS[token.text]} {text}"
         if right.token.kind != "string":
             raise NotMapped(right.token.offset, "a pattern is a string")
-        return f"{left} {'not ' if token.text == '!~' else ''}matches {string(anchored(unquoted(right.token)))}"
+        return f"{left} {'not ' if token.text == '!~' else ''}matches {quoted(anchored(unquoted(right.token)))}"
 
     # ---- operands -------------------------------------------------------------------------------------------------------------------
 
@@ -265,7 +265,7 @@ class FieldReader:
             return Value(f"({inner.text})", inner.sort, token, inner.element, inner.paths)
         match token.kind:
             case "string":
-                return Value(string(unquoted(self.tokens.take())), "constant", token)
+                return Value(quoted(unquoted(self.tokens.take())), "constant", token)
             case "number":
                 return Value(self.tokens.take().text, "constant", token)
             case "duration":

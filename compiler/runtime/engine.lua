@@ -123,13 +123,6 @@ return function(E)
     return why
   end
 
-  function API.drop(s)
-    E.clear_layout()
-    E.change(1)
-    E.drop(s)
-    E.change(0)
-  end
-
   -- Drops n traces: `handles` is an array of 64-bit numbers.
   function API.drop_many(handles, n)
     E.clear_layout()

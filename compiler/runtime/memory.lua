@@ -20,7 +20,7 @@ return function(ffi, bit, config)
     // Touches added up: processor/touches.py tells of every field. Orders are the place of a touch below its record.
     typedef struct {
       uint64_t tid0, tid1;
-      int64_t arrived, new_arrived, root_arrived, root_new_arrived;
+      int64_t arrived, new_arrived;
       union { struct { int32_t place, record; }; int64_t order; };
       union { struct { int32_t new_place, new_record; }; int64_t new_order; };
       union { struct { int32_t apart_place, apart_record; }; int64_t apart_order; };

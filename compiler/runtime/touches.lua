@@ -91,9 +91,7 @@ return function(E)
         if sum.new_record < 0 then sum.new_record, sum.new_place = touch.record, touch.place end
         sum.last_new = touch.record
       end
-      if touch.root == 1 and sum.first_root < 0 then
-        sum.first_root, sum.root_arrived, sum.root_new_arrived = touch.record, sum.arrived, sum.new_arrived
-      end
+      if touch.root == 1 and sum.first_root < 0 then sum.first_root = touch.record end
     end
   end
 

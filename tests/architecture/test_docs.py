@@ -15,6 +15,7 @@ from tests.architecture.tree import ROOT, files, text
 
 DIAGNOSTICS = PurePosixPath("docs/reference/diagnostics")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 EXAMPLE = re.compile(r"^## (Wrong|Right)\n\n```(rule|yaml)\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
 # 2026-01-01: an example of an expired exception has to stay expired, one in force has to stay so.
@@ -75,6 +76,18 @@ def test_every_relative_link_of_a_page_leads_to_a_file(page: PurePosixPath) -> N
     targets = [link.split("#")[0] for link in LINK.findall(FENCE.sub("", text(page))) if "://" not in link]
     missing = [target for target in targets if target and not (ROOT / page.parent / target).exists()]
     assert not missing
+
+
+def anchors(page: str) -> set[str]:
+    """The fragments of a page's headings, as GitHub and Visual Studio Code make them."""
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in HEADING.findall(FENCE.sub("", page))}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_link_into_a_page_leads_to_one_of_its_headings(page: PurePosixPath) -> None:
+    links = [link.partition("#") for link in LINK.findall(FENCE.sub("", text(page))) if "://" not in link and "#" in link]
+    targets = {(path or page.name, fragment) for path, _, fragment in links}
+    assert not [target for target in targets if target[1] not in anchors((ROOT / page.parent / target[0]).read_text("utf-8"))]
 
 
 def test_every_page_is_reached_from_the_first_one() -> None:

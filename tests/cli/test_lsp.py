@@ -73,6 +73,48 @@ def test_an_id_that_another_file_of_the_folder_has_is_a_duplicate(tmp_path: Path
     in_editor(tmp_path, use)
 
 
+def rule(rule_id: str, limit: int, tests: str = "    tests: [{trace: retry 0s..1s, expect: satisfied}]\n") -> str:
+    return f"  - id: {rule_id}\n    rule: never {{ count(retry) > {limit} }}\n{tests}"
+
+
+def test_a_rule_that_another_one_makes_needless_is_shown_after_a_pause_and_until_it_changes(tmp_path: Path) -> None:
+    async def use(one: Editor) -> None:
+        text = "rules:\n" + rule("few", 3) + rule("same", 3) + rule("more", 10)
+        one.open("a.yaml", text)
+        assert await one.diagnostics("a.yaml") == []
+        duplicate, implied = await one.diagnostics("a.yaml")
+        assert (duplicate.code, duplicate.range, duplicate.severity) == ("duplicate-rule", between(4, 8, 12), t.DiagnosticSeverity.Warning)
+        assert duplicate.message == "the rule means the same as `few`, at a.yaml:2:9\nremove one of them, or disable it"
+        assert (implied.code, implied.range) == ("implied-rule", between(7, 8, 12))
+        # They move with their rules, whatever is wrong elsewhere, and go with the first change of what was compared.
+        one.change("a.yaml", "# Retries.\n" + text.replace("few", "few\n    hm: 1").replace("> 10", "> 2"))
+        found = await one.diagnostics("a.yaml")
+        assert [(each.code, each.range.start.line) for each in found] == [("unknown-key", 3), ("duplicate-rule", 6)]
+        # Nobody writes for a moment: the looser one is implied by the last one now.
+        assert await one.codes("a.yaml") == ["unknown-key", "implied-rule", "duplicate-rule"]
+
+    in_editor(tmp_path, use)
+
+
+def test_a_rule_is_compared_with_those_of_other_files_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "other.yaml").write_text("rules:\n" + rule("there", 3, ""), encoding="utf-8")
+
+    async def use(one: Editor) -> None:
+        one.open("a.yaml", "rules:\n" + rule("here", 3))
+        assert await one.diagnostics("a.yaml") == []
+        (found,) = await one.diagnostics("a.yaml")
+        assert found.message.startswith("the rule means the same as `there`, at other.yaml:2:9")
+        # What is open counts, not what is on disk.
+        one.open("other.yaml", "rules:\n" + rule("there", 2))
+        assert await one.diagnostics("other.yaml") == []
+        assert await one.codes("a.yaml") == ["implied-rule"]
+        one.change("other.yaml", "rules:\n" + rule("there", 3))
+        assert await one.codes("other.yaml") == ["duplicate-rule"]
+        assert await one.codes("a.yaml") == ["duplicate-rule"]
+
+    in_editor(tmp_path, use)
+
+
 def test_a_yaml_file_without_rules_is_left_alone(tmp_path: Path) -> None:
     async def use(one: Editor) -> None:
         text = "rules:\n  - host: example.com\n    http: {}\n"
@@ -118,6 +160,9 @@ def test_hover_explains_the_rule_a_name_and_a_key(tmp_path: Path) -> None:
         one.open("a.yaml", RULES)
         assert "Applies to a trace in which there is a `payment.charge` span" in await one.hover("a.yaml", 3, 10)
         assert "payment.charge.where(amount > 1000)" in await one.hover("a.yaml", 6, 16)
+        one.change("a.yaml", RULES.replace("amount > 1000", "currency != USD"))
+        assert "is not true of a span without `currency`" in await one.hover("a.yaml", 3, 10)
+        one.change("a.yaml", RULES)
         assert "How bad a violation is." in await one.hover("a.yaml", 4, 6)
         assert "violated where this is not true" in await one.hover("a.yaml", 7, 8)
 

@@ -19,7 +19,7 @@ RULE = """\
     severity: high
     owner: payments
     rule: |
-      when   {{ big and payment.charge.where(amount > {number}) }}
+      when   {{ big and payment.charge.where(currency == C{number}) }}
       always {{ fraud.check before payment.charge }}
     tests:
       - name: late
@@ -35,7 +35,7 @@ RULE = """\
 def test_a_keystroke_in_a_file_of_5000_rules_is_answered_soon(tmp_path: Path) -> None:
     head = "let:\n  big: payment.charge.where(amount > 1000)\nrules:\n"
     text = head + "".join(RULE.format(number=number) for number in range(RULE_COUNT))
-    at = text.index("amount > 2500)") + len("amount > 2500")
+    at = text.index("currency == C2500)") + len("currency == C2500")
     line = text.count("\n", 0, at)
 
     async def use() -> list[float]:

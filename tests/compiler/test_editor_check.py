@@ -6,8 +6,9 @@ import pytest
 
 from compiler import Code
 from compiler.compile import compile_rule
-from compiler.editor_check import Checked, EditedFile, duplicates_of, rules_of
+from compiler.editor_check import Checked, EditedFile, rules_of
 from compiler.editor_pieces import cut
+from compiler.editor_rule_set import compare_rules, duplicates_of, needless_of
 from compiler.source import SourceFile
 
 HEAD = "let:\n  big: payment.where(amount > 1000)\n  odd: payment.where(amount < 0)\nrules:\n"
@@ -123,3 +124,15 @@ def test_an_id_that_is_there_twice_is_said_where_the_second_is_and_in_each_of_tw
         (5, "there is a rule `r1` already, at a:2:9"),
         (8, "there is a rule `r2` already, at b:2:9"),
     ]
+
+
+def test_a_rule_is_not_compared_with_disabled_ones_nor_with_one_of_its_id() -> None:
+    own = EditedFile("a").check(HEAD + rule(1) + rule(2, "never { odd }"))
+    other = EditedFile("b").check(HEAD + rule(1) + rule(3).replace("rule:", "enabled: false\n    rule:") + rule(4, "never { odd }"))
+    assert own is not None
+    assert other is not None
+    compared = compare_rules([own, other])
+    assert [(one.code, one.region.line, one.message) for one in needless_of(own, compared)] == [
+        (Code.DUPLICATE_RULE, 8, "the rule means the same as `r4`, at b:12:9")
+    ]
+    assert [one.region.line for one in needless_of(other, compared)] == [12]

@@ -123,8 +123,29 @@ def test_what_is_easily_overlooked_is_said() -> None:
         assert said in fine
 
 
+@pytest.mark.parametrize(
+    ("test", "written", "attribute"),
+    [
+        ("currency != USD", 'currency != "USD"', "currency"),
+        ("not (currency == USD)", 'not currency == "USD"', "currency"),
+        ("currency not in [USD]", 'currency not in ["USD"]', "currency"),
+        ("span.roles not contains admin", 'span.roles not contains "admin"', "span.roles"),
+        ('city not matches "^B"', 'city not matches "^B"', "city"),
+        ("not verified", "not verified", "verified"),
+    ],
+)
+def test_a_test_that_denies_says_that_a_missing_attribute_is_not_meant(test: str, written: str, attribute: str) -> None:
+    (said,) = [line for line in _explained(f"never {{ a.where({test}) }}").fine_print if "is not true of" in line]
+    assert said == f"`{written}` is not true of a span without `{attribute}`; where it is meant to be, add `or {attribute} missing`."
+
+
+def test_of_many_tests_that_deny_only_the_shortest_is_shown() -> None:
+    fine = _explained("never { a.where(currency != USD and not c and event(x != 1)) } always { b.where(d not in [e]) }").fine_print
+    assert [line.split(" is ")[0] for line in fine if "is not true of" in line] == ["`not c`"]
+
+
 def test_a_missing_attribute_that_is_asked_for_needs_no_fine_print() -> None:
-    assert not any("`x`" in line for line in _explained("never { a.where(x == 1 or x missing) }").fine_print)
+    assert not any("`x`" in line for line in _explained("never { a.where(x == 1 or x != 2 or x missing) }").fine_print)
 
 
 def test_an_exception_is_said_with_its_reason_and_its_last_day() -> None:

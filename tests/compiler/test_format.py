@@ -300,3 +300,10 @@ def test_the_layout_of_an_exception_makes_no_new_version() -> None:
     ]
     versions = [one.rules[0].version for one in sets if one is not None]
     assert versions[0] == versions[1] != versions[2]
+
+
+def test_a_long_description_of_an_example_is_folded_as_the_name_of_its_test_is() -> None:
+    example = f"{{description: {'long words ' * 12}, trace: [{{span: b}}]}}"
+    formatted = _formatted(f"rules:\n  - id: a\n    rule: never {{ b }}\n    example_violation: {example}\n")
+    assert "      - name: >-\n          long words long words" in formatted
+    assert _formatted(formatted) == formatted

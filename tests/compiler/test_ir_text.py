@@ -48,6 +48,10 @@ def test_the_text_of_a_meaning_has_this_meaning(case: JudgeCase | StreamCase) ->
         ("always { every count(a.b by k) * 2 <= -(3) + 1 }", "always { every count(a.b by k) * 2 <= -(3) + 1 }"),
         ('when { "GET /x" before cache.in within 90s } never { root }', 'when { "GET /x" before cache.in within 90s }\nnever { root }'),
         ("for each a as x always { b.where(k == x.k) }", "for each a as x\nalways { b.where(k == x.k) }"),
+        (
+            "never { a.where(x == ((y)) and x < (z) and z not contains (span)) }",
+            "never { a.where(x == (y) and x < z and z not contains (span)) }",
+        ),
         ('never { a.where("span.kind" == 1 and count exists) }', 'never { a.where("span.kind" == 1 and count exists) }'),
     ],
 )

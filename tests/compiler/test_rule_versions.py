@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
+
 from compiler import RuleSet, with_versions
+from compiler.dump import dump
+from compiler.lower_rule import lower_rule
+from tests.compiler.test_ir_text import nowhere, without_texts
+from tests.conformance.case import JudgeCase, StreamCase, load_cases
 from tests.processor.played import NEEDS_CHECK, NO_BYPASS, rules
 
+JUDGED = [case for case in load_cases() if isinstance(case, JudgeCase | StreamCase)]
+_OPERAND = re.compile(r'"(?:[^"\\\n]|\\.)*"|[A-Za-z_][A-Za-z0-9_.:]*|[0-9.]+(?:ns|us|ms|s|m|h)?')
 OTHER_BYPASS = NO_BYPASS.replace("bypass }", "detour }")
 
 
@@ -40,3 +50,18 @@ def test_a_disabled_rule_has_its_counter_and_no_part_in_the_fingerprint() -> Non
     counted = with_versions(disabled, {"no-bypass": 2})
     assert versions(counted) == [disabled.rules[0].version, "2"]
     assert counted.fingerprint == disabled.fingerprint
+
+
+@pytest.mark.parametrize("case", JUDGED, ids=lambda case: case.label)
+def test_brackets_around_an_operand_change_the_version_wherever_they_change_the_meaning(case: JudgeCase | StreamCase) -> None:
+    for entry in case.entries():
+        text = str(entry["rule"])
+        plain = lower_rule(text, nowhere, {})
+        for operand in _OPERAND.finditer(text):
+            bracketed = lower_rule(f"{text[: operand.start()]}({operand[0]}){text[operand.end() :]}", nowhere, {})
+            if plain.program is None or bracketed.program is None:
+                continue
+            assert plain.tree is not None
+            assert bracketed.tree is not None
+            if dump(plain.tree) == dump(bracketed.tree):
+                assert without_texts(plain.program) == without_texts(bracketed.program), operand[0]

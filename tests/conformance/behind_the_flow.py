@@ -42,11 +42,11 @@ class _Asked:
         for _ in range(self._warm_times):
             asked, codes = self._asked(records, closing, opened_ns)
             warm.add(codes)
-            self._engine.drop(asked.handle)
+            self._engine.drop_many([asked.handle])
         asked, codes = self._asked(records, closing, opened_ns)
         assert warm <= {codes}
         judgements = [self._engine.explain(asked, index) for index in range(len(codes))]
-        self._engine.drop(asked.handle)
+        self._engine.drop_many([asked.handle])
         assert [judgement.verdict for judgement in judgements] == [VERDICTS[code] for code in codes]
         return judgements
 

@@ -25,7 +25,7 @@ from tests.conformance.case_yaml import CaseFileError, read_case_yaml
 
 FOLDER = Path(__file__).resolve().parent
 
-LABEL = re.compile(r"language\.md \d+, sentence \d+|[A-E]\d+|add \d+|2\.6 #\d+")
+LABEL = re.compile(r"language\.md \d+, (?:sentence \d+|production [A-Za-z_]+|intrinsic [a-z]+:[A-Za-z]+)|[A-E]\d+|add \d+|2\.6 #\d+")
 _MOMENT = re.compile(r"\d+(?:\.\d+)?(?:ns|us|ms|s|m|h)")
 
 VerdictWord: TypeAlias = Literal["satisfied", "violated", "excused", "inconclusive", "not_applicable", "unknown"]

@@ -1,7 +1,9 @@
 """Number the sentences of the normative language page, so that a case can say which one it proves.
 
 A *sentence* is, in the order of the page and counted anew in every section: a sentence of prose or of a list item, a row of a
-table, a production of the grammar, a line of the rule-file example that carries a key. Section 0 is what stands before section 1.
+table, a production of the grammar, a line of the rule-file example that carries a key. Section 0 is what stands before section 1. A
+line that is only a link, or a comment between which a part written from code stands, says nothing. Productions and intrinsics are
+not numbered but named, so that a new one moves no other.
 """
 
 from __future__ import annotations
@@ -16,22 +18,25 @@ _HEADING = re.compile(r"^## (\d+)\. ")
 _ITEM = re.compile(r"^(?:- |\d+\. )")
 # A full stop ends a sentence when a new one (capital letter, code, bold, bracket) follows; "e.g." and numbers do not occur so.
 _END = re.compile(r"(?<=[.!?])\s+(?=[A-Z`*(x])")
-_PRODUCTION = re.compile(r"^[a-z]+ +=")
+_PRODUCTION = re.compile(r"^([A-Za-z_]+) +=")
+_INTRINSIC = re.compile(r"^\| `([a-z]+:[A-Za-z]+)` \|")
+_SAYS_NOTHING = re.compile(r"# .*|<!--.*-->|\[[^\]]*\]\([^)]*\)|\s*")
 _KEY = re.compile(r"^\s*(?:- )?\{?[a-z.]+:")
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One provable statement: section number, number within the section (from 1), and its text."""
+    """One provable statement: section number, what it is within the section (`sentence 1`, `production test`), and its text."""
 
     section: int
-    number: int
+    place: str
     text: str
+    is_code: bool
 
     @property
     def label(self) -> str:
         """The form in which a case names it: `language.md 6, sentence 3`."""
-        return f"language.md {self.section}, sentence {self.number}"
+        return f"language.md {self.section}, {self.place}"
 
 
 def sentences(page: Path = PAGE) -> list[Sentence]:
@@ -42,10 +47,19 @@ def sentences(page: Path = PAGE) -> list[Sentence]:
         if kind == "heading":
             section, number = int(text), 0
             continue
-        for part in _split(kind, text):
-            number += 1
-            found.append(Sentence(section, number, part))
+        named = _named(kind, text)
+        for part in [text] if named else _split(kind, text):
+            number += not named
+            found.append(Sentence(section, named or f"sentence {number}", part, is_code=kind == "code"))
     return found
+
+
+def _named(kind: str, text: str) -> str:
+    """Return the name of what is not numbered, or nothing."""
+    production, intrinsic = _PRODUCTION.match(text), _INTRINSIC.match(text)
+    if kind == "code" and production:
+        return f"production {production[1]}"
+    return f"intrinsic {intrinsic[1]}" if kind == "row" and intrinsic else ""
 
 
 def _split(kind: str, text: str) -> list[str]:
@@ -71,14 +85,14 @@ def _blocks(lines: list[str]) -> list[tuple[str, str]]:
             if _PRODUCTION.match(line) or _KEY.match(line):
                 blocks.append(("code", line.strip()))
             elif blocks and _PRODUCTION.match(blocks[-1][1]):
-                blocks[-1] = ("code", f"{blocks[-1][1]} {line.strip()}")
+                blocks[-1] = ("code", f"{blocks[-1][1]} {line.strip()}".strip())
         elif heading := _HEADING.match(line):
             flush()
             blocks.append(("heading", heading[1]))
         elif line.startswith("|"):
             flush()
             blocks.append(("row", line))
-        elif not line.strip() or line.startswith("# "):
+        elif _SAYS_NOTHING.fullmatch(line):
             flush()
         else:
             if _ITEM.match(line):

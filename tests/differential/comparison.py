@@ -101,7 +101,6 @@ def _sum(before: Touch, touch: Touch) -> Touch:
     def first(one: int, other: int) -> int:
         return other if one == NONE else one
 
-    has_root = before.first_root != NONE or touch.first_root == NONE
     return before._replace(
         span_count=before.span_count + touch.span_count,
         new_count=before.new_count + touch.new_count,
@@ -113,8 +112,6 @@ def _sum(before: Touch, touch: Touch) -> Touch:
         last_new=first(touch.last_new, before.last_new),
         first_over_limit=first(before.first_over_limit, touch.first_over_limit),
         first_root=first(before.first_root, touch.first_root),
-        root_arrived_ns=before.root_arrived_ns if has_root else max(before.arrived_ns, touch.root_arrived_ns),
-        root_new_arrived_ns=before.root_new_arrived_ns if has_root else max(before.new_arrived_ns, touch.root_new_arrived_ns),
         apart_order=first(before.apart_order, touch.apart_order),
     )
 
@@ -161,7 +158,7 @@ class Side:
 
     def drop(self, key: Key) -> None:
         """Let the engine forget a trace; a later one of its id is a new one."""
-        self.engine.drop(self.handles.pop(key))
+        self.engine.drop_many([self.handles.pop(key)])
 
     def judge(self, keys: Sequence[Key], closing: Closing, opened_ns: int | None) -> list[bytes]:
         """Return the verdict codes of some traces."""
@@ -250,7 +247,7 @@ class _Comparison:
             if touch.opened
         ]
         for handle in handles[::2]:
-            engine.drop(handle)
+            engine.drop_many([handle])
         return engine
 
     def _take(self, number: int, step: Step) -> None:

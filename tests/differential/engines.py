@@ -202,8 +202,8 @@ class _Raises(ReferenceTraceEngine):
 class _DropsTooMuch(ReferenceTraceEngine):
     """Uses the handle of a trace that was dropped for one that is held."""
 
-    def drop(self, handle: int) -> None:
-        super().drop(handle)
+    def drop_many(self, handles: Sequence[int]) -> None:
+        super().drop_many(handles)
         self._free += list(self._traces)[:1]
 
 

@@ -96,7 +96,7 @@ class LuaTarget:
                     self._explain(one, codes)
         for handle in handles:
             assert self._engine.facts(handle).span_count > 0, "a trace without a span"
-            self._engine.drop(handle)
+            self._engine.drop_many([handle])
 
     def _explain(self, asked: Asked, codes: bytes) -> None:
         for index, code in enumerate(codes):
@@ -114,7 +114,7 @@ def _answers(engine: TraceEngine, record: TakenRecord) -> list[str]:
     (touch,) = engine.take(_KNOWN_PARTITION, batch_of([record]), POLICY).touches
     asked = [Asked(touch.handle, closing, None) for closing in Closing]
     found = [repr([engine.judge([one]) for one in asked]), repr(engine.facts(touch.handle))]
-    engine.drop(touch.handle)
+    engine.drop_many([touch.handle])
     return found
 
 

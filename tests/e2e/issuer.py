@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 VERSION = "9.3.0"
-CLIENT, SECRET, SCOPE = "betrace", "client-secret", "kafka"
+CLIENT, SECRET = "betrace", "client-secret"
+# What a token may be asked for: Kafka, or something else.
+SCOPE, OTHER_SCOPE = "kafka", "elsewhere"
 _FOLDER = Path.home() / ".cache" / "betrace" / f"oauth2-mock-server-{VERSION}"
 _INSTALL_TIMEOUT_S = 300.0
 # Who does not know the secret, or asks for another scope, gets no token.
@@ -24,12 +26,12 @@ import {{ OAuth2Server }} from 'oauth2-mock-server'
 const server = new OAuth2Server()
 await server.issuer.keys.generate('RS256')
 const known = 'Basic ' + Buffer.from('{CLIENT}:{SECRET}').toString('base64')
-server.service.on('beforeTokenSigning', (token) => {{
+server.service.on('beforeTokenSigning', (token, request) => {{
   token.payload.sub = '{CLIENT}'
-  token.payload.aud = 'kafka'
+  token.payload.aud = request.body.scope
 }})
 server.service.on('beforeResponse', (answer, request) => {{
-  if (request.headers.authorization !== known || request.body.scope !== '{SCOPE}') {{
+  if (request.headers.authorization !== known || !['{SCOPE}', '{OTHER_SCOPE}'].includes(request.body.scope)) {{
     answer.statusCode = 401
     answer.body = {{ error: 'invalid_client' }}
   }}
@@ -49,7 +51,7 @@ class Issuer:
 
     name: str
     url: str
-    audience: str = "kafka"
+    audience: str = SCOPE
 
     @property
     def token_url(self) -> str:

@@ -27,12 +27,14 @@ _MUTUAL = """ssl.truststore.type=PEM
 ssl.truststore.location={ca}
 listener.name.client.ssl.client.auth=required
 """
+# Kafka 4.1.0 has to be told who validates, or it checks neither who signed a token nor for whom it is.
 _TOKEN = """sasl.enabled.mechanisms=OAUTHBEARER
 listener.name.client.oauthbearer.sasl.server.callback.handler.class={validator}
 listener.name.client.oauthbearer.sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;
-listener.name.client.oauthbearer.sasl.oauthbearer.jwks.endpoint.url={keys}
-listener.name.client.oauthbearer.sasl.oauthbearer.expected.issuer={issuer}
-listener.name.client.oauthbearer.sasl.oauthbearer.expected.audience={audience}
+listener.name.client.sasl.oauthbearer.jwt.validator.class=org.apache.kafka.common.security.oauthbearer.BrokerJwtValidator
+listener.name.client.sasl.oauthbearer.jwks.endpoint.url={keys}
+listener.name.client.sasl.oauthbearer.expected.issuer={issuer}
+listener.name.client.sasl.oauthbearer.expected.audience={audience}
 """
 _VALIDATOR = "org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler"
 _PROPERTIES = """sasl.enabled.mechanisms=SCRAM-SHA-512

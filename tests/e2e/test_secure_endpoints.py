@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.brokers import skipping_without_kafka
-from tests.e2e.issuer import CLIENT, SCOPE, SECRET, Issuer, NoIssuer, issuer
+from tests.e2e.issuer import CLIENT, OTHER_SCOPE, SCOPE, SECRET, Issuer, NoIssuer, issuer
 from tests.e2e.secure import KEY_PASSWORD, SecureKafka, client_certificate, mutual_kafka, token_kafka
 from tests.e2e.test_secure import lets_every_client_in
 from tests.skipping import missing
@@ -91,6 +91,10 @@ def test_a_client_that_the_provider_does_not_know_is_not_let_in(token_broker: Se
     said = _refusal(_by_token(token_broker, provider, oauthbearer_client_secret="guessed"))
     assert "no broker answers" in said
     assert "guessed" not in said
+
+
+def test_a_token_for_somebody_else_is_refused_by_the_broker(token_broker: SecureKafka, provider: Issuer) -> None:
+    assert "no broker answers" in _refusal(_by_token(token_broker, provider, oauthbearer_scope=OTHER_SCOPE))
 
 
 def test_a_certificate_of_the_authority_lets_every_client_in(mutual_broker: SecureKafka, tmp_path: Path) -> None:

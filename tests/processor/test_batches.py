@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from processor.closing import SECOND_NS, ClosingPolicy
+from processor.closing import SECOND_NS, ClosingPolicy, due, forgotten
 from processor.inputs import InputRecord
 from processor.judging import Judging
 from processor.metrics import Tally
@@ -51,11 +51,22 @@ class Batches:
     @property
     def standing(self) -> dict[str, object]:
         """All that is to be the same, in its order."""
-        named = [one.name for one in fields(OpenTrace) if one.name not in {"judging", "handle"}]
+        named = [one.name for one in fields(OpenTrace) if one.name not in {"judging", "handle", "queued_ns"}]
         traces = [[getattr(trace, name) for name in named] for trace in self.partition.traces.values()]
         said = [one.record.value for one in self.said if one.record is not None]
         counts = {key: count for key, count in self.tally.counts.items() if count}
-        return {"said": said, "traces": traces, "counts": counts, "due": self.partition.next_due_ns, "changed": self.partition.changed}
+        return {"said": said, "traces": traces, "counts": counts, "changed": self.partition.changed}
+
+    @property
+    def is_asked_in_time(self) -> bool:
+        """Whether the next time to look at the traces is not behind one at which one of them closes or is forgotten."""
+        next_due_ns, policy = self.partition.next_due_ns, self.partition.policy
+        for trace in self.partition.traces.values():
+            limit = due(trace, policy)
+            at_ns = forgotten(trace, policy) if trace.close_reason is not None else None if limit is None else limit[0]
+            if at_ns is not None and (next_due_ns is None or at_ns < next_due_ns):
+                return False
+        return True
 
 
 def policy_of(chance: Random) -> ClosingPolicy:
@@ -106,6 +117,9 @@ def test_whether_records_come_together_or_alone_the_same_is_said_and_remembered(
             one.mark(time_ns)
         assert together.standing == alone.standing
         assert halved.standing == alone.standing
+        assert alone.is_asked_in_time
+        assert together.is_asked_in_time
+        assert halved.is_asked_in_time
 
 
 def test_revisions_are_said_in_the_order_in_which_their_traces_had_anything_new() -> None:

@@ -163,8 +163,8 @@ def test_an_engine_that_is_lost_answers_nothing_more() -> None:
 def test_the_traces_of_an_engine_that_is_lost_can_be_dropped() -> None:
     """Whoever ends because of it lets go of its partitions first."""
     engine, _ = starved()
-    engine.drop(0)
-    engine.drop(1)
+    engine.drop_many([0])
+    engine.drop_many([1])
 
 
 def test_another_engine_of_the_process_goes_on_when_one_is_lost() -> None:

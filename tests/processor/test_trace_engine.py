@@ -148,7 +148,7 @@ def test_a_displaced_trace_keeps_its_spans_under_its_own_handle_until_it_is_drop
     first, second = take(engine, record(span("charge", 1)), record(span("check", 2), at=101), policy=policy)
     assert (second.opened, first.handle == second.handle) == (True, False)
     assert [words(engine, it.handle)[0] for it in (first, second)] == ["violated", "not_applicable"]
-    engine.drop(first.handle)
+    engine.drop_many([first.handle])
     (third,) = take(engine, record(span("charge", 3), at=102), policy=policy)
     assert (third.opened, third.handle) == (False, second.handle)
 
@@ -157,7 +157,7 @@ def test_a_dropped_trace_is_forgotten_and_its_handle_used_again() -> None:
     engine = fresh()
     handles = {it.handle for it in take(engine, *[record(span("charge", 1, of=number)) for number in range(1, 5)])}
     for handle in handles:
-        engine.drop(handle)
+        engine.drop_many([handle])
     again = take(engine, *[record(span("check", 1, of=number)) for number in range(1, 5)])
     assert all(it.opened and it.new_count == 1 for it in again)
     assert {it.handle for it in again} == handles
@@ -326,8 +326,6 @@ def test_of_all_records_of_a_batch_together_a_trace_is_told_what_each_of_them_wo
             last_new=4,
             first_over_limit=4,
             first_root=3,
-            root_arrived_ns=90,
-            root_new_arrived_ns=40,
             apart_order=NONE,
         )
     ]

@@ -72,7 +72,7 @@ def strangers(engine: TraceEngine) -> None:
         replace(span("bypass", 1, of=900 + at), name=f"name {at}", resource=Resource({"service.name": f"mine {at}"})) for at in range(90)
     ]
     for handle in opened(engine, *map(record, made), partition=5)[::3]:
-        engine.drop(handle)
+        engine.drop_many([handle])
 
 
 @pytest.mark.parametrize("rule_set", [RULES, TREE_RULES], ids=["bits and counters", "tree"])
@@ -101,7 +101,7 @@ def test_a_moved_trace_is_over_when_it_would_have_been(way: str) -> None:
     late = [record(span("charge", 2, of=of), at=151) for of in (1, 2)]
     assert [touch.opened for touch in other.take(0, batch_of(late), policy).touches] == [True, False]
     for handle in moved:
-        other.drop(handle)
+        other.drop_many([handle])
     assert [touch.opened for touch in other.take(0, batch_of(late), policy).touches] == [False, True]
 
 
@@ -258,5 +258,5 @@ def test_the_memory_of_traces_is_told_and_less_when_they_are_dropped(way: str) -
     full = engine.memory_bytes
     assert 300 * 40 * 16 < full - empty < 300 * 40 * 4_000
     for handle in handles:
-        engine.drop(handle)
+        engine.drop_many([handle])
     assert engine.memory_bytes - empty < (full - empty) / 2

@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compiler import Code, SourceFile, compile_sources
-from compiler.editor_check import Checked, EditedFile, duplicates_of
+from compiler.diagnostics import Severity
+from compiler.editor_check import Checked, EditedFile
 from compiler.editor_complete import complete
 from compiler.editor_fixes import fixes
 from compiler.editor_hover import hover
 from compiler.editor_names import NoRenameError, name_at, places_of, rename
 from compiler.editor_pieces import cut
+from compiler.editor_rule_set import compare_rules, duplicates_of, needless_of
 from compiler.editor_symbols import symbols
 from compiler.editor_text import EditorText
 from compiler.yaml_reader import read_yaml
@@ -46,6 +48,7 @@ rules:
     rule: >-
       for each db.query as q
       always { q.where("db.statement" missing) }
+  - {id: again, rule: "never { big.where(not (span:kind != server)) }"}
 
 # Behind the rules.
 """
@@ -68,8 +71,10 @@ def edited(draw: st.DrawFn) -> str:
 
 
 def said(checked: Checked) -> list[tuple[object, ...]]:
-    """What is said, in one order, with the ids that are there twice."""
+    """What is said, in one order, with what is said of rules beside each other: of needless ones only where there is no error."""
     found = [*checked.diagnostics, *duplicates_of("x", [("x", checked)])]
+    if not any(one.severity is Severity.ERROR for one in found):
+        found += needless_of(checked, compare_rules([checked]))
     return sorted((one.region, one.code, one.message, one.hint) for one in found)
 
 

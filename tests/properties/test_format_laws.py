@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from dataclasses import fields, is_dataclass
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from compiler import Rule, SourceFile, compile_sources, ir
+from compiler import SourceFile, compile_sources
 from compiler import syntax as s
 from compiler.dump import dump
 from compiler.format import _format
@@ -21,6 +20,7 @@ from compiler.parser import parse_rule
 from tests.architecture.tree import ROOT
 from tests.conformance.case import CheckCase, ParseCase, load_cases
 from tests.differential.made_rule_sets import rule_files as made_sets
+from tests.properties.format_laws import meaning, rules_in
 from tests.properties.made_layouts import files_in_another_layout, with_yaml_comments
 from tests.properties.made_rules import rule_files
 
@@ -33,45 +33,10 @@ FILES = [
 _COMMENT = re.compile(r"# c[0-9]+\.")
 
 
-def _rules(content: bytes) -> list[Rule]:
-    compilation = compile_sources([SourceFile("a.yaml", content)])
-    assert compilation.rule_set is not None, compilation.errors
-    return list(compilation.rule_set.rules)
-
-
-def _textless(node: object) -> object:
-    """A node of the meaning without the author's words for its comparisons."""
-    if isinstance(node, tuple):
-        return tuple(_textless(part) for part in node)
-    if not is_dataclass(node) or type(node).__module__ != ir.__name__:
-        return node
-    parts = {
-        part.name: "" if isinstance(node, ir.Comparison) and part.name == "text" else getattr(node, part.name) for part in fields(node)
-    }
-    return type(node).__name__, tuple(_textless(part) for part in parts.values())
-
-
-def _meaning(rules: list[Rule]) -> list[object]:
-    return [
-        (
-            rule.version,
-            _textless(rule.program),
-            [(one.name, _textless(one.formula), one.expires_ns) for one in rule.exceptions],
-            [(one.name, one.expect, one.offenders, one.close, [_line(line) for line in one.trace.lines]) for one in rule.tests],
-        )
-        for rule in rules
-    ]
-
-
-def _line(line: object) -> tuple[object, ...]:
-    assert is_dataclass(line)
-    return tuple(getattr(line, part.name) for part in fields(line) if part.name != "region")
-
-
 def _hold(content: str) -> str:
     """Check every law on a file that compiles, and return its canonical form."""
     formatted = _format(SourceFile("a.yaml", content.encode()))
-    assert _meaning(_rules(formatted)) == _meaning(_rules(content.encode()))
+    assert meaning(rules_in(formatted)) == meaning(rules_in(content.encode()))
     assert _format(SourceFile("a.yaml", formatted)) == formatted
     return formatted.decode()
 
@@ -86,11 +51,11 @@ def test_rules_mean_the_same_in_their_canonical_form_and_keep_their_comments(dat
     content = data.draw(st.one_of(made_sets(), rule_files.map(bytes.decode)))
     assume(compile_sources([SourceFile("a.yaml", content.encode())]).rule_set is not None)
     written = data.draw(files_in_another_layout(content))
-    assert _meaning(_rules(written.encode())) == _meaning(_rules(content.encode()))
+    assert meaning(rules_in(written.encode())) == meaning(rules_in(content.encode()))
     formatted = _hold(written)
     texts = [rule[word] for rule in json.loads(written)["rules"] for word in ("rule", "condition", "expression") if word in rule]
     assert _shown([comment for text in texts for comment in comments_in(text)]) == _shown(
-        [comment for rule in _rules(formatted.encode()) for comment in comments_in(rule.text.rule)]
+        [comment for rule in rules_in(formatted.encode()) for comment in comments_in(rule.text.rule)]
     )
 
 
