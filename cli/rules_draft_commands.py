@@ -17,6 +17,10 @@ from compiler.rule_skeleton import Telling, demanded_keys, empty_rule_file, rule
 from processor.traces_of import traces_of
 
 _LEFT_OUT = "bytes, maps, arrays in arrays, text that is no UTF-8, links without ids, or times beyond those of a test"
+_COPIED = (
+    "betrace: values are copied from the trace as they are: before you commit it, take out what is personal or secret "
+    "(users, addresses, statements)"
+)
 
 
 @click.command()
@@ -60,7 +64,8 @@ def from_trace(  # the options of a command
 ) -> None:
     """Write a rule and its first test from a trace of a file; with --rule a further test of that rule.
 
-    INPUT is what betrace check reads. The rule is a first guess: where a span failed, that it must not. It goes to standard output.
+    INPUT is what betrace check reads. The rule is a guess to be rewritten, in mode shadow: where a span failed, that it must not. It
+    goes to standard output; a test of --rule is indented as it stands below `tests:`. Attribute values are copied as they are.
 
     Exit status: 0 written, 2 there is no such trace or rule, or INPUT could not be read.
     """
@@ -78,6 +83,7 @@ def from_trace(  # the options of a command
     click.echo(text, nl=False)
     if writer.left_out:
         click.echo(f"betrace: {count_of(writer.left_out, 'value')} left out: {_LEFT_OUT}", err=True)
+    click.echo(_COPIED, err=True)
 
 
 def _accepted_or_exit(text: str) -> None:

@@ -13,7 +13,7 @@ from cli.shown_text import one_line, some_lines
 from cli.written_files import create
 from compiler import Rule, SourceFile
 from compiler.foreign.betrace_file import NoPolarityError, betrace_items
-from compiler.foreign.drafts import POLARITIES, VIOLATION, Draft, Item, Note, UnreadableError
+from compiler.foreign.drafts import POLARITIES, VIOLATION, Aside, Draft, Item, Note, Refusal, UnreadableError
 from compiler.foreign.rule_writer import RuleIds, compiled, file_text
 from compiler.foreign.tail_sampling import tail_sampling_items
 from compiler.foreign.traceql_text import traceql_items
@@ -67,7 +67,7 @@ def import_tail_sampling(path: Path, target: Path | None, polarity: str) -> None
     """Import policies of the Collector's tail sampling: a configuration, its part, or a list of policies.
 
     A policy says which traces are interesting, so it becomes a rule that forbids them, in mode shadow: judged and counted, not alerted.
-    What says how many traces are kept becomes no rule; what is dropped is an exception of each.
+    What says how many traces are kept is noted and needs no rule; what is dropped is an exception of each.
 
     Exit status: 0 all imported, 1 some not, 2 none, or FILE could not be read.
     """
@@ -102,13 +102,21 @@ def _import(path: Path, target: Path | None, origin: str, items_of: Callable[[So
         click.echo(text, nl=False)
     else:
         _write(target, text)
-    left_out = len(items) - imported
-    click.echo(f"betrace: {count_of(imported, 'rule')} imported, {left_out} not", err=True)
+    left_out = sum(isinstance(item, Refusal) for item in items)
+    asides = len(items) - imported - left_out
+    more = f"; {asides} without a rule of {'its' if asides == 1 else 'their'} own" if asides else ""
+    click.echo(f"betrace: {count_of(imported, 'rule')} imported, {left_out} not{more}", err=True)
     raise SystemExit(1 if left_out else 0)
 
 
 def _kind(item: Item) -> str:
-    return f"note on {item.rule_id}" if isinstance(item, Draft) else f"not imported, {item.what}"
+    match item:
+        case Draft():
+            return f"note on {item.rule_id}"
+        case Aside():
+            return f"note on {item.what}"
+        case Refusal():
+            return f"not imported, {item.what}"
 
 
 def _items(path: Path, items_of: Callable[[SourceFile], Iterable[Item]]) -> list[Item]:

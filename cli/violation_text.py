@@ -25,9 +25,9 @@ def violation_text(record: Violation, rule: Rule, view: TraceView | None) -> Tex
     lines = [_heading(record, rule), *_clauses(record, rule), *(_comparison(compared, rule) for compared in record.comparisons)]
     if view is not None:
         blamed = [view.by_id[offender.span_id] for offender in record.offenders if offender.span_id in view.by_id]
-        lines += [_offenders(record), *waterfall(view, blamed), *_evidence(record)]
+        lines += [_offenders(record, view.span_count), *waterfall(view, blamed), *_evidence(record)]
     else:
-        lines += [_offenders(record), *map(_offender, record.offenders)]
+        lines += [_offenders(record, 0), *map(_offender, record.offenders)]
     return Text("\n").join(lines)
 
 
@@ -66,9 +66,12 @@ def _value(value: bool | float | str | None, is_duration: bool) -> str:  # noqa:
     return "no value" if value is None else brief(json.dumps(value, ensure_ascii=False))
 
 
-def _offenders(record: Violation) -> Text:
+def _offenders(record: Violation, drawn: int) -> Text:
+    """Return how many spans are to blame, of those there were; of a trace that went on after it was decided, `drawn` are shown."""
     shown, count = len(record.offenders), record.offender_count
     spans = count_of(record.trace.span_count, "span")
+    if drawn > record.trace.span_count:
+        spans = f"the {spans} that had come when it was decided; drawn are all {drawn}"
     if not count:
         return Text(f"  no span to blame: what was required never came  ({spans})", style="dim")
     some = f", the first {shown} named" if shown < count else ""

@@ -17,6 +17,8 @@ from compiler.trace import Span, TraceView
 from compiler.verdict import Closing, Verdict
 from compiler.yaml_text import quoted_scalar, sayable
 
+# Where the tests of a rule stand in its file.
+_TESTS_MARGIN = " " * 6
 _NO_ID = re.compile(r"[^a-z0-9]+")
 _ID_LENGTH_MAX = 80
 # What instrumentations add to every span, whatever happens.
@@ -72,9 +74,10 @@ def empty_rule_file(name: str) -> str:
 
 
 def rule_file_of(view: TraceView, writer: NotationWriter) -> str:
-    """Return a rule file with a rule that speaks of a trace, and this trace as its first test.
+    """Return a rule file with a draft of a rule that speaks of a trace, and this trace as its first test, which expects a violation.
 
-    Where a span failed, the rule says that it must not; else that the trace holds what it ended with.
+    Where a span failed, the rule says that it must not; else that the trace holds what it ended with, and its test fails: a guess that
+    passes would be kept. It is named a DRAFT and stands in mode shadow: put in force as it is, it alerts nobody.
     """
     root = view.roots[0] if view.roots else view.spans[0]
     depths = {span.span_id: depth for span, depth in view.tree}
@@ -83,18 +86,15 @@ def rule_file_of(view: TraceView, writer: NotationWriter) -> str:
     if failed:
         # What failed first in the depth of the trace is nearer to the cause than its callers.
         cause = max(failed, key=lambda span: (depths[span.span_id], -span.start_ns))
-        clause, expect, what = (
-            f"never  {{ {_selector(cause)}.where(span:status == error) }}",
-            Verdict.VIOLATED,
-            f"{cause.name} fails",
-        )
+        what, clause = f"{cause.name} fails", f"never  {{ {_selector(cause)}.where(span:status == error) }}"
+        why = "the guess is the span that failed; what had to be so instead?"
         offenders = [span.name for span in failed if span.name == cause.name]
     else:
         last = max(view.spans, key=lambda span: (depths[span.span_id], span.start_ns))
-        what, expect = f"it comes to {last.name}", Verdict.SATISFIED
-        clause = f"always {{ {_selector(last)} }}"
+        what, clause = f"it comes to {last.name}", f"always {{ {_selector(last)} }}"
+        why = "no span failed, so the guess finds nothing wrong, and its test fails."
         offenders = []
-    title = f"{root.name}: {what}"
+    title = f"DRAFT {root.name}: {what}"
     lines = [
         "rules:",
         f"  - id: {rule_id_of(title) or 'rule'}",
@@ -102,18 +102,20 @@ def rule_file_of(view: TraceView, writer: NotationWriter) -> str:
         "    description: >",
         "      What went wrong, and how this rule would have shown it.",
         "    severity: medium",
+        "    mode: shadow",
         "    rule: |",
-        "      // A first guess from one trace: say what must be so in every trace like it.",
+        f"      // DRAFT, guessed from one trace: {why}",
+        "      // Say what must be so in every trace like it, then rename the rule.",
         f"      when   {{ {when} }}",
         f"      {clause}",
         "    tests:",
-        textwrap.indent(_test(f"trace {view.trace_id}", writer.text(view), expect, offenders), "      "),
+        _test(f"trace {view.trace_id}", writer.text(view), Verdict.VIOLATED, offenders),
     ]
     return "\n".join(lines) + "\n"
 
 
 def test_of(rule: Rule, view: TraceView, writer: NotationWriter, name: str) -> str:
-    """Return a trace as a further test of a rule, which passes where nothing is left out: an entry of its `tests`.
+    """Return a trace as a further test of a rule, which passes where nothing is left out: an entry of its `tests`, indented as there.
 
     The writer keeps what the rule reads or shows (`demanded_keys`); what it says of the trace when complete is what the test expects.
     """
@@ -146,4 +148,4 @@ def _test(name: str, trace: str, expect: str, offenders: Sequence[str]) -> str:
     # Where a name cannot stand in YAML, not even escaped, the verdict alone is expected.
     if offenders and all(sayable(name) == name for name in offenders):
         lines.append(f"  offenders: [{', '.join(map(quoted, offenders))}]")
-    return "\n".join(lines)
+    return textwrap.indent("\n".join(lines), _TESTS_MARGIN)

@@ -14,6 +14,7 @@ from gzip import BadGzipFile
 from pathlib import Path
 from typing import TypeAlias, cast
 
+from processor.backend_documents import unwrapped
 from processor.input_documents import ByteSource, Cut, Document, read_documents
 from topics.captures import Headers, read_capture
 from topics.otlp import RECORD_SIZE_MAX, Format
@@ -65,9 +66,9 @@ def read_inputs(
     """Yield the records of all inputs in their order, one at a time; never raises for what the inputs are or hold.
 
     Each path is a file, `-` for standard input, or a directory: all files below it, sorted by name, but hidden ones and those that belong
-    to people (SKIPPED_SUFFIXES). A file holds JSON lines or documents of OTLP, lines of a capture, or one protobuf
-    ExportTraceServiceRequest, gzip'd or not; its form shows from its bytes. A line or document over `document_size_max` bytes is refused. A
-    file of a directory is named by its path below that directory.
+    to people (SKIPPED_SUFFIXES). A file holds JSON lines or documents of OTLP, also as Tempo and Jaeger answer them, lines of a capture, or
+    one protobuf ExportTraceServiceRequest, gzip'd or not; its form shows from its bytes. A line or document over `document_size_max` bytes
+    is refused. A file of a directory is named by its path below that directory.
     """
     reader = _Reader(stdin, document_size_max)
     for path in paths:
@@ -160,13 +161,23 @@ def _item(topic: str, index: int, cut: Cut, position: int) -> Input:
     try:
         record = read_capture(cut.value)
     except RefusedError as refused:
-        # OTLP whose first member is another one, or that has no member: for the decoder.
-        if refused.reason is RefusalReason.NOT_TRACES and (b'"resourceSpans"' in cut.value or b'"' not in cut.value):
-            return _document(topic, index, cut, position)
+        if refused.reason is RefusalReason.NOT_TRACES:
+            return _no_capture(topic, index, cut, position)
         return RefusedInput(topic, 0, index, refused.reason, position)
     return InputRecord(
         topic, record.partition, record.offset, record.timestamp_ns, record.key, record.headers, record.value, record.format, position
     )
+
+
+def _no_capture(topic: str, index: int, cut: Document, position: int) -> Input:
+    """Return JSON that is neither a capture nor begins as OTLP does."""
+    try:
+        return _document(topic, index, Document("json", unwrapped(cut.value)), position)
+    except RefusedError as refused:
+        # OTLP whose first member is another one, or that has no member: for the decoder.
+        if refused.reason is RefusalReason.NOT_TRACES and (b'"resourceSpans"' in cut.value or b'"' not in cut.value):
+            return _document(topic, index, cut, position)
+        return RefusedInput(topic, 0, index, refused.reason, position)
 
 
 def _document(topic: str, index: int, document: Document, position: int) -> InputRecord:

@@ -170,7 +170,7 @@ class Judging:
             maker = self._maker(judged, index, facts, of_trace, now_ns)
             record = _next_record(maker, judged.trace.said, index)
             if record is not None:
-                self._metrics.add(m.VIOLATIONS, 1, maker.rule.id, record.change)
+                self._metrics.add(m.VIOLATIONS, 1, maker.rule.id, maker.rule.text.severity, maker.rule.text.mode, record.change)
             if record is not None or self._says_all:
                 self._tell(maker, record)
 

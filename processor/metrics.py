@@ -91,7 +91,12 @@ TRACES_SHED = _counter("traces_shed", "traces", "", "Traces that were not judged
 RECORDS_SHED = _counter("records_shed", "records", "", "Records of shed traces, which were not decoded.")
 VERDICTS = _counter("verdicts", "verdicts", "rule verdict", "Verdicts said when traces closed.")
 VERDICTS_MOVED = _counter("verdicts_moved", "verdicts", "rule before verdict", "Verdicts that late spans changed.")
-VIOLATIONS = _counter("violations", "records", "rule change", "Violation records written.")
+VIOLATIONS = _counter(
+    "violations",
+    "records",
+    "rule severity mode change",
+    "Violation records written; severity and mode are those of the rule when it judged the trace. Shadow rules are counted too.",
+)
 RECORDS_REPEATED = _counter(
     "records_repeated", "records", "", "Violations and dead letters written once more after a recovery, equal in every byte."
 )
@@ -132,6 +137,9 @@ RULES_IN_FORCE = _gauge(
 RULE_SETS = _gauge("rule_sets", "rule sets", "outcome", "Rule sets that came into force (taken) or did not (refused), since the start.")
 RULES_REFUSED = _gauge("rules_refused", "faults", "", "Faults for which the newest rule set is refused; 0: it is in force.")
 
+# What is shown of a partition while a worker owns it.
+OF_PARTITION = tuple(it for it in METRICS if it.kind is Kind.GAUGE and it.labels == ("topic", "partition"))
+
 
 class Metrics(Protocol):
     """Where the flow counts."""
@@ -141,6 +149,9 @@ class Metrics(Protocol):
 
     def set(self, metric: Metric, value: float, *labels: str) -> None:
         """Set a gauge."""
+
+    def forget(self, metric: Metric, *labels: str) -> None:
+        """Show a gauge no longer for these labels."""
 
 
 class Tally:
@@ -157,6 +168,10 @@ class Tally:
     def set(self, metric: Metric, value: float, *labels: str) -> None:
         """Set a gauge."""
         self.gauges[(metric.name, *labels)] = value
+
+    def forget(self, metric: Metric, *labels: str) -> None:
+        """Show a gauge no longer for these labels."""
+        self.gauges.pop((metric.name, *labels), None)
 
     def count(self, metric: Metric, *labels: str) -> int:
         """Return a counter's value; without labels the sum over all of them."""
@@ -186,6 +201,10 @@ class Mutable:
         if not self.is_muted:
             self._metrics.set(metric, value, *labels)
 
+    def forget(self, metric: Metric, *labels: str) -> None:
+        """Show a gauge no longer for these labels."""
+        self._metrics.forget(metric, *labels)
+
 
 class Silent:
     """Counts nothing: for runs that nobody asks about."""
@@ -195,3 +214,6 @@ class Silent:
 
     def set(self, metric: Metric, value: float, *labels: str) -> None:
         """Set nothing."""
+
+    def forget(self, metric: Metric, *labels: str) -> None:
+        """Have nothing to forget."""

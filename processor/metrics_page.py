@@ -43,6 +43,10 @@ class PrometheusMetrics(Collector):
         gauge = self._gauges[metric.name]
         (gauge.labels(*labels) if labels else gauge).set(value)
 
+    def forget(self, metric: Metric, *labels: str) -> None:
+        """Show a gauge no longer for these labels."""
+        self._gauges[metric.name].remove(*labels)
+
     def replace(self, metric: Metric, value: float, *labels: str) -> None:
         """Set a gauge, and let go of what it was for other labels."""
         self._gauges[metric.name].clear()

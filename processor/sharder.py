@@ -157,6 +157,8 @@ class Sharder:
         del lost
         for key in keys:
             self._positions.pop(key, None)
+            for gauge in m.OF_PARTITION:
+                self._metrics.forget(gauge, key.topic, str(key.partition))
         self._count_owned()
 
     def drain(self) -> None:

@@ -95,7 +95,17 @@ class Refusal:
     notes: list[Note]
 
 
-Item: TypeAlias = "Draft | Refusal"
+@dataclass(slots=True)
+class Aside:
+    """A piece of a file that needs no rule of its own: what it says is said elsewhere, or is not about which traces are meant."""
+
+    region: Region
+    original: str
+    what: str
+    notes: list[Note]
+
+
+Item: TypeAlias = "Draft | Aside | Refusal"
 
 
 def refusal(problem: NotMapped, locate: Locate, original: str, what: str, offset: int = 0) -> Refusal:

@@ -7,10 +7,13 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import count
 
+from compiler import syntax as s
 from compiler.compile import compile_sources
-from compiler.diagnostics import Severity
-from compiler.foreign.drafts import Draft, ExampleTest, Excuse, Item, Note, Refusal
-from compiler.rule_set import Rule
+from compiler.diagnostics import Code, Severity
+from compiler.foreign.drafts import Aside, Draft, ExampleTest, Excuse, Item, Note, Refusal
+from compiler.format import format_rule_file
+from compiler.parser import parse_rule
+from compiler.rule_set import Compilation, Rule
 from compiler.rule_skeleton import rule_id_of
 from compiler.source import SourceFile
 from compiler.yaml_text import quoted_scalar, sayable
@@ -19,6 +22,7 @@ _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,119}")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
 # Plain words that YAML or a reader could take for something else than text.
 _TYPED = frozenset({"true", "false", "null", "yes", "no", "on", "off"})
+_WITHOUT_RULE = {Aside: "NO RULE OF ITS OWN", Refusal: "NOT IMPORTED"}
 _SHOWN_LINES_MAX = 60
 _SHOWN_WIDTH_MAX = 240
 _WIDTH = 110
@@ -45,11 +49,13 @@ class RuleIds:
 
 def compiled(item: Item, ids: RuleIds) -> tuple[Item, Rule | None]:
     """Return an item with its rule; a draft that is refused by the compiler becomes a refusal that says why."""
-    if isinstance(item, Refusal):
+    if not isinstance(item, Draft):
         return item, None
     item.rule_id = ids.take(item)
-    source = SourceFile(item.region.file, f"rules:\n{_rule(item)}\n".encode())
-    compilation = compile_sources([source])
+    compilation = _compilation(item)
+    if any(found.code is Code.DOUBLE_NEGATION for found in compilation.diagnostics):
+        item.rule = _demanding(item.rule)
+        compilation = _compilation(item)
     if compilation.rule_set is not None:
         return item, compilation.rule_set.rules[0]
     errors = [found for found in compilation.diagnostics if found.severity is Severity.ERROR]
@@ -58,17 +64,40 @@ def compiled(item: Item, ids: RuleIds) -> tuple[Item, Rule | None]:
     return Refusal(item.region, item.original, f"rule `{item.name}`", [*item.notes, *notes]), None
 
 
+def _compilation(draft: Draft) -> Compilation:
+    return compile_sources([SourceFile(draft.region.file, f"rules:\n{_rule(draft)}\n".encode())])
+
+
+def _demanding(text: str) -> str:
+    """Return the text of a rule with `never { not x }`, which is `always { x }` by what the compiler says, written so.
+
+    Beside an `always` it stays as it is.
+    """
+    tree = parse_rule(text).tree
+    clauses = {clause.word: clause for clause in tree.clauses} if isinstance(tree, s.Rule) else {}
+    if clauses.keys() != {"never"}:
+        return text
+    denied = clauses["never"].formula
+    while isinstance(denied, s.Group):
+        denied = denied.body
+    assert isinstance(denied, s.Not)
+    (start, end), (first, last) = clauses["never"].at, denied.body.at
+    return f"{text[:start]}always {{ {text[first:last]} }}{text[end:]}"
+
+
 def file_text(items: Sequence[Item], heading: str) -> str:
-    """Return a rule file of drafts that compile, and of refusals as comments."""
+    """Return a rule file, in its canonical form, of drafts that compile; what became no rule stands in it as comments."""
     has_rules = any(isinstance(item, Draft) for item in items)
     parts = [_comment(heading), "rules:" if has_rules else "rules: []"]
     parts += ["\n".join([textwrap.indent(_said(item), "  "), *([_rule(item)] if isinstance(item, Draft) else []), ""]) for item in items]
-    return "\n".join(parts).rstrip("\n") + "\n"
+    text = "\n".join(parts).rstrip("\n") + "\n"
+    formatted = format_rule_file(SourceFile("imported", text.encode())).content
+    return text if formatted is None else formatted.decode()
 
 
 def _said(item: Item) -> str:
     """Return the comments beside a rule, or in the place of one."""
-    what = f"From {item.region}:" if isinstance(item, Draft) else f"NOT IMPORTED, {item.what}, {item.region}:"
+    what = f"From {item.region}:" if isinstance(item, Draft) else f"{_WITHOUT_RULE[type(item)]}, {item.what}, {item.region}:"
     lines = textwrap.dedent(item.original).strip("\n").splitlines()
     shown = [f"  {line}" for line in lines[:_SHOWN_LINES_MAX]]
     left_out = len(lines) - _SHOWN_LINES_MAX

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from compiler.foreign.conditions import Atom, Condition, Not, attribute, both, condition_text, either
 from compiler.foreign.drafts import (
     VIOLATION,
+    Aside,
     Draft,
     Excuse,
     Item,
+    Note,
     Notes,
-    Refusal,
     UnreadableError,
     document_of,
     refusal,
@@ -91,12 +92,15 @@ class _Policy:
     def item(self, polarity: str, excuses: list[Excuse]) -> Item | None:
         what = f"policy `{shown(self.name)}` ({shown(self.type)})"
         original = source_text(self.node)
+        if isinstance(self.problem, _HowMany):
+            said = Note(self.notes.locate(self.problem.offset), f"{self.problem.message}: no rule")
+            return Aside(self.node.region, original, what, [said])
         if self.problem is not None:
             return refusal(self.problem, self.notes.locate, original, what, self.node.start)
         assert self.condition is not None
         if self.excuse is not None:
-            self.notes.add(self.node.start, "it says which traces are of no interest: an exception of each rule, no rule")
-            return Refusal(self.node.region, original, what, self.notes.all)
+            self.notes.add(self.node.start, "it says which traces are of no interest: an exception of each rule")
+            return Aside(self.node.region, original, what, self.notes.all)
         for excuse in excuses:
             self.notes.add(self.node.start, f"what the policy `{shown(excuse.name)}` drops is excused")
         meaning = "each such trace is" if polarity == VIOLATION else "each trace that is not such is"

@@ -71,21 +71,30 @@ class Piece:
         return whole[self.offset : self.tokens[-1].end]
 
 
-def pieces_of(tokens: Sequence[Token], goes_on: Callable[[Token, Token], bool]) -> Iterator[Piece]:
-    """Walk the expressions of a text: one ends before a token that begins a line outside of brackets, unless it goes on there."""
+def pieces_of(
+    tokens: Sequence[Token], goes_on: Callable[[Token, Token], bool], is_next: Callable[[Token, Token, int], bool] | None = None
+) -> Iterator[Piece]:
+    """Walk the expressions of a text: one ends before a token that begins a line outside of brackets, unless it goes on there.
+
+    `is_next` says of such a token inside of brackets, with the one before it and the count of open braces, whether another expression
+    begins all the same: what was opened before is never closed.
+    """
     piece: list[Token] = []
-    depth, title, next_title = 0, "", ""
+    depth, braces, title, next_title = 0, 0, "", ""
     for token in tokens:
         if token.kind == "comment":
             next_title = token.text.strip("/*# \t\r\n").partition("\n")[0].strip()
             continue
-        if piece and depth <= 0 and token.starts_line and not goes_on(piece[-1], token):
-            yield Piece(tuple(piece), title)
-            piece, depth = [], 0
+        if piece and token.starts_line:
+            ends = not goes_on(piece[-1], token) if depth <= 0 else is_next is not None and is_next(piece[-1], token, braces)
+            if ends:
+                yield Piece(tuple(piece), title)
+                piece, depth, braces = [], 0, 0
         if not piece:
             title, next_title = next_title, ""
         piece.append(token)
         depth += (token.text in {"(", "[", "{"}) - (token.text in {")", "]", "}"})
+        braces += (token.text == "{") - (token.text == "}")
     if piece:
         yield Piece(tuple(piece), title)
 

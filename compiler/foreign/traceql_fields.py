@@ -14,11 +14,11 @@ from compiler.literals import Malformed, read_duration
 
 LEXER = re.compile(
     r"(?P<comment>//[^\n]*|\#[^\n]*|/\*.*?\*/)"
-    r'|(?P<string>"(?:[^"\\]|\\.)*"|`[^`]*`)'
+    r'|(?P<string>"(?:[^"\\\n]|\\[^\n])*"|`[^`]*`)'
     r"|(?P<duration>(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h|d))+(?![A-Za-z0-9_]))"
     r"|(?P<number>[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?![A-Za-z0-9_]))"
     r"|(?P<intrinsic>(?:span|trace|event|link|instrumentation):[A-Za-z]+)"
-    r'|(?P<attribute>(?:(?:parent\.)?(?:span|resource)|event|link|instrumentation|parent)?\.(?:[^\s{}()=!<>&|~,^"]|"(?:[^"\\]|\\.)*")+)'
+    r'|(?P<attribute>(?:(?:parent\.)?(?:span|resource)|event|link|instrumentation|parent)?\.(?:[^\s{}()=!<>&|~,^"]|"(?:[^"\\\n]|\\[^\n])*")+)'
     r"|(?P<word>[A-Za-z_][A-Za-z0-9_]*)"
     r"|(?P<sign>&&|\|\||!>>|!<<|&>>|&<<|!>|!<|&>|&<|&~|!~|>>|<<|=~|!=|<=|>=|[=<>!~|+\-*/%^{}(),])",
     re.DOTALL,

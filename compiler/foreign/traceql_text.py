@@ -84,12 +84,17 @@ def traceql_items(source: SourceFile, polarity: str) -> Iterator[Item]:
     def locate(offset: int) -> Region:
         return document.region(offset, offset + 1)
 
-    for piece in pieces_of(tokens_of(document.text, LEXER), _goes_on):
+    for piece in pieces_of(tokens_of(document.text, LEXER), _goes_on, _is_next):
         yield _query(piece, piece.text(document.text), locate, polarity)
 
 
 def _goes_on(before: Token, token: Token) -> bool:
     return (before.kind == "sign" and before.text not in {"}", ")"}) or (token.kind == "sign" and token.text not in {"{", "("})
+
+
+def _is_next(before: Token, token: Token, braces: int) -> bool:
+    """Whether a line begins another query although a bracket is open: no spanset stands in another, nor right behind one."""
+    return token.text == "{" and (braces > 0 or before.text in {"}", ")"})
 
 
 def _query(piece: Piece, original: str, locate: Locate, polarity: str) -> Item:

@@ -5,6 +5,11 @@ const fs = require("node:fs");
 const path = require("node:path");
 const esbuild = require("esbuild");
 
+const LICENCE = path.join(__dirname, "..", "..", "LICENSE");
+if (!fs.existsSync(LICENCE)) {
+  throw new Error(`${LICENCE} is not there: the extension carries the project's licence, so build it in a clone of the whole repository`);
+}
+
 const PACKAGE = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//;
 
 const { metafile } = esbuild.buildSync({
@@ -26,4 +31,4 @@ const notices = [...packages].sort().map((folder) => {
   return `${name} ${version}\n\n${fs.readFileSync(path.join(folder, licence), "utf8").trim()}\n`;
 });
 fs.writeFileSync("out/NOTICES.txt", notices.join(`\n${"-".repeat(80)}\n\n`));
-fs.copyFileSync(path.join(__dirname, "..", "..", "LICENSE"), "LICENSE.txt");
+fs.copyFileSync(LICENCE, "LICENSE.txt");

@@ -22,6 +22,7 @@ POLICIES = """processors:
   tail_sampling:
     policies:
       - {name: slow, type: latency, latency: {threshold_ms: 5000}}
+      - {name: none, type: string_attribute, string_attribute: {key: k, values: [x], invert_match: true}}
       - name: condition
         type: ottl_condition
         ottl_condition:
@@ -56,6 +57,8 @@ def test_what_is_imported_is_a_rule_file_without_errors(dialect: str, content: s
     assert result.stderr.splitlines()[-1].endswith("imported, 0 not")
     checked = run("rules", "check", target)
     assert checked.exit_code == 0, checked.output
+    assert "double-negation" not in checked.output
+    assert run("rules", "format", "--check", target).exit_code == 0
     assert run("rules", "import", dialect, tmp_path / "theirs", *options).stdout == target.read_text(encoding="utf-8")
 
 
@@ -69,6 +72,18 @@ def test_what_is_not_imported_is_said_with_its_line_and_stands_as_a_comment(tmp_
     assert comments[0] == f"# From {path}:1:1:"
     assert comments[2:4] == [f"# NOT IMPORTED, a query, {path}:2:1:", "#   { .b } | rate()"]
     assert said in " ".join(comments).replace("# ", "")
+
+
+def test_policies_that_need_no_rule_are_no_failure(tmp_path: Path) -> None:
+    share = "      - {name: base, type: probabilistic, probabilistic: {sampling_percentage: 10}}\n"
+    health = "      - {name: health, type: drop, drop: {drop_sub_policy: [{name: x, type: span_count, span_count: {min_spans: 9}}]}}\n"
+    path = written(tmp_path, "collector.yaml", POLICIES + share + health)
+    result = run("rules", "import", "tail-sampling", path)
+    assert result.exit_code == 0
+    assert result.stderr.splitlines()[-1] == "betrace: 3 rules imported, 0 not; 2 without a rule of their own"
+    assert "note on policy `base` (probabilistic): `probabilistic` says how many traces are kept, not which: no rule" in result.stderr
+    only = run("rules", "import", "tail-sampling", written(tmp_path, "only.yaml", f"policies:\n{share}"))
+    assert (only.exit_code, only.stdout) == (2, "")
 
 
 def test_a_condition_without_its_polarity_is_refused_and_told_why(tmp_path: Path) -> None:
@@ -149,7 +164,7 @@ def test_marks_that_a_terminal_or_a_rule_file_cannot_show_are_replaced_in_commen
     text = (tmp_path / "rules.yaml").read_text(encoding="utf-8")
     assert result.exit_code == 1
     assert "\x1b" not in result.stderr + text
-    assert 'never  { span.where(a == "\\u2028\\u001b[1m") }' in text
+    assert 'never { span.where(a == "\\u2028\\u001b[1m") }' in text
     assert run("rules", "check", tmp_path / "rules.yaml").exit_code == 0
 
 

@@ -49,7 +49,7 @@ def test_clauses_say_what_they_say(original: str, rule: str | None) -> None:
     ("original", "violation", "invariant"),
     [
         ("trace.has(a)", "never  { a }", "always { a }"),
-        ("not trace.has(a)", "never  { not a }", "always { not a }"),
+        ("not trace.has(a)", "always { a }", "always { not a }"),
         ("trace.has(a) and trace.has(b)", "never  { a and b }", "when   { a }\nalways { b }"),
         ("trace.has(a) and not trace.has(b)", "when   { a }\nalways { b }", "when   { a }\nalways { not b }"),
         (
@@ -203,13 +203,27 @@ def test_a_rule_file_keeps_what_it_says_beside_the_text() -> None:
         "      when   { plan }",
         "      always { action.where(score > 0.3) }",
         "    tests:",
-        '      - name: "it drifts"',
+        "      - name: it drifts",
         "        trace: |",
-        '          plan  0s..1ms  agent.goal="Find case law"  bases=[westlaw,lexis]',
-        '          action  1ms..2ms  score=0.7  "service"=x',
+        '          plan    0s..1ms   agent.goal="Find case law" bases=[westlaw,lexis]',
+        '          action  1ms..2ms  score=0.7 "service"=x',
         "        expect: violated",
         "",
     ]
+
+
+@pytest.mark.parametrize(
+    ("original", "rule"),
+    [
+        ("when { a } never { not b }", "when   { a }\nalways { b }"),
+        ("never { not (a or b) }", "always { (a or b) }"),
+        ("never { not count(a) > 3 }", "always { count(a) > 3 }"),
+        ("always { a } never { not b }", "always { a }\nnever  { not b }"),
+        ("never { a and not b }", "never  { a and not b }"),
+    ],
+)
+def test_two_negations_are_none_where_that_is_the_same(original: str, rule: str) -> None:
+    assert read(original, None).rules == [rule]
 
 
 def test_what_a_rule_file_loses_is_told_line_by_line() -> None:

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from compiler import SourceFile
-from compiler.foreign.drafts import UnreadableError
+from compiler.foreign.drafts import Aside, Draft, Refusal, UnreadableError
 from compiler.foreign.tail_sampling import tail_sampling_items
 from tests.compiler.imported import Imported, imported
 
@@ -76,7 +76,10 @@ SHARE = "{name: c, type: probabilistic, probabilistic: {sampling_percentage: 10}
 )
 def test_a_policy_becomes_a_rule_that_forbids_what_it_keeps(content: str, condition: str) -> None:
     found = read(content)
-    assert found.rules == [f"never  {{ {condition} }}"]
+    # What must not be absent must be there.
+    assert found.rules == [
+        f"always {{ {condition.removeprefix('not ')} }}" if condition.startswith("not ") else f"never  {{ {condition} }}"
+    ]
     assert "    mode: shadow\n" in found.text
     assert "the tail sampling processor" in found.text
     assert read(content, "invariant").rules == [f"always {{ {condition} }}"]
@@ -139,6 +142,21 @@ processors:
     policies:
       - {BOOLEAN}
 """
+
+
+def test_what_is_dropped_or_says_how_many_are_kept_needs_no_rule_of_its_own() -> None:
+    found = read(CONFIG + f"      - {SHARE}\n")
+    assert [type(item) for item in found.items] == [Draft, Aside, Draft, Aside]
+    assert [item.what for item in found.items if isinstance(item, Aside)] == ["policy `health` (drop)", "policy `c` (probabilistic)"]
+    assert "it says which traces are of no interest: an exception of each rule" in found.notes
+    assert "`probabilistic` says how many traces are kept, not which: no rule" in found.notes
+    assert found.text.count("  # NO RULE OF ITS OWN, ") == 2
+    assert "NOT IMPORTED" not in found.text
+
+
+def test_what_cannot_be_dropped_is_not_imported() -> None:
+    found = read("[{name: d, type: drop, drop: {drop_sub_policy: [{name: x, type: trace_state}]}}]")
+    assert [type(item) for item in found.items] == [Refusal]
 
 
 def test_a_whole_configuration_is_read_and_what_it_drops_is_excused() -> None:

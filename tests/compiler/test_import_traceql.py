@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from compiler import SourceFile
-from compiler.foreign.drafts import Draft, UnreadableError
+from compiler.foreign.drafts import Draft, Refusal, UnreadableError
 from compiler.foreign.traceql_text import traceql_items
 from tests.compiler.imported import Imported, imported
 
@@ -167,6 +167,25 @@ def test_a_file_holds_queries_that_begin_on_lines_of_their_own() -> None:
         ("more", "more", 8),
     ]
     assert found.text.count("    mode: shadow\n") == 3
+
+
+@pytest.mark.parametrize("unclosed", ["{ span.a = ", "{ .a", '{ .a = "x', "({ .a }", "{ .a && (.x", "{ .a &&\n  (.x"])
+def test_an_unclosed_query_costs_no_other(unclosed: str) -> None:
+    found = read(f'{{ .p }}\n{unclosed}\n# of q\n{{ .q = "y" }}\n{{ .r\n  && .s }}\n{{ .t }} | rate()\n(\n{{ .u }}\n  && {{ .v }})\n')
+    assert found.rules == [
+        "never  { span.where(p) }",
+        'never  { span.where(q == "y") }',
+        "never  { span.where(r and s) }",
+        "never  { span.where(u) and span.where(v) }",
+    ]
+    refused = [item for item in found.items if isinstance(item, Refusal)]
+    assert [item.original for item in refused] == [unclosed.rstrip(), "{ .t } | rate()"]
+    assert refused[0].notes[0].region.line in {2, 3} - ({3} if "\n" not in unclosed else set())
+    assert [item.name for item in found.items if isinstance(item, Draft)][1] == "of q"
+
+
+def test_a_spanset_that_begins_a_line_inside_of_parentheses_begins_no_query() -> None:
+    assert read("(\n{ .a } &&\n{ .b }\n) || (\n{ .c }\n)\n").rules == ["never  { span.where(a) and span.where(b) or span.where(c) }"]
 
 
 @pytest.mark.parametrize(("content", "said"), [(b"{ .a = \xff }", "no UTF-8"), (b"{ }" * 400_000, "the most is")])

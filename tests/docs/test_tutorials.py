@@ -13,7 +13,10 @@ from click.testing import CliRunner
 from cli.main import betrace
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "docs" / "tutorial" / "first-rule.md", ROOT / "docs" / "how-to" / "learn-from-an-incident.md"]
+PAGES = [
+    ROOT / page
+    for page in ("README.md", "docs/tutorial/first-rule.md", "docs/how-to/learn-from-an-incident.md", "docs/how-to/write-a-rule.md")
+]
 _BLOCK = re.compile(r"^( *)```(console|yaml \S+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 # A line that stands for any number of lines.
 _SOME = "…"
@@ -37,6 +40,17 @@ def agree(expected: Sequence[str], found: Sequence[str]) -> bool:
     return re.fullmatch(pattern, "".join(f"{line.rstrip()}\n" for line in found)) is not None
 
 
+def run(step: str) -> str:
+    """Run a command, here; what it says goes into a file where the step says so, but for what it says of itself."""
+    command, sign, target = re.fullmatch(r"(.*?)(?: (>>?) (\S+))?", step).groups()  # type: ignore[union-attr]  # anything matches
+    result = CliRunner().invoke(betrace, shlex.split(command)[2:], catch_exceptions=False)
+    if sign is None:
+        return result.output
+    with Path(target).open("a" if sign == ">>" else "w", encoding="utf-8") as file:
+        file.write(result.stdout)
+    return result.stderr
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_step_of_a_tutorial_does_what_the_page_says(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -45,9 +59,10 @@ def test_every_step_of_a_tutorial_does_what_the_page_says(page: Path, tmp_path: 
     for step, lines in steps(page.read_text("utf-8")):
         if step.startswith("$ betrace "):
             commands += 1
-            output = CliRunner().invoke(betrace, shlex.split(step)[2:], catch_exceptions=False).output
+            output = run(step)
             assert agree(lines, output.rstrip().splitlines()), f"{step}\n{output}"
         elif not step.startswith("$ "):
+            Path(step).parent.mkdir(exist_ok=True)
             Path(step).write_text("\n".join(lines) + "\n", "utf-8")
     assert commands
 

@@ -109,3 +109,16 @@ def test_the_extension_can_be_packaged_and_holds_what_it_names(extension: Path, 
     grammars = {grammar["path"].removeprefix("./") for grammar in manifest["contributes"]["grammars"]}
     assert {"out/extension.js", "out/NOTICES.txt", "LICENSE.txt", "language-configuration.json", *grammars} <= names
     assert not [name for name in names if name.startswith(("node_modules", "test"))]
+
+
+@pytest.mark.slow
+def test_a_copy_without_the_licence_says_what_is_missing(extension: Path) -> None:
+    licence = extension.parents[1] / "LICENSE"
+    text = licence.read_text(encoding="utf-8")
+    licence.unlink()
+    try:
+        done = subprocess.run(["node", "build.js"], cwd=extension, check=False, capture_output=True, text=True, timeout=_DONE_S)
+    finally:
+        licence.write_text(text, encoding="utf-8")
+    assert done.returncode != 0
+    assert "build it in a clone of the whole repository" in done.stderr

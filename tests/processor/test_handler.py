@@ -212,6 +212,18 @@ def test_a_released_partition_is_dropped_and_no_longer_checkpointed() -> None:
     assert log.outbox.sent == []
 
 
+def test_nothing_is_shown_of_a_released_partition() -> None:
+    log = Log()
+    log.append(0, span("charge", 1))
+    owner = log.own()
+    owner.read()
+    owner.handler.checkpoint([KEY])
+    shown = (m.POSITION.name, KEY.topic, str(KEY.partition))
+    assert owner.tally.gauges[shown] == 1
+    owner.handler.released([KEY], lost=True)
+    assert [key for key in owner.tally.gauges if key[1:] == shown[1:]] == []
+
+
 def test_a_released_partition_that_comes_back_stands_as_the_journal_says() -> None:
     log = Log()
     log.append(0, span("charge", 1))

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import tracemalloc
+from base64 import b64encode
 from collections import Counter
 from pathlib import Path
 
@@ -106,6 +107,68 @@ def test_the_form_of_an_input_shows_from_its_bytes(content: bytes, expected: lis
 )
 def test_damage_costs_one_item_and_the_rest_is_read(content: bytes, expected: list[str]) -> None:
     assert [word.removeprefix("input ") for word in told(inputs_of(content))] == expected
+
+
+BASE64 = WRITTEN.replace(b"ab" * 16, b64encode(bytes.fromhex("ab" * 16))).replace(b"cd" * 8, b64encode(bytes.fromhex("cd" * 8)))
+GROUPS = WRITTEN[len(b'{"resourceSpans": ') : -1]
+GROUPS_BASE64 = BASE64[len(b'{"resourceSpans": ') : -1]
+
+
+@pytest.mark.parametrize("groups", [GROUPS, GROUPS_BASE64])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'{"batches": %s}',
+        b'{"trace": {"resourceSpans": %s}, "metrics": {"inspectedBytes": "1"}}',
+        b'{"trace": {"batches": %s}}',
+        b'{"result": {"resourceSpans": %s}}',
+    ],
+)
+def test_what_tempo_and_jaeger_answer_is_read_as_the_otlp_in_it(answer: bytes, groups: bytes) -> None:
+    for content in (answer % groups, json.dumps(json.loads(answer % groups), indent=2).encode()):
+        (item,) = inputs_of(content)
+        assert isinstance(item, InputRecord)
+        assert decode(item.value, item.format).spans == decode(WRITTEN, "json").spans
+
+
+def test_the_ids_of_parents_and_links_are_read_from_base64_too_and_zeros_are_none() -> None:
+    zeros, eight = b64encode(bytes(8)).decode(), b64encode(b"12345678").decode()
+    trace = b64encode(bytes(range(16))).decode()
+    spans = [
+        {"traceId": trace, "spanId": eight, "parentSpanId": zeros, "links": [{"traceId": trace, "spanId": eight}]},
+        {"traceId": trace, "spanId": b64encode(b"abcdefgh").decode(), "parentSpanId": eight, "name": eight},
+    ]
+    (item,) = inputs_of(json.dumps({"batches": [{"scopeSpans": [{"spans": spans}]}]}).encode())
+    assert isinstance(item, InputRecord)
+    root, child = decode(item.value, item.format).spans
+    assert (root.parent_id, root.links[0].trace_id, root.links[0].span_id) == ("", bytes(range(16)).hex(), b"12345678".hex())
+    assert (child.parent_id, child.name) == (root.span_id, eight)
+
+
+def test_a_wrapped_span_without_a_sound_id_is_refused_as_any_other() -> None:
+    for trace_id in (b'"AAAA"', b"7", b"null", b'"' + b64encode(bytes(16)) + b'"'):
+        content = b'{"batches": %s}' % GROUPS.replace(b'"' + b"ab" * 16 + b'"', trace_id)
+        assert told(inputs_of(content)) == ["span_without_trace_id"], trace_id
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"data": [{"traceID": "ab", "spans": [], "processes": {}}], "total": 0}',
+        b'{"traceID": "ab", "spans": []}',
+    ],
+)
+def test_jaegers_own_json_is_refused_by_a_reason_of_its_own(content: bytes) -> None:
+    assert told(inputs_of(content)) == ["input jaeger_json"]
+
+
+@pytest.mark.parametrize("content", [b'{"data": []}', b'{"data": {"traceID": 1}}', b'{"traces": []}', b'{"batches": 1}', b'{"trace": []}'])
+def test_other_json_is_no_traces(content: bytes) -> None:
+    assert told(inputs_of(content)) == ["input not_traces"]
+
+
+def test_base64_ids_of_plain_otlp_are_refused() -> None:
+    assert told(inputs_of(BASE64)) == ["span_without_trace_id"]
 
 
 def test_a_record_of_a_capture_keeps_where_it_stood() -> None:

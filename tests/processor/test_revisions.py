@@ -27,6 +27,20 @@ def test_a_violation_is_raised_once_as_revision_one() -> None:
     assert record.trace.close_reason is CloseReason.IDLE
 
 
+def test_violations_are_counted_by_rule_severity_mode_and_change() -> None:
+    played = Played(rules(NO_BYPASS, NEEDS_CHECK.replace("evidence:", "severity: high\n    mode: shadow\n    evidence:")))
+    played.arrive(0, span("charge", 1), span("bypass", 2))
+    played.mark(30)
+    played.arrive(40, span("check", 3))
+    played.mark(40)
+    assert {key[1:]: count for key, count in played.tally.counts.items() if key[0] == m.VIOLATIONS.name} == {
+        ("no-bypass", "medium", "enforce", "raised"): 1,
+        ("no-bypass", "medium", "enforce", "updated"): 1,
+        ("needs-check", "high", "shadow", "raised"): 1,
+        ("needs-check", "high", "shadow", "withdrawn"): 1,
+    }
+
+
 def test_a_late_span_that_mends_the_trace_withdraws_the_violation() -> None:
     played = Played()
     played.arrive(0, span("charge", 1))
