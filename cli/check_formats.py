@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from urllib.parse import quote
 
+from cli.check_names import unseen_json
 from compiler import RuleSet
 from processor.finite import FiniteOutcome, RuleCounts
 from topics.violation import RuleMode, Violation
@@ -22,10 +23,11 @@ _LEVELS = {"critical": "error", "high": "error", "medium": "warning", "low": "no
 
 
 def as_json(outcome: FiniteOutcome, rule_set: RuleSet) -> str:
-    """Return `{rules, violations, refused}`; the order of rules is that of their files."""
+    """Return `{rules, violations, unseen, refused}`; the order of rules is that of their files."""
     body = {
         "rules": [_counts_json(rule.id, outcome.counts[rule.id]) for rule in rule_set.enabled],
         "violations": [record.model_dump(mode="json") for record in outcome.records],
+        "unseen": [unseen_json(one) for one in outcome.unseen],
         "refused": [{"reason": reason, "count": count} for reason, count in sorted(outcome.refused.items())],
     }
     return _json_text(json.dumps(body, indent=2, ensure_ascii=False))

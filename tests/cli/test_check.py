@@ -92,8 +92,9 @@ def test_json_holds_counts_violations_and_refusals(rules: Path, trace: Path, tmp
     result = run("check", trace, "--rules", rules, "--output", "json")
     body = json.loads(result.stdout)
     assert result.exit_code == 1
-    assert list(body) == ["rules", "violations", "refused"]
+    assert list(body) == ["rules", "violations", "unseen", "refused"]
     assert body["rules"] == [{"id": "needs-check", "applicable": 1, "satisfied": 0, "violated": 1, "excused": 0, "inconclusive": 0}]
+    assert [one["name"] for one in body["unseen"]] == ["bypass"]
     assert body["refused"] == [{"reason": "malformed", "count": 1}]
     jsonschema.validate(body["violations"][0], SCHEMA)
 
