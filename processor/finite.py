@@ -18,7 +18,7 @@ from processor.surroundings import CoreSettings, Surroundings
 from processor.unseen_names import RecordSample, all_reads, unseen_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from compiler.read_names import Read
     from compiler.trace import TraceView
@@ -59,7 +59,7 @@ class FiniteOutcome:
     """What was found: counts by rule id (every enabled rule is there), violations in order of their traces, what was refused by reason.
 
     `traces` are all of them, closed, in order of their first records. `unseen` are the names that the rules read and that never occurred,
-    none where there was no span.
+    none where there was no span; `span_names` are names that did occur: those that the rules read, and those suggested for unseen ones.
     """
 
     counts: dict[str, RuleCounts]
@@ -72,6 +72,7 @@ class FiniteOutcome:
     traces: tuple[OpenTrace, ...] = ()
     kept: KeptRecords | None = None
     unseen: tuple[UnseenName, ...] = ()
+    span_names: frozenset[str] = frozenset()
 
     def view(self, trace_id: str) -> TraceView | None:
         """Return a trace with all of its spans; None where the run was not asked to keep its records, or had no room for them."""
@@ -142,11 +143,11 @@ class FiniteRun:
             tally=self.tally,
             traces=tuple(self._handler.owned[_INPUT].owner.traces.traces.values()),
             kept=self._kept,
-            unseen=self._unseen(),
+            unseen=(unseen := self._unseen(seen := dict(zip(self._reads, self.engine.occurred(), strict=True)))),
+            span_names=_span_names(seen, unseen),
         )
 
-    def _unseen(self) -> tuple[UnseenName, ...]:
-        seen = dict(zip(self._reads, self.engine.occurred(), strict=True))
+    def _unseen(self, seen: Mapping[Read, bool]) -> tuple[UnseenName, ...]:
         if all(seen.values()) or not self.tally.count(m.SPANS_READ):
             return ()
         return unseen_names(self.engine.rule_set, seen, self._sample.spans())
@@ -162,6 +163,11 @@ class FiniteRun:
     def _hear(self, said: SaidVerdict) -> None:
         if said.record is not None:
             self._violations.append(said)
+
+
+def _span_names(seen: Mapping[Read, bool], unseen: Iterable[UnseenName]) -> frozenset[str]:
+    suggested = {one.near for one in unseen if one.read.attribute is None and one.near is not None}
+    return frozenset(suggested.union(read.name for read, is_seen in seen.items() if is_seen and read.attribute is None))
 
 
 def judge_finite(
