@@ -10,6 +10,7 @@ from pathlib import PurePath
 from urllib.parse import quote
 
 from cli.check_names import unseen_json
+from cli.violation_text import margin_of
 from compiler import RuleSet
 from processor.finite import FiniteOutcome, RuleCounts
 from topics.violation import RuleMode, Violation
@@ -146,7 +147,7 @@ def _sentence(record: Violation) -> str:
 
 
 def _details(record: Violation) -> list[str]:
-    compared = [f"{one.text}: {one.left} against {one.right}, margin {one.margin}" for one in record.comparisons]
+    compared = [f"{one.text}: {one.left} against {one.right}, margin {margin_of(one)}" for one in record.comparisons]
     spans = [f"{offender.service} {offender.name} {offender.span_id}" for offender in record.offenders]
     return [*compared, *spans]
 
