@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 SAMPLE_SIZE_MAX = 2**20
 # A larger record is left out of the sample: decoded as a whole it would take as long as judging it.
 _RECORD_SIZE_MAX = 4 * 2**20
-# So many distinct names are compared with one that is missing.
+# So many distinct names are compared with one that is missing, and so many with all of them: half a second's worth.
 _ALTERNATIVES_MAX = 1_000
+_COMPARED_MAX = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +75,10 @@ def all_reads(rule_set: RuleSet) -> list[Read]:
 def unseen_names(rule_set: RuleSet, seen: Mapping[Read, bool], spans: Sequence[Span]) -> tuple[UnseenName, ...]:
     """Return the names that were not seen, in order of the rules; of spans without their name no attribute is missed.
 
-    `spans` are some of the input, out of which suggestions come.
+    `spans` are some of the input, out of which suggestions come; after _COMPARED_MAX comparisons there are none.
     """
     by_rule = reads_by_rule(rule_set)
+    compared = 0
     found: list[UnseenName] = []
     for read, is_seen in seen.items():
         if is_seen or (read.attribute is not None and seen.get(Read(read.base)) is False):
@@ -84,8 +86,9 @@ def unseen_names(rule_set: RuleSet, seen: Mapping[Read, bool], spans: Sequence[S
         readers = {rule_id: reads for rule_id, reads in by_rule.items() if read in reads}
         # What a rule reads itself it does not mean by another name.
         own = {one.name for reads in readers.values() for one in reads if _is_like(one, read)}
-        near = misspelt(read.name, _alternatives(read, seen, spans) - own)
-        found.append(UnseenName(read, tuple(readers), near))
+        alternatives = _alternatives(read, seen, spans) - own if compared < _COMPARED_MAX else set()
+        compared += len(alternatives)
+        found.append(UnseenName(read, tuple(readers), misspelt(read.name, alternatives)))
     return tuple(found)
 
 

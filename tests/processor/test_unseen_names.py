@@ -12,7 +12,7 @@ from compiler.read_names import Read, names_read
 from processor.finite import judge_finite
 from processor.inputs import InputRecord
 from processor.trace_engine import TakenRecord, TakePolicy, batch_of
-from processor.unseen_names import RecordSample, UnseenName, all_reads
+from processor.unseen_names import RecordSample, UnseenName, all_reads, unseen_names
 from tests.conformance.case import JudgeCase, load_cases
 from tests.conformance.run_judge import compiled, view_of
 from tests.processor.played import rules, span
@@ -115,6 +115,7 @@ def unseen(rule: str, *records: tuple[Span, ...]) -> tuple[UnseenName, ...]:
         ("never { charge.where(event(kinds == io)) }", "kinds", "kind"),
         ("never { charge.where(link(whys == retry)) }", "whys", "why"),
         ("never { root.where(order == A) }", "order", None),
+        ("never { root.where(order == A) and span.where(order == A) }", "order", None),
         ("never { check.where(amount > 1) }", "amount", None),
         ("never { span.where(amounts > 1) }", "amounts", "amount"),
         ("for each charge as c never { check.where(order == c.orders) }", "orders", None),
@@ -136,6 +137,15 @@ def test_what_occurs_once_and_late_is_not_said() -> None:
 @pytest.mark.usefixtures("engine")
 def test_of_no_span_at_all_nothing_is_said() -> None:
     assert not unseen("never { charge }", ())
+
+
+def test_where_very_many_names_would_be_compared_the_first_are() -> None:
+    texts = "".join(f"  - {{id: r{number}, rule: 'never {{ operation{number:03} }}'}}\n" for number in range(60))
+    rule_set = rules(f"rules:\n{texts}")
+    spans = [span(f"operatoin{number:04}", number + 1) for number in range(2_000)]
+    found = unseen_names(rule_set, dict.fromkeys(all_reads(rule_set), False), spans)
+    suggested = [one.near is not None for one in found]
+    assert suggested == [True] * 20 + [False] * 40
 
 
 # ---- the sample -------------------------------------------------------------------------------------------------------------------------
