@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from cli.check_formats import FORMATS
+from cli.check_names import say_unseen
 from cli.check_text import print_outcome
 from cli.check_why import enabled_or_exit, print_why
 from cli.engine_option import engine_option
@@ -20,6 +21,8 @@ from processor import metrics as m
 from processor.engines import EngineName, make_engine
 from processor.finite import FiniteOutcome, FiniteRun
 from processor.inputs import STDIN, Input, input_size, read_inputs
+
+UNSEEN_NAMES = "unseen-names"
 
 
 @click.command()
@@ -43,24 +46,41 @@ from processor.inputs import STDIN, Input, input_size, read_inputs
 )
 @click.option("--why", "rule_id", metavar="RULE", help="Say why this rule judges each trace as it does, whatever it says.")
 @click.option("--trace", "trace_id", metavar="ID", help="With --why: only of this trace; the first digits of its id suffice.")
+@click.option(
+    "--fail-on",
+    type=click.Choice([UNSEEN_NAMES]),
+    help="End with status 1, violation or not, where a span or an attribute that a rule names occurs nowhere in INPUT.",
+)
 @engine_option
 def check(  # the options of a command
-    inputs: Sequence[str], rule_paths: Sequence[Path], output: str, rule_id: str | None, trace_id: str | None, engine: EngineName
+    *,
+    inputs: Sequence[str],
+    rule_paths: Sequence[Path],
+    output: str,
+    rule_id: str | None,
+    trace_id: str | None,
+    fail_on: str | None,
+    engine: EngineName,
 ) -> None:
     """Judge all traces of INPUT by rules: files, directories, or - for standard input.
 
     Read are the Collector file exporter's JSON lines, OTLP JSON documents, protobuf export requests, and captures of a topic,
     gzip'd or not. A trace is assembled over all inputs.
 
+    A name of a span or an attribute that a rule reads and that occurs nowhere in INPUT is noted: it may be misspelt.
+
     Exit status: 0 no violation, 1 a violation of a rule in mode enforce, 2 the rules are refused, or an INPUT could not be used: it is
     missing, or something of it was refused and no span is left, or no INPUT holds anything. Standard error names it; what the others hold
     is judged all the same. Where spans are left, items that cannot be used are counted and leave the status as it is. Status 2 without any
-    answer says that the engine has run out of memory. With --why the verdicts leave the status as it is.
+    answer says that the engine has run out of memory. --fail-on makes more of it status 1. With --why the verdicts leave the status as it
+    is.
     """
     if output not in ("text", "json") and rule_id is not None:
         raise click.UsageError("--why is answered as text or json")
     if trace_id is not None and rule_id is None:
         raise click.UsageError("--trace says of which trace --why is asked")
+    if fail_on is not None and rule_id is not None:
+        raise click.UsageError("--fail-on is not for --why, whose answer leaves the status as it is")
     rule_set = rule_set_or_exit(rule_paths)
     rule = None if rule_id is None else enabled_or_exit(rule_set, rule_id)
     run = FiniteRun(make_engine(engine, rule_set), keeps_records=output == "text" or rule is not None)
@@ -75,8 +95,9 @@ def check(  # the options of a command
         if text := FORMATS[output](outcome, rule_set):
             click.echo(text)
         if output != "json":
+            say_unseen(outcome.unseen)
             _say_refused(outcome)
-    raise SystemExit(_status(outcome, inputs, unused))
+    raise SystemExit(_status(outcome, inputs, unused, fail_on))
 
 
 def _say_refused(outcome: FiniteOutcome) -> None:
@@ -85,9 +106,10 @@ def _say_refused(outcome: FiniteOutcome) -> None:
         click.echo(f"refused: {count} {reason}", err=True)
 
 
-def _status(outcome: FiniteOutcome, inputs: Sequence[str], unused: dict[str, Counter[str]]) -> int:
+def _status(outcome: FiniteOutcome, inputs: Sequence[str], unused: dict[str, Counter[str]], fail_on: str | None) -> int:
     is_violated = any(said.rule.text.mode == "enforce" for said in outcome.violations)
-    return _refused_status(outcome, inputs, unused) or int(is_violated)
+    is_misspelt = fail_on == UNSEEN_NAMES and bool(outcome.unseen)
+    return _refused_status(outcome, inputs, unused) or int(is_violated or is_misspelt)
 
 
 def _refused_status(outcome: FiniteOutcome, inputs: Sequence[str], unused: dict[str, Counter[str]]) -> int:

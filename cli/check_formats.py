@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from urllib.parse import quote
 
+from cli.check_names import unseen_json
 from cli.shown_text import fit_json, shown_json, some_lines
+from cli.violation_text import margin_of
 from compiler import RuleSet
 from processor.finite import FiniteOutcome, RuleCounts
 from topics.violation import RuleMode, Violation
@@ -20,10 +22,11 @@ _LEVELS = {"critical": "error", "high": "error", "medium": "warning", "low": "no
 
 
 def as_json(outcome: FiniteOutcome, rule_set: RuleSet) -> str:
-    """Return `{rules, violations, refused}`; the order of rules is that of their files."""
+    """Return `{rules, violations, unseen, refused}`; the order of rules is that of their files."""
     body = {
         "rules": [_counts_json(rule.id, outcome.counts[rule.id]) for rule in rule_set.enabled],
         "violations": [record.model_dump(mode="json") for record in outcome.records],
+        "unseen": [unseen_json(one) for one in outcome.unseen],
         "refused": [{"reason": reason, "count": count} for reason, count in sorted(outcome.refused.items())],
     }
     return shown_json(body)
@@ -142,7 +145,7 @@ def _sentence(record: Violation) -> str:
 
 
 def _details(record: Violation) -> list[str]:
-    compared = [f"{one.text}: {one.left} against {one.right}, margin {one.margin}" for one in record.comparisons]
+    compared = [f"{one.text}: {one.left} against {one.right}, margin {margin_of(one)}" for one in record.comparisons]
     spans = [f"{offender.service} {offender.name} {offender.span_id}" for offender in record.offenders]
     return [*compared, *spans]
 

@@ -1,4 +1,4 @@
-"""What `betrace check` found, for a person: each violation explained, then the rules with their denominators, then what was refused."""
+"""What `betrace check` found, for a person: each violation explained, the rules with their denominators, names unseen, what was refused."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cli.check_names import print_unseen
 from cli.rule_files import count_of
 from cli.violation_text import violation_text
 from compiler import RuleSet
@@ -30,6 +31,7 @@ def print_outcome(outcome: FiniteOutcome, rule_set: RuleSet) -> None:
             console.print()
     console.print(rule_table(outcome, rule_set))
     console.print(_summary(outcome))
+    print_unseen(console, outcome.unseen)
     for reason, count in sorted(outcome.refused.items()):
         console.print(Text(f"refused: {count} {reason}: {_meaning(reason)}", style="yellow"))
 

@@ -65,7 +65,7 @@ def _answers(outcome: FiniteOutcome, rule: Rule, traces: Sequence[OpenTrace]) ->
             unseen += 1
             continue
         opened_ns = view.first_start_ns if trace.opened_ns is None else trace.opened_ns
-        yield why(rule, view, completeness(trace), opened_ns=opened_ns), view
+        yield why(rule, view, completeness(trace), opened_ns=opened_ns, occurring=outcome.span_names), view
     if unseen:
         click.echo(f"betrace: {count_of(unseen, 'trace')} left out: the input is larger than what is kept of it", err=True)
         if unseen == len(traces):

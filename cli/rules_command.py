@@ -133,7 +133,7 @@ def test(  # the options of a command
         raise click.UsageError("--update is done by itself, and answered as text")
     sources = load_sources(paths)
     rule_set = _accepted_as_json(sources) if output == "json" else accepted_or_exit(sources)
-    ran = [(rule, list(run_rule_tests([rule]))) for rule in rule_set.rules]
+    ran = [(rule, list(run_rule_tests([rule], among=rule_set.rules))) for rule in rule_set.rules]
     outcomes = [outcome for _, of_rule in ran for outcome in of_rule]
     failed = [outcome for outcome in outcomes if not outcome.passed]
     if is_updated:

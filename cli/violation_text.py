@@ -7,7 +7,7 @@ from collections import Counter
 
 from rich.text import Text
 
-from cli.amounts import duration_text
+from cli.amounts import duration_text, without_noise
 from cli.rule_files import count_of
 from cli.shown_text import brief, one_line, some_lines
 from cli.waterfall import waterfall
@@ -56,14 +56,26 @@ def _comparison(compared: ComparedValues, rule: Rule) -> Text:
     line.append(f"{_value(compared.left, is_duration)} against {_value(compared.right, is_duration)}", style="bold")
     if compared.margin is not None:
         sign = "+" if compared.margin > 0 else ""
-        line.append(f"  (margin {sign}{_value(compared.margin, is_duration)})")
+        line.append(f"  (margin {sign}{_value(margin_of(compared), is_duration)})")
     return line
+
+
+def margin_of(compared: ComparedValues) -> float | None:
+    """Return the margin as a person reads it, without the noise of its subtraction."""
+    if compared.margin is None:
+        return None
+    return without_noise(compared.margin, *(one for one in (compared.left, compared.right) if isinstance(one, int | float)))
 
 
 def _value(value: bool | float | str | None, is_duration: bool) -> str:  # noqa: FBT001  # a value of a trace, and what it is
     if is_duration and isinstance(value, int):
         return duration_text(value)
-    return "no value" if value is None else brief(json.dumps(value, ensure_ascii=False))
+    return "no value" if value is None else value_text(value)
+
+
+def value_text(value: bool | float | str) -> str:  # noqa: FBT001  # a value of a trace
+    """Return a value that was compared."""
+    return brief(json.dumps(without_noise(value) if isinstance(value, float) else value, ensure_ascii=False))
 
 
 def _offenders(record: Violation, drawn: int) -> Text:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from rich.text import Text
 from cli.amounts import duration_text
 from cli.rule_files import count_of
 from cli.shown_text import brief, one_line
+from cli.violation_text import value_text
 from compiler import Rule, Span, TraceView, Verdict
 from compiler.reason import Found, Reason
 from compiler.trace import has_times
@@ -133,7 +133,7 @@ def _shown(value: Value) -> str:
     if isinstance(value, Time):
         return f"{value.ns} ns"
     if isinstance(value, bool | int | float | str):
-        return brief(json.dumps(value, ensure_ascii=False))
+        return value_text(value)
     return brief(str(value))
 
 

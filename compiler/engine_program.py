@@ -46,7 +46,7 @@ RUNTIME = (
         "arithmetic",
         "features",
     ),
-    *("captured", "rows", "judge", "leaves", "exchange", "engine"),
+    *("captured", "rows", "judge", "leaves", "occurring", "exchange", "engine"),
 )
 LIBRARIES = ("sweep", "relations", "exact", "patterns")
 

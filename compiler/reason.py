@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from compiler.interpreter import Trace
@@ -28,7 +27,7 @@ class Reason:
 
     `text` is the part in the words of the language. `found` are the values compared, `spans` those it speaks of, at most NAMED_MAX of
     `span_count`. `is_near`: they do not make it true, but come nearest to it. `note` says what no value can say. `parts` are the parts of
-    it that decide.
+    it that decide. `missing_span` is the name that no span of the trace has, where it is that which decides.
     """
 
     text: str
@@ -39,13 +38,9 @@ class Reason:
     is_near: bool = False
     note: str = ""
     parts: tuple[Reason, ...] = ()
+    missing_span: str = ""
 
 
 def writer_of(trace: Trace) -> Writer:
     """Return what writes the parts of a rule whose spans are bound as in this trace."""
     return Writer(next(iter(trace.bound), None))
-
-
-def of_spans(text: str, spans: Sequence[Span]) -> Reason:
-    """Return the reason of a part that these spans make true."""
-    return Reason(text, truth=True, spans=tuple(spans[:NAMED_MAX]), span_count=len(spans))

@@ -6,8 +6,8 @@ Stands on the reference engine, whose truths it takes; it adds what comes neares
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from compiler import ir
@@ -16,13 +16,15 @@ from compiler.evaluate import aggregates_of, all_groups, compare_group, formula,
 from compiler.interpreter import Look, Trace, select
 from compiler.ir_text import Writer
 from compiler.judge import bindings, closing_for, in_force, instance_truths, instance_verdict, judge
-from compiler.reason import NAMED_MAX, Found, Reason, of_spans, writer_of
+from compiler.near_names import misspelt
+from compiler.read_names import names_read
+from compiler.reason import NAMED_MAX, Found, Reason, writer_of
 from compiler.relations import select_related
 from compiler.rule_set import Rule
 from compiler.trace import Span, TraceView
 from compiler.verdict import Closing, Verdict
 from compiler.why_predicate import predicate_reason
-from compiler.why_relations import nothing_related
+from compiler.why_relations import nothing_related, something_related
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,20 @@ class Why:
     exceptions: Mapping[str, Reason] = field(default_factory=dict)
 
 
-def why(rule: Rule, view: TraceView, closing: Closing, *, opened_ns: int | None = None, skew_tolerance_ns: int = 0) -> Why:
-    """Say why a rule judges a trace as it does; `opened_ns` None: every exception is in force."""
+def why(
+    rule: Rule,
+    view: TraceView,
+    closing: Closing,
+    *,
+    opened_ns: int | None = None,
+    skew_tolerance_ns: int = 0,
+    occurring: Collection[str] = (),
+) -> Why:
+    """Say why a rule judges a trace as it does; `opened_ns` None: every exception is in force.
+
+    `occurring` are names that spans of other traces have: one of them is not misspelt, whether this trace has it or not.
+    """
+    hinted = _Hints.of(rule, view, occurring).added
     verdict = judge(rule, view, closing, opened_ns=opened_ns, skew_tolerance_ns=skew_tolerance_ns).verdict
     seen = closing_for(rule.program, view, closing)
     trace = Trace(view, seen is not Closing.COMPLETE, skew_tolerance_ns)
@@ -66,11 +80,36 @@ def why(rule: Rule, view: TraceView, closing: Closing, *, opened_ns: int | None 
         verdict,
         seen,
         _notes(rule, view, closing, seen),
-        tuple(InstanceReason(span, one, _parts(rule.program, bound)) for bound, span, one in deciding),
+        tuple(
+            InstanceReason(span, one, {word: hinted(reason) for word, reason in _parts(rule.program, bound).items()})
+            for bound, span, one in deciding
+        ),
         Counter(one for _, _, one in of_instances),
-        None if of_instances or rule.program.for_each is None else nothing_related(rule.program.for_each.related, trace),
-        {one.name: formula_reason(one.formula, trace) for one in exceptions},
+        None if of_instances or rule.program.for_each is None else hinted(nothing_related(rule.program.for_each.related, trace)),
+        {one.name: hinted(formula_reason(one.formula, trace)) for one in exceptions},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Hints:
+    """Tells a name that is misspelt from a span that is not there: `occurring` are names of spans, `own` those that the rule uses."""
+
+    occurring: frozenset[str]
+    own: frozenset[str]
+
+    @classmethod
+    def of(cls, rule: Rule, view: TraceView, occurring: Collection[str]) -> _Hints:
+        """Return what there is to suggest for a rule."""
+        own = frozenset(read.name for read in names_read(rule) if read.attribute is None)
+        return cls(frozenset(view.by_name).union(occurring), own)
+
+    def added(self, reason: Reason) -> Reason:
+        """Return a reason in which a name that no span has anywhere is said with the one that was meant."""
+        parts = tuple(map(self.added, reason.parts))
+        name = reason.missing_span
+        near = misspelt(name, self.occurring - self.own) if name and name not in self.occurring else None
+        note = reason.note if near is None else f"no span is named `{name}`: did you mean `{near}`?"
+        return reason if note is reason.note and not parts else replace(reason, note=note, parts=parts)
 
 
 def _wanted(verdict: Verdict, found: set[Verdict]) -> Verdict:
@@ -125,7 +164,7 @@ def formula_reason(node: ir.Formula, trace: Trace) -> Reason:
             return Reason(writer.condition(node), formula(node, trace), parts=(formula_reason(body, trace),))
         case ir.Selected(related=related):
             spans = select_related(related, trace)
-            return of_spans(writer.related(related), spans) if spans else nothing_related(related, trace)
+            return something_related(related, spans, trace) if spans else nothing_related(related, trace)
         case ir.AllOf():
             return _of_all(node, trace, writer)
         case ir.Comparison():

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from compiler import ir
 from compiler.interpreter import Look, Trace, elements, predicate, value
 from compiler.ir_text import Writer
-from compiler.near_names import did_you_mean
 from compiler.reason import Found, Reason, writer_of
 from compiler.values import Truth
 
@@ -83,18 +82,22 @@ def selection_reason(selector: ir.Selector, trace: Trace, spans: Sequence[Span])
     text = writer.selector(selector)
     truth = None if trace.is_open else False
     if not spans:
-        return Reason(text, truth, note=_no_span(selector.base, trace))
+        return _nothing_of(selector.base, text, truth)
     where = selector.where
     assert where is not None, "a base that has spans selects them"
     nearest = max(spans[:_COMPARED_MAX], key=lambda span: nearness(where, Look(span, trace.bound)))
-    reason = predicate_reason(where, Look(nearest, trace.bound), writer)
-    return Reason(
-        text, truth, spans=(nearest,), span_count=len(spans), is_near=True, parts=reason.parts if isinstance(where, ir.And) else (reason,)
-    )
+    return Reason(text, truth, spans=(nearest,), span_count=len(spans), is_near=True, parts=tests_of(where, nearest, trace))
 
 
-def _no_span(base: ir.Base, trace: Trace) -> str:
+def tests_of(where: ir.Predicate | None, span: Span, trace: Trace) -> tuple[Reason, ...]:
+    """Return why what a selector asks of a span is true of it or not: of `and` the sides that make it so, each."""
+    if where is None:
+        return ()
+    reason = predicate_reason(where, Look(span, trace.bound), writer_of(trace))
+    return reason.parts if isinstance(where, ir.And) else (reason,)
+
+
+def _nothing_of(base: ir.Base, text: str, truth: Truth) -> Reason:
     if isinstance(base, ir.Named):
-        hint = did_you_mean(base.name, trace.view.by_name)
-        return f"no span has this name{f': {hint}' if hint else ''}"
-    return "the trace has no root" if isinstance(base, ir.Root) else "the trace has no span"
+        return Reason(text, truth, note=f"there is no `{base.name}` in this trace", missing_span=base.name)
+    return Reason(text, truth, note="the trace has no root" if isinstance(base, ir.Root) else "the trace has no span")

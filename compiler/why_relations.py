@@ -9,11 +9,11 @@ from itertools import islice, product
 from compiler import ir
 from compiler.interpreter import Look, Trace, base_spans, select, value
 from compiler.ir_text import Writer, duration_of
-from compiler.reason import Found, Reason, writer_of
-from compiler.relations import gap_ns, is_equal, is_within, relates, select_related
+from compiler.reason import NAMED_MAX, Found, Reason, writer_of
+from compiler.relations import gap_ns, holds, is_equal, is_within, relates, select_related
 from compiler.trace import Span, has_times
 from compiler.values import Duration
-from compiler.why_predicate import selection_reason
+from compiler.why_predicate import selection_reason, tests_of
 
 _PAIRS_MAX = 50_000
 
@@ -38,6 +38,30 @@ def nothing_related(related: ir.Related, trace: Trace) -> Reason:
         if not select_related(ir.Related(before, related.links[at:]), trace):
             return Reason(text, truth, parts=(_nearest_pair(link, spans, partners, trace),))
     raise AssertionError(text)
+
+
+def something_related(related: ir.Related, spans: Sequence[Span], trace: Trace) -> Reason:
+    """Return why these spans are selected: of the first the tests that are true of it, and the spans that it is related to with theirs."""
+    writer, first = writer_of(trace), spans[0]
+    parts = list(tests_of(related.selector.where, first, trace))
+    span = first
+    for at, link in enumerate(related.links):
+        partners = select_related(ir.Related(link.selector, related.links[at + 1 :]), trace)
+        partner = next(one for one in partners if one is not span and holds(link, span, one, trace))
+        found = tuple(Found(writer.value(key), value(key, Look(partner, trace.bound))) for key in link.on)
+        parts.append(
+            Reason(
+                writer.link(link),
+                truth=True,
+                found=found,
+                spans=(partner,),
+                span_count=1,
+                parts=tests_of(link.selector.where, partner, trace),
+            )
+        )
+        span = partner
+    note = "the tests are those of the first span" if parts and len(spans) > 1 else ""
+    return Reason(writer.related(related), truth=True, spans=tuple(spans[:NAMED_MAX]), span_count=len(spans), note=note, parts=tuple(parts))
 
 
 def _selects_nothing(selector: ir.Selector, trace: Trace) -> Reason:

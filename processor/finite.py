@@ -15,15 +15,18 @@ from processor.metrics import Tally
 from processor.record import PartitionKey
 from processor.rule_source import FixedRules, Program
 from processor.surroundings import CoreSettings, Surroundings
+from processor.unseen_names import RecordSample, all_reads, unseen_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from compiler.read_names import Read
     from compiler.trace import TraceView
     from processor.judging import SaidVerdict
     from processor.open_trace import OpenTrace
     from processor.record import Record
     from processor.trace_engine import TraceEngine
+    from processor.unseen_names import UnseenName
     from topics.dead_letter import DeadLetter
     from topics.violation import Violation
     from topics.written_violation import WrittenViolation
@@ -55,7 +58,8 @@ class RuleCounts:
 class FiniteOutcome:
     """What was found: counts by rule id (every enabled rule is there), violations in order of their traces, what was refused by reason.
 
-    `traces` are all of them, closed, in order of their first records.
+    `traces` are all of them, closed, in order of their first records. `unseen` are the names that the rules read and that never occurred,
+    none where there was no span; `span_names` are names that did occur: those that the rules read, and those suggested for unseen ones.
     """
 
     counts: dict[str, RuleCounts]
@@ -67,6 +71,8 @@ class FiniteOutcome:
     tally: Tally
     traces: tuple[OpenTrace, ...] = ()
     kept: KeptRecords | None = None
+    unseen: tuple[UnseenName, ...] = ()
+    span_names: frozenset[str] = frozenset()
 
     def view(self, trace_id: str) -> TraceView | None:
         """Return a trace with all of its spans; None where the run was not asked to keep its records, or had no room for them."""
@@ -90,12 +96,16 @@ class FiniteRun:
     keeps_records: bool = False
     tally: Tally = field(default_factory=Tally)
     _kept: KeptRecords | None = None
+    _sample: RecordSample = field(default_factory=RecordSample)
+    _reads: list[Read] = field(init=False)
     _position: int = 0
     _violations: list[SaidVerdict] = field(default_factory=list)
     _handler: Handler = field(init=False)
 
     def __post_init__(self) -> None:
         engine = self.engine
+        self._reads = all_reads(engine.rule_set)
+        engine.watch(self._reads)
         if self.keeps_records:
             self._kept = KeptRecords(self.span_count_max)
             engine = KeepingEngine(engine, self._kept)
@@ -108,6 +118,7 @@ class FiniteRun:
         """Work on some records, in the order in which their spans are taken to have arrived; count items that are no records."""
         for chunk in _chunks(self._usable(inputs)):
             self._position += len(chunk)
+            self._sample.keep(chunk)
             self._handler.chunk(_INPUT, chunk, self._position)
 
     def _usable(self, inputs: Iterable[Record | RefusedInput]) -> Iterator[Record]:
@@ -132,7 +143,14 @@ class FiniteRun:
             tally=self.tally,
             traces=tuple(self._handler.owned[_INPUT].owner.traces.traces.values()),
             kept=self._kept,
+            unseen=(unseen := self._unseen(seen := dict(zip(self._reads, self.engine.occurred(), strict=True)))),
+            span_names=_span_names(seen, unseen),
         )
+
+    def _unseen(self, seen: Mapping[Read, bool]) -> tuple[UnseenName, ...]:
+        if all(seen.values()) or not self.tally.count(m.SPANS_READ):
+            return ()
+        return unseen_names(self.engine.rule_set, seen, self._sample.spans())
 
     def _counts(self, rule_id: str) -> RuleCounts:
         return RuleCounts(
@@ -145,6 +163,11 @@ class FiniteRun:
     def _hear(self, said: SaidVerdict) -> None:
         if said.record is not None:
             self._violations.append(said)
+
+
+def _span_names(seen: Mapping[Read, bool], unseen: Iterable[UnseenName]) -> frozenset[str]:
+    suggested = {one.near for one in unseen if one.read.attribute is None and one.near is not None}
+    return frozenset(suggested.union(read.name for read, is_seen in seen.items() if is_seen and read.attribute is None))
 
 
 def judge_finite(

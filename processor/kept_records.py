@@ -12,6 +12,7 @@ from topics.otlp import decode
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from compiler.read_names import Read
     from compiler.rule_set import RuleSet
     from compiler.verdict import Judgement
     from processor.record import RecordFormat
@@ -118,6 +119,14 @@ class KeepingEngine:
     def drop_many(self, handles: Sequence[int]) -> None:
         """Forget traces; their records stay."""
         self.engine.drop_many(handles)
+
+    def watch(self, reads: Sequence[Read]) -> None:
+        """Leave it to the engine."""
+        self.engine.watch(reads)
+
+    def occurred(self) -> list[bool]:
+        """Return of each name that is looked for whether it has occurred."""
+        return self.engine.occurred()
 
     @property
     def layout(self) -> bytes:

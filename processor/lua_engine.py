@@ -70,6 +70,8 @@ class _Functions(Protocol):
     def services(self, handle: int, /) -> bytes: ...
     def facts(self, handle: int, /) -> Facts: ...
     def pooled(self, place: int, /) -> bytes: ...
+    def watch(self, class_id: int, column: int, is_root: bool, tag: int, key: bytes, /) -> None: ...  # noqa: FBT001
+    def occurred(self) -> bytes: ...
     def export_many(self, handles: int, first: int, count: int, out: int, room: int, ends: int, /) -> int: ...
     def load_many(self, partition: int, addresses: int, sizes: int, offset: int, count: int, handles: int, /) -> int: ...
     def drop_many(self, handles: int, count: int, /) -> None: ...
@@ -154,6 +156,14 @@ class LuaProgram:
     def pooled(self, place: int) -> bytes:
         """Return a text of the pool."""
         return self._safe(self._functions.pooled, place)
+
+    def watch(self, class_id: int, column: int, is_root: bool, tag: int, key: bytes) -> None:  # noqa: FBT001  # as Lua takes it
+        """Look for a name from now on: compiler/runtime/occurring.lua says what each argument means."""
+        self._safe(self._functions.watch, class_id, column, is_root, tag, key)
+
+    def occurred(self) -> bytes:
+        """Return of each name that is looked for a byte: 1 where it has occurred."""
+        return self._safe(self._functions.occurred)
 
     def export_many(self, *numbers: int) -> int:
         """Write states of traces one behind the other.

@@ -12,9 +12,12 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from compiler import ir
 from compiler.captured_trace import AskedLeaf, CapturedView, TraceTotals, asked_leaves, known
+from compiler.engine_layout import ANY_CLASS, column_of
 from compiler.engine_program import compile_program
 from compiler.judge import judge
+from compiler.values import text_bytes
 from compiler.verdict import Closing
 from processor.captured_rows import CapturedRows, CapturedSpan, RowReader
 from processor.lua_batch import LuaBatch, policy_numbers, touches_of
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from compiler.engine_layout import Leaf
+    from compiler.read_names import Read
     from compiler.rule_set import RuleSet
     from compiler.verdict import Judgement
     from processor.trace_engine import Batch, TakePolicy, Touch
@@ -43,6 +47,8 @@ _SPANS_AT_ONCE = 1_000
 # Where states are written before they leave: about what a processor's cache holds; a state that is larger gets a place of its own.
 _ROOM_SIZE = 256 * 1024
 _KNOWN = 2
+# The fields of a span that hold its events and its links.
+_ELEMENT_TAGS = {"event": 0x5A, "link": 0x6A}
 _STAND_IN = Span("", "", "", 0, 0)
 
 
@@ -152,6 +158,25 @@ class LuaTraceEngine:
         self._explained = self._told = None
         numbers = array("q", handles)
         self.program.drop_many(numbers.buffer_info()[0], len(numbers))
+
+    # ---- names that occur -----------------------------------------------------------------------------------------------------------
+
+    def watch(self, reads: Sequence[Read]) -> None:
+        """Look in all spans that are kept from now on for names that the rules read; called once at most."""
+        for read in reads:
+            base, column = read.base, None if read.attribute is None else column_of(read.attribute)
+            class_id = self._layout.class_ids[base.name] if isinstance(base, ir.Named) else ANY_CLASS
+            self.program.watch(
+                class_id,
+                0 if column is None else self._layout.columns[column],
+                isinstance(base, ir.Root),
+                _ELEMENT_TAGS.get(read.element, 0),
+                text_bytes(read.name),
+            )
+
+    def occurred(self) -> list[bool]:
+        """Return of each name that is looked for whether it has occurred."""
+        return [byte == 1 for byte in self.program.occurred()]
 
     # ---- traces that move -----------------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from compiler.judge import ReferenceEngine
@@ -19,6 +19,7 @@ from topics.otlp_protobuf import read_request
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from compiler.read_names import Read
     from compiler.rule_set import RuleSet
     from compiler.verdict import Judgement
     from processor.trace_engine import Batch, TakePolicy
@@ -78,6 +79,8 @@ class ReferenceTraceEngine:
         self._free: list[int] = []
         # Of the traces judged last: who asks for verdicts asks for their evidence next.
         self._judged: dict[int, _Judged] = {}
+        # Of each name that is looked for whether it has occurred.
+        self._occurred: dict[Read, bool] = {}
 
     def take(self, partition: int, batch: Batch, policy: TakePolicy) -> Taken:
         """Decode some records of a partition, in their order, and take in their spans; a touch is of one record, whatever the policy."""
@@ -134,6 +137,14 @@ class ReferenceTraceEngine:
             if self._handles.get((trace.partition, trace.trace_id)) == handle:
                 del self._handles[trace.partition, trace.trace_id]
 
+    def watch(self, reads: Sequence[Read]) -> None:
+        """Look in all spans that are kept from now on for names that the rules read; called once at most."""
+        self._occurred = dict.fromkeys(reads, False)
+
+    def occurred(self) -> list[bool]:
+        """Return of each name that is looked for whether it has occurred."""
+        return list(self._occurred.values())
+
     @property
     def layout(self) -> bytes:
         """The same for all rules."""
@@ -173,7 +184,9 @@ class ReferenceTraceEngine:
                 handle = self._open(partition, trace_id, arrived_ns)
             trace = self._traces[handle]
             trace.last_record_ns = max(trace.last_record_ns, arrived_ns)
+            kept = len(trace.spans)
             grown = _grown(trace, own, policy.span_count_max)
+            self._look_for_names(islice(trace.spans.values(), kept, None))
             order = (record << ORDER_BITS) + place
             has_new, has_root = grown.new > 0, grown.root_seen
             yield Touch(
@@ -194,6 +207,11 @@ class ReferenceTraceEngine:
                 first_root=record if has_root else NONE,
                 apart_order=NONE,
             )
+
+    def _look_for_names(self, spans: Iterable[Span]) -> None:
+        waiting = [read for read, occurred in self._occurred.items() if not occurred]
+        for span in spans if waiting else ():
+            self._occurred.update((read, True) for read in waiting if read.occurs_in(span))
 
     def _open(self, partition: int, trace_id: str, arrived_ns: int) -> int:
         handle = self._free.pop() if self._free else len(self._traces)

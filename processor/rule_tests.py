@@ -47,7 +47,7 @@ class RuleTestOutcome:
 
     `actual` has the form of the test's `expect`: a verdict's word, or words by moment. `offenders` are the span names of the violation or
     the excuse said last, in order of (start, id); `judgement` is the last one said, None where none was. `closing` is how much of the trace
-    was there when the test ended, None where nothing is remembered of it any more.
+    was there when the test ended, None where nothing is remembered of it any more. `span_names` are those of the traces of all tests.
     """
 
     rule: Rule
@@ -57,10 +57,11 @@ class RuleTestOutcome:
     judgement: Judgement | None
     view: TraceView
     closing: Closing | None
+    span_names: frozenset[str] = frozenset()
 
     def why(self) -> Why | None:
         """Say why the rule judges the trace as it did when the test ended; None where the trace was forgotten."""
-        return None if self.closing is None else why(self.rule, self.view, self.closing)
+        return None if self.closing is None else why(self.rule, self.view, self.closing, occurring=self.span_names)
 
     @property
     def passed(self) -> bool:
@@ -156,6 +157,7 @@ class _Play:
         self.judgement = said.judgement
 
 
-def run_rule_tests(rules: Sequence[Rule]) -> Iterable[RuleTestOutcome]:
-    """Run all tests of some rules, in order, one when it is asked for."""
-    return (run_rule_test(rule, test) for rule in rules for test in rule.tests)
+def run_rule_tests(rules: Sequence[Rule], among: Sequence[Rule] = ()) -> Iterable[RuleTestOutcome]:
+    """Run all tests of some rules, in order, one when it is asked for; `among`: all rules of their files, where there are more."""
+    names = frozenset(line.name for rule in (*rules, *among) for test in rule.tests for line in test.trace.lines)
+    return (replace(run_rule_test(rule, test), span_names=names) for rule in rules for test in rule.tests)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from compiler.verdict import Verdict
 
 if TYPE_CHECKING:
+    from compiler.read_names import Read
     from compiler.rule_set import RuleSet
     from compiler.verdict import Closing, Judgement
     from processor.record import RecordFormat
@@ -225,6 +226,12 @@ class TraceEngine(Protocol):
 
     def drop_many(self, handles: Sequence[int]) -> None:
         """Forget traces; their handles may be used again."""
+
+    def watch(self, reads: Sequence[Read]) -> None:
+        """Look in all spans that are kept from now on for names that the rules read; called once at most."""
+
+    def occurred(self) -> list[bool]:
+        """Return of each name that is looked for whether it has occurred."""
 
     @property
     def layout(self) -> bytes:

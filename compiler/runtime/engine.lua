@@ -35,6 +35,7 @@ return function(E)
       E.evaluate_any(begin, n)
     until why ~= E.FULL or n >= E.batch_rows or n == begin
     local kept = E.sort(n)
+    E.look_for_names(kept)
     E.evaluate()
     E.capture_all(kept)
     E.change(0)
@@ -131,6 +132,12 @@ return function(E)
     for k = 0, n - 1 do E.drop(tonumber(list[k])) end
     E.change(0)
   end
+
+  -- Look for a name from now on (occurring.lua).
+  API.watch = E.watch
+
+  -- Of each name that is looked for, in order, a byte: 1 where it has occurred.
+  API.occurred = E.occurred
 
   function API.pooled(id) return E.pool[id] or "" end
 

@@ -11,6 +11,7 @@ return function(E)
   local ends = E.buffer("int32_t", NAMES + 3)
   local membership = E.membership
   local FEATURE, odd = E.FEATURE, E.odd
+  E.class_ends = ends
 
   -- Rows in order of their classes; a class's rows lie before ends[class]. Returns how many are kept.
   function E.sort(n)

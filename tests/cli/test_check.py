@@ -92,10 +92,20 @@ def test_json_holds_counts_violations_and_refusals(rules: Path, trace: Path, tmp
     result = run("check", trace, "--rules", rules, "--output", "json")
     body = json.loads(result.stdout)
     assert result.exit_code == 1
-    assert list(body) == ["rules", "violations", "refused"]
+    assert list(body) == ["rules", "violations", "unseen", "refused"]
     assert body["rules"] == [{"id": "needs-check", "applicable": 1, "satisfied": 0, "violated": 1, "excused": 0, "inconclusive": 0}]
+    assert [one["name"] for one in body["unseen"]] == ["bypass"]
     assert body["refused"] == [{"reason": "malformed", "count": 1}]
     jsonschema.validate(body["violations"][0], SCHEMA)
+
+
+def test_margins_are_shown_without_the_noise_of_their_subtraction_and_kept_in_json() -> None:
+    arguments = ("check", recording(SHOP_PROTO_KEYED), "--rules", SHOP_RULES)
+    margins = [part["margin"] for one in json.loads(run(*arguments, "-o", "json").stdout)["violations"] for part in one["comparisons"]]
+    assert 329.63 - 299.66 in margins
+    text = run(*arguments).output
+    assert "329.63 against 299.66  (margin +29.97)" in text
+    assert "against 299.66, margin 29.97" in run(*arguments, "-o", "junit").output
 
 
 def test_ndjson_is_one_violation_record_a_line_and_nothing_else(rules: Path, trace: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.shop_rules import SHOP_RULES
-from tests.cli.run import COMPLIANT, NEEDS_CHECK, VIOLATING, run, written
+from tests.cli.run import COMPLIANT, NEEDS_CHECK, VIOLATING, document, run, span, written
 from topics.recordings import SHOP_PROTO_KEYED, recording
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -48,6 +48,42 @@ def test_the_first_digits_of_an_id_name_a_trace(rules: Path, tmp_path: Path) -> 
     assert run("check", trace, "--rules", rules, "--why", "needs-check", "--trace", "4BF9").output.startswith("needs-check: violated")
     result = run("check", trace, "--rules", rules, "--why", "needs-check", "--trace", "77")
     assert (result.exit_code, result.stderr) == (2, "betrace: no trace has an id that begins with 77\n")
+
+
+CLASHING = """
+rules:
+  - id: same-amount
+    rule: |
+      for each check as c
+      never { charge.where(order == c.order and amount != c.amount) }
+"""
+
+
+def test_values_that_clash_are_shown_in_both_forms(tmp_path: Path) -> None:
+    rules = written(tmp_path, "clashing.yaml", CLASHING)
+    spans = (span(1, "charge", 10, 31, order=7, amount=5000), span(2, "check", 1, 5, order=7, amount=50))
+    trace = written(tmp_path, "trace.json", document(*spans))
+    text = run("check", trace, "--rules", rules, "--why", "same-amount").output
+    assert "          amount != c.amount: true, amount = 5000, c.amount = 50\n" in text
+    (answer,) = json.loads(run("check", trace, "--rules", rules, "--why", "same-amount", "-o", "json").output)
+    found = [part["found"] for part in answer["instances"][0]["parts"]["never"]["parts"]]
+    assert found[1] == [{"text": "amount", "value": 5000}, {"text": "c.amount", "value": 50}]
+
+
+OTHER_TRACE = "5" * 32
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "said"),
+    [("check", "there is no `check` in this trace"), ("other", "no span is named `check`: did you mean `chek`?")],
+)
+def test_a_name_is_misspelt_only_where_the_whole_input_lacks_it(elsewhere: str, said: str, rules: Path, tmp_path: Path) -> None:
+    spans = (span(1, "chek", 0, 9), span(2, "charge", 10, 31, amount=5000))
+    written(tmp_path, "a.json", document(*spans))
+    written(tmp_path, "b.json", document(span(3, elsewhere, 0, 9, trace_id=OTHER_TRACE)))
+    inputs = (tmp_path / "a.json", tmp_path / "b.json")
+    output = run("check", *inputs, "--rules", rules, "--why", "needs-check", "--trace", TRACE).output
+    assert f"          {said}\n" in output, output
 
 
 def test_of_many_traces_ten_are_told_the_violated_ones_first() -> None:

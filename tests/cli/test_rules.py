@@ -75,7 +75,17 @@ def test_offenders_missing_and_not_expected_are_named(tmp_path: Path) -> None:
     output = run("rules", "test", written(tmp_path, "a.yaml", NEEDS_CHECK + wrong)).output
     assert "    verdict: violated\n  - offenders: expected [check]\n  + offenders: got      [charge]\n" in output
     assert "    missing: [check]\n    not expected: [charge]\n  why:\n    needs-check: violated  trace " in output
-    assert "\n          check: false\n              no span has this name: did you mean `checkout`?\n1 passed, 1 failed\n" in output
+    assert "\n          check: false\n              there is no `check` in this trace\n1 passed, 1 failed\n" in output
+
+
+def test_a_name_that_another_test_of_the_files_has_is_not_misspelt(tmp_path: Path) -> None:
+    rule = (
+        "rules:\n  - id: {}\n    rule: |\n      always {{ authorise }}\n    tests: [{{name: t, trace: '{} 0ms..5ms', expect: satisfied}}]\n"
+    )
+    written(tmp_path, "a.yaml", rule.format("a", "authorize"))
+    assert "did you mean `authorize`?" in run("rules", "test", tmp_path / "a.yaml").output
+    written(tmp_path, "b.yaml", rule.format("b", "authorise"))
+    assert "there is no `authorise` in this trace" in run("rules", "test", tmp_path).output
 
 
 def test_nothing_to_read_ends_with_status_2(tmp_path: Path) -> None:

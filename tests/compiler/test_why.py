@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from compiler import Closing, TraceView, Verdict
+from compiler import INSTANT_NS, Closing, TraceView, Verdict
 from compiler.judge import judge
 from compiler.why import why
 from tests.conformance.case import JudgeCase, load_cases
@@ -98,7 +98,30 @@ def test_a_missing_attribute_is_told_from_one_with_another_value() -> None:
 
 
 def test_a_name_that_no_span_has_suggests_the_one_that_is_near() -> None:
-    assert parts(asked("always { chrage }"))["always"].note == "no span has this name: did you mean `charge`?"
+    assert parts(asked("always { chrage }"))["always"].note == "no span is named `chrage`: did you mean `charge`?"
+
+
+def test_a_name_that_occurs_in_another_trace_is_not_misspelt() -> None:
+    answer = why(rule_of("always { chrage }"), view_of(SHOP), Closing.COMPLETE, occurring={"chrage"})  # type: ignore[arg-type]  # a view
+    assert parts(answer)["always"].note == "there is no `chrage` in this trace"
+
+
+def test_a_name_of_another_trace_is_suggested_too() -> None:
+    answer = why(rule_of("always { refnud }"), view_of(SHOP), Closing.COMPLETE, occurring={"refund"})  # type: ignore[arg-type]  # a view
+    assert parts(answer)["always"].note == "no span is named `refnud`: did you mean `refund`?"
+
+
+@pytest.mark.parametrize(
+    "rule", ["always { chrage and charge }", "when { charge } always { chrage }", "for each charge as c always { chrage }"]
+)
+def test_a_name_that_the_rule_uses_itself_is_never_suggested(rule: str) -> None:
+    notes = {reason.note for reason in reasons(asked(rule)) if reason.missing_span}
+    assert notes == {"there is no `chrage` in this trace"}
+
+
+def test_names_that_are_only_alike_are_not_taken_for_each_other() -> None:
+    answer = asked("always { fraud.check }", SHOP.replace("check", "auth.check"))
+    assert parts(answer)["always"].note == "there is no `fraud.check` in this trace"
 
 
 def test_of_a_violation_only_the_clauses_that_failed_are_told() -> None:
@@ -106,6 +129,40 @@ def test_of_a_violation_only_the_clauses_that_failed_are_told() -> None:
     assert answer.verdict is Verdict.VIOLATED
     assert list(parts(answer)) == ["never"]
     assert [span.name for span in parts(answer)["never"].spans] == ["charge"]
+
+
+REFUNDED = """
+shop  0ms..90ms  service=shop
+  charge  1ms..3ms  key=P0 currency=USD
+  charge  4ms..8ms  key=P1 currency=USD
+  refund  10ms..20ms  key=P1 currency=EUR
+"""
+
+
+def test_of_a_span_that_must_not_be_the_values_of_both_sides_are_told() -> None:
+    answer = asked("for each refund as r never { charge.where(key == r.key and currency != r.currency) }", REFUNDED)
+    never = answer.instances[0].parts["never"]
+    assert [span.start_ns for span in never.spans] == [INSTANT_NS + 4_000_000]
+    assert [(part.text, [found.value for found in part.found]) for part in never.parts] == [
+        ("key == r.key", ["P1", "P1"]),
+        ("currency != r.currency", ["USD", "EUR"]),
+    ]
+
+
+def test_of_several_such_spans_the_tests_of_the_first_are_told_and_of_or_the_true_sides() -> None:
+    reason = parts(asked("never { charge.where(key == P0 or currency == EUR or currency == USD) }", REFUNDED))["never"]
+    assert (reason.span_count, reason.note) == (2, "the tests are those of the first span")
+    (either,) = reason.parts
+    assert [(part.text, part.found[0].value) for part in either.parts] == [('key == "P0"', "P0"), ('currency == "USD"', "USD")]
+
+
+def test_of_a_relation_that_holds_the_partner_is_told_with_what_joins_them() -> None:
+    rule = "never { refund.where(currency == EUR) after charge.where(currency == USD) on key during shop }"
+    test, after, during = parts(asked(rule, REFUNDED))["never"].parts
+    assert (test.text, test.found[0].value) == ('currency == "EUR"', "EUR")
+    assert ([span.start_ns for span in after.spans], after.found[0].value) == ([INSTANT_NS + 4_000_000], "P1")
+    assert [part.text for part in after.parts] == ['currency == "USD"']
+    assert ([span.name for span in during.spans], during.parts) == (["shop"], ())
 
 
 @pytest.mark.parametrize(
@@ -137,7 +194,7 @@ def test_on_and_within_are_told_with_their_values() -> None:
 def test_a_chain_breaks_where_its_first_neighbour_from_behind_is_missing() -> None:
     answer = asked("always { charge before check under refund }")
     (missing,) = parts(answer)["always"].parts
-    assert (missing.text, missing.note) == ("refund", "no span has this name")
+    assert (missing.text, missing.note) == ("refund", "there is no `refund` in this trace")
 
 
 def test_a_span_is_in_no_relation_to_itself() -> None:
