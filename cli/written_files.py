@@ -45,18 +45,23 @@ def _draft(target: Path, content: bytes) -> Iterator[Path]:
     # Hidden: whoever reads the rules of a directory meanwhile does not see it.
     draft = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
+        _prepare(draft, target, content)
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _prepare(draft: Path, target: Path, content: bytes) -> None:
+    try:
         with draft.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         if target.exists():
             _like(target, draft)
-        yield draft
     except OSError as error:
         # A write that fails names no file, and nobody knows the draft.
         raise OSError(error.errno, error.strerror or str(error), str(target)) from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _like(target: Path, draft: Path) -> None:

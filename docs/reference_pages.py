@@ -123,7 +123,7 @@ def command_page() -> str:
 
 
 def _commands(shown: click.Command, parent: click.Context | None, name: str) -> Iterator[str]:
-    context = click.Context(shown, parent=parent, info_name=name, max_content_width=100, terminal_width=100)
+    context = click.Context(shown, parent=parent, info_name=name, max_content_width=100, terminal_width=100, **shown.context_settings)
     yield f"## `{context.command_path}`\n\n```text\n{shown.get_help(context).rstrip()}\n```"
     if isinstance(shown, click.Group):
         for child_name in sorted(shown.list_commands(context)):
