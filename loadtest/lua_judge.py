@@ -13,6 +13,7 @@ from compiler.engine_program import compile_program
 from loadtest.lua_phases import watched
 from loadtest.measured import Evidence, Memory, Verdicts
 from loadtest.port_judge import PortJudge
+from processor.lua_batch import HANDLE_PLACE, SUM_SIZE
 from processor.lua_engine import BYTES_OFFSET, LuaProgram
 from processor.lua_traces import LuaTraceEngine
 from processor.trace_engine import VERDICTS
@@ -20,8 +21,8 @@ from processor.trace_engine import VERDICTS
 _COMPLETE, _NO_EXPIRY, _FOREVER = 2, -1, -1
 _SPAN_COUNT_MAX = 2**31 - 1
 _DONE, _MORE = 0, 1
-# How many numbers of four bytes tell of a trace (sum_t in compiler/runtime/memory.lua), which is its handle, and which says that it began.
-_SUM_SIZE, _HANDLE, _OPENED = 28, 18, 19
+# In numbers of four bytes: what tells of a trace, where its handle is, and where it is said that it began.
+_SUM_SIZE, _HANDLE, _OPENED = SUM_SIZE // 4, HANDLE_PLACE // 4, HANDLE_PLACE // 4 + 1
 
 
 class _Program(Protocol):

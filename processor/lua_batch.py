@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
     from processor.trace_engine import Batch, TakePolicy
 
-# What compiler/runtime/memory.lua calls sum_t.
-_SUM = struct.Struct("<16s2q3q9i4x")
+# What compiler/runtime/memory.lua calls sum_t: an id, times and orders, then numbers of four bytes: a handle, whether it is new, others.
+_SUM_HEAD = "<16s2q3q"
+_SUM = struct.Struct(_SUM_HEAD + "9i4x")
+SUM_SIZE, HANDLE_PLACE = _SUM.size, struct.calcsize(_SUM_HEAD)
 _KEY_SIZE = 32
 _KEY = re.compile(rb"[0-9a-f]{32}")
 # The id of no trace.
