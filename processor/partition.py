@@ -5,11 +5,13 @@ from __future__ import annotations
 import heapq
 import math
 from collections import Counter
+from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from processor import metrics as m
 from processor.closing import ClosingPolicy, begins_anew, due, forgotten
+from processor.cut_times import CutTimes
 from processor.ledger import Ledger
 from processor.open_trace import NO_HANDLE, open_trace
 from processor.routing import Router, take
@@ -52,7 +54,7 @@ class Partition:
         self._touched: dict[int, tuple[int, OpenTrace]] = {}
         self._order_before = 0
         self._queue: list[tuple[int, int, str]] = []
-        self._ages: list[tuple[int, int, str]] = []
+        self._cut_times = CutTimes(self.traces)
         # Handles of an engine that stand for nothing the flow remembers.
         self._superfluous: dict[Judging, list[int]] = {}
         # How many traces are judged by another program than the one in force.
@@ -74,9 +76,8 @@ class Partition:
     @property
     def next_due_ns(self) -> int | None:
         """A time at or before which no mark can close, cut or forget anything; None where nothing will ever fall due."""
-        while self._ages and not self._is_there(*self._ages[0][1:]):
-            heapq.heappop(self._ages)
-        return min((queue[0][0] for queue in (self._queue, self._ages) if queue), default=None)
+        times = (self._queue[0][0] if self._queue else None, self._cut_times.first_ns)
+        return min((at_ns for at_ns in times if at_ns is not None), default=None)
 
     # ---- records --------------------------------------------------------------------------------------------------------------------
 
@@ -213,7 +214,7 @@ class Partition:
         self._foreign_count += trace.judging is not self.judging
         age_ns = self.policy.cut_age_ns
         if age_ns is not None:
-            heapq.heappush(self._ages, (trace.first_record_ns + age_ns, trace.number, trace.trace_id))
+            self._cut_times.add(trace.first_record_ns + age_ns, trace)
 
     def judge_by(self, judging: Judging) -> None:
         """Let the traces that begin from now on be judged by this one."""
@@ -224,7 +225,7 @@ class Partition:
         """Put other limits in force, for the traces that are there too."""
         self.policy = policy
         self._queue.clear()
-        self._ages.clear()
+        self._cut_times.clear()
         for trace in self.traces.values():
             trace.queued_ns = None
             self.remember(trace)
@@ -237,7 +238,7 @@ class Partition:
         self.traces.clear()
         self._touched.clear()
         self._queue.clear()
-        self._ages.clear()
+        self._cut_times.clear()
         self.shedding.clear()
 
     def _forget(self, traces: Sequence[OpenTrace]) -> None:
@@ -301,16 +302,8 @@ class Partition:
 
     def overdue(self, now_ns: int) -> list[str]:
         """Return the traces to be cut at this time, oldest first, as many as a mark can name; each is named once."""
-        found: list[str] = []
-        while self._ages and self._ages[0][0] <= now_ns and len(found) < CUT_MAX:
-            _, number, trace_id = heapq.heappop(self._ages)
-            if self._is_there(number, trace_id) and not _is_past(forgotten(self.traces[trace_id], self.policy), now_ns):
-                found.append(trace_id)
-        return found
-
-    def _is_there(self, number: int, trace_id: str) -> bool:
-        trace = self.traces.get(trace_id)
-        return trace is not None and trace.number == number
+        passed = (one.trace_id for one in self._cut_times.passed(now_ns) if not _is_past(forgotten(one, self.policy), now_ns))
+        return list(islice(passed, CUT_MAX))
 
     def _close(self, traces: Sequence[OpenTrace], reason: CloseReason, now_ns: int) -> None:
         for trace in traces:
@@ -338,7 +331,8 @@ class Partition:
         gone: list[OpenTrace] = []
         while self._queue and self._queue[0][0] <= now_ns:
             queued_ns, number, trace_id = heapq.heappop(self._queue)
-            if not self._is_there(number, trace_id) or (trace := self.traces[trace_id]).queued_ns != queued_ns:
+            trace = self.traces.get(trace_id)
+            if trace is None or trace.number != number or trace.queued_ns != queued_ns:
                 continue
             trace.queued_ns = None
             if trace.close_reason is None:
