@@ -216,7 +216,9 @@ def _layouts(traces: Partition) -> dict[str, str]:
 
 
 def fits(header: Header, judging_of: Callable[[str], Judging | None]) -> bool:
-    """Say whether the engines there are can read the states of a snapshot."""
+    """Say whether the engines there are can read the states of a snapshot, and judge what begins behind it."""
+    if judging_of(header.standing.program) is None:
+        return False
     layouts: Mapping[str, str] = header.layouts
     for program_id, layout in layouts.items():
         judging = judging_of(program_id)

@@ -112,6 +112,18 @@ def test_a_program_that_is_gone_is_said_and_its_state_is_not_gone_on_from() -> N
     assert {trace_id[-1] for some in store.snapshots[KEY].states.values() for trace_id in some} == {10}
 
 
+def test_a_program_that_is_gone_is_said_though_no_trace_had_begun_under_it() -> None:
+    log = _judged(MemoryStore())
+    owner = log.own()
+    owner.read()
+    log.put_in_force("00000000000000bb", rules(NEEDS_CHECK))
+    owner.checkpoint()
+    owner.checkpoint()
+    del log.programs["00000000000000bb"]
+    log.put_in_force("00000000000000cc", rules(NEEDS_CHECK))
+    _inconclusive_and_silent(log.own(), log, "program_gone")
+
+
 def test_a_log_that_ends_before_the_rebuild_offset_was_made_anew() -> None:
     log = Log(wall_s=1_000)
     owner = log.own()
