@@ -194,6 +194,8 @@ class Worker:
         if drains:
             self.handler.drain()
         done = self.handler.checkpoint([key for key in own if key not in self.retake], handing_over=True)
+        # Others may have to be taken anew; those that are given up are discarded below.
+        self.retake |= set(done.retake)
         self._commit(done.commits)
         self._drop(own, lost=False)
 
