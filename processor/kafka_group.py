@@ -72,6 +72,7 @@ class PartitionGroup(threading.Thread):
         self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._stop_asked = threading.Event()
         self._failed = False
+        self._is_closing = False
         self._fatal: KafkaError | None = None
         self._last_checkpoint = 0.0
         self._warned: dict[str, float] = {}
@@ -115,24 +116,33 @@ class PartitionGroup(threading.Thread):
 
     def run(self) -> None:
         """Read until stopped or broken."""
-        reason: BaseException | None = None
+        with contextlib.ExitStack() as stack:
+            stack.push(self._end)
+            self._read()
+
+    def _end(self, _kind: object, error: BaseException | KafkaError | None, _trace: object) -> bool:
+        """Say why the thread ends: the shell decides what that means.
+
+        What fails in a callback while the client closes is raised as a KafkaError, which is no exception, so that nothing catches it.
+        """
+        self._on_exit(KafkaException(error) if isinstance(error, KafkaError) else error)
+        return True
+
+    def _read(self) -> None:
+        self._consumer = Consumer(
+            {**consumer_properties(self._settings), "on_commit": self._committed, "error_cb": self._error}, logger=log
+        )
+        self._consumer.subscribe([self._settings.spans_topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lost)
+        has_ended_well = False
         try:
-            self._consumer = Consumer(
-                {**consumer_properties(self._settings), "on_commit": self._committed, "error_cb": self._error}, logger=log
-            )
-            self._consumer.subscribe([self._settings.spans_topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lost)
-            try:
-                self._loop()
-                self._drain()
-            except BaseException:
-                # close() runs the revoke callback: state may be half a chunk ahead, so nothing of it may be written.
-                self._failed = True
-                raise
-            finally:
-                self._consumer.close()
-        except BaseException as error:  # noqa: BLE001 - the shell decides what a broken thread means
-            reason = error
-        self._on_exit(reason)
+            self._loop()
+            self._drain()
+            has_ended_well = True
+        finally:
+            # close() runs the callbacks. State may be half a chunk ahead, so nothing of it may be written, and nothing more is taken.
+            self._failed = not has_ended_well
+            self._is_closing = True
+            self._consumer.close()
 
     def _loop(self) -> None:
         garbage = OldGarbage(time.monotonic())
@@ -246,6 +256,8 @@ class PartitionGroup(threading.Thread):
         log.info("taken anew: %s", _listed(keys))
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._is_closing:
+            return
         self.has_joined = True
         keys = _keys(partitions)
         if keys:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 from collections.abc import Iterator
 
@@ -208,6 +209,27 @@ def test_the_fatal_error_that_says_it_is_not_fatal_ends_the_thread(running: Runn
     assert not error.fatal()
     running.consumer.polls.put(lambda: running.consumer.properties["error_cb"](error))
     assert isinstance(running.ended.get(timeout=10), KafkaException)
+
+
+def test_a_client_that_raises_what_is_no_exception_ends_the_thread_all_the_same(running: Running) -> None:
+    raised = ctypes.pythonapi.PyErr_SetObject
+    raised.argtypes, raised.restype = [ctypes.py_object, ctypes.py_object], None
+    error = KafkaError(KafkaError._TIMED_OUT)
+    assert not isinstance(error, BaseException)
+    running.start().consumer.on_close = lambda: raised(KafkaError, error)
+    running.group.stop()
+    reason = running.ended.get(timeout=10)
+    assert isinstance(reason, KafkaException)
+    assert reason.args[0].code() == KafkaError._TIMED_OUT
+
+
+def test_partitions_that_come_while_the_client_closes_are_not_taken(running: Running) -> None:
+    running.start()
+    running.until(lambda: running.group.has_joined)
+    consumer = running.consumer
+    consumer.on_close = lambda: consumer.on_assign(consumer, [TopicPartition(KEY.topic, KEY.partition + 1)])
+    assert running.stop() is None
+    assert consumer.assigned == set()
 
 
 def test_other_errors_of_the_client_are_warned_of_once_and_survived(running: Running, caplog: pytest.LogCaptureFixture) -> None:

@@ -78,6 +78,7 @@ class FakeConsumer:
         self.leaderless = 0
         self.is_begun = False
         self.assigned: set[int] = set()
+        self.on_close: Callable[[], None] = lambda: None
 
     def subscribe(self, _topics: list[str], *, on_assign: Callback, on_revoke: Callback, on_lost: Callback) -> None:
         self.on_assign, self.on_revoke, self.on_lost = on_assign, on_revoke, on_lost
@@ -132,6 +133,7 @@ class FakeConsumer:
     def close(self) -> None:
         if self.assigned:
             self.on_revoke(self, [PARTITION])
+        self.on_close()
 
 
 class Notebook:
