@@ -15,8 +15,8 @@ from cli.rule_test_updates import update
 from cli.rules_arguments import OUTPUT, PATHS, PERCENT
 from cli.shown_text import shown_json, some_lines
 from compiler import Compilation, Rule, RuleSet, Severity, SourceFile, diagnostic_json, rule_file_schema_text
-from processor.rule_coverage import rule_coverage
-from processor.rule_tests import run_rule_tests
+from processor.rule_coverage import RuleCoverage, rule_coverage
+from processor.rule_tests import RuleTestOutcome, run_rule_tests
 
 _COMMANDS = {
     "apply": ("cli.rules_apply_command", "apply"),
@@ -133,14 +133,13 @@ def test(  # the options of a command
         raise click.UsageError("--update is done by itself, and answered as text")
     sources = load_sources(paths)
     rule_set = _accepted_as_json(sources) if output == "json" else accepted_or_exit(sources)
-    ran = [(rule, list(run_rule_tests([rule], among=rule_set.rules))) for rule in rule_set.rules]
-    outcomes = [outcome for _, of_rule in ran for outcome in of_rule]
+    outcomes = list(run_rule_tests(rule_set.rules))
     failed = [outcome for outcome in outcomes if not outcome.passed]
     if is_updated:
         left = update(sources, failed)
         click.echo(f"{len(failed) - left} updated, {left} left")
         raise SystemExit(1 if left else 0)
-    covered = [rule_coverage(rule, of_rule) for rule, of_rule in ran] if is_covered else None
+    covered = _coverage(rule_set.rules, outcomes) if is_covered else None
     summary = {"passed": len(outcomes) - len(failed), "failed": len(failed)}
     if output == "json":
         body = {**summary, "tests": [outcome_json(outcome) for outcome in outcomes]}
@@ -152,6 +151,13 @@ def test(  # the options of a command
             click.echo(coverage_text(covered))
         click.echo(f"{summary['passed']} passed, {summary['failed']} failed")
     raise SystemExit(1 if failed or any(one.percent < (threshold or 0) for one in covered or ()) else 0)
+
+
+def _coverage(rules: Sequence[Rule], outcomes: Sequence[RuleTestOutcome]) -> list[RuleCoverage]:
+    by_rule: dict[str, list[RuleTestOutcome]] = {rule.id: [] for rule in rules}
+    for outcome in outcomes:
+        by_rule[outcome.rule.id].append(outcome)
+    return [rule_coverage(rule, by_rule[rule.id]) for rule in rules]
 
 
 def _accepted_as_json(sources: Sequence[SourceFile]) -> RuleSet:

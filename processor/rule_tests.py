@@ -157,7 +157,7 @@ class _Play:
         self.judgement = said.judgement
 
 
-def run_rule_tests(rules: Sequence[Rule], among: Sequence[Rule] = ()) -> Iterable[RuleTestOutcome]:
-    """Run all tests of some rules, in order, one when it is asked for; `among`: all rules of their files, where there are more."""
-    names = frozenset(line.name for rule in (*rules, *among) for test in rule.tests for line in test.trace.lines)
+def run_rule_tests(rules: Sequence[Rule]) -> Iterable[RuleTestOutcome]:
+    """Run all tests of some rules, in order, one when it is asked for."""
+    names = frozenset(line.name for rule in rules for test in rule.tests for line in test.trace.lines)
     return (replace(run_rule_test(rule, test), span_names=names) for rule in rules for test in rule.tests)
