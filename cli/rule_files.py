@@ -10,6 +10,7 @@ from typing import NoReturn
 import click
 
 from cli.shown_text import brief, some_lines
+from cli.written_files import create, replace
 from compiler import Compilation, Diagnostic, RuleSet, SourceFile, compile_sources, render
 from compiler.near_names import did_you_mean
 from processor.rule_directory import read_sources
@@ -65,6 +66,24 @@ def no_such_rule(rule_id: str, known: Iterable[str]) -> NoReturn:
     """End the program with status 2: there is no rule of this id, but perhaps one that is near."""
     hint = did_you_mean(rule_id, known)
     fail(f"there is no rule {brief(rule_id)}{f': {hint}' if hint else ''}")
+
+
+def create_or_exit(path: Path, text: str) -> None:
+    """Write a new file; ends the program with status 2 where there is one already or it cannot be written."""
+    try:
+        create(path, text.encode())
+    except FileExistsError:
+        fail(f"{path} is there already")
+    except OSError as error:
+        unusable(error, path)
+
+
+def rewrite_or_exit(source: SourceFile, content: bytes) -> None:
+    """Write a file that was read; ends the program with status 2 where that fails, or where it has changed since."""
+    try:
+        replace(Path(source.name), source.content, content)
+    except OSError as error:
+        unusable(error, source.name)
 
 
 def unusable(error: OSError, path: Path | str) -> NoReturn:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
-from cli.rule_files import unusable
+from cli.rule_files import rewrite_or_exit
 from cli.rule_test_text import outcome_text
-from cli.written_files import replace
 from compiler import SourceFile, compile_sources
 from compiler.test_expectations import Expectation, with_expectations
 from processor.rule_tests import RuleTestOutcome, run_rule_test
@@ -32,18 +30,11 @@ def update(sources: Sequence[SourceFile], failed: Sequence[RuleTestOutcome]) -> 
         if not _pass(changed, {(one.rule.id, one.test.name) for one in written}):
             written = []
         if written:
-            _write(source, changed.content)
+            rewrite_or_exit(source, changed.content)
         left += len(outcomes) - len(written)
         for outcome in outcomes:
             click.echo(("UPDATED" if outcome in written else "LEFT") + outcome_text(outcome).removeprefix("FAILED"))
     return left
-
-
-def _write(source: SourceFile, content: bytes) -> None:
-    try:
-        replace(Path(source.name), source.content, content)
-    except OSError as error:
-        unusable(error, source.name)
 
 
 def _pass(source: SourceFile, named: set[tuple[str, str]]) -> bool:

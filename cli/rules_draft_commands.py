@@ -8,9 +8,8 @@ from pathlib import Path
 import click
 
 from cli.check_why import enabled_or_exit
-from cli.rule_files import compile_files, count_of, fail, rule_set_or_exit, unusable
+from cli.rule_files import compile_files, count_of, create_or_exit, fail, rule_set_or_exit
 from cli.shown_text import brief, one_line
-from cli.written_files import create
 from compiler import SourceFile, TraceView
 from compiler.notation_text import NotationWriter, TooLargeError
 from compiler.rule_skeleton import Telling, demanded_keys, empty_rule_file, rule_file_of, rule_id_of, test_of
@@ -38,12 +37,7 @@ def init(name: str, path: Path | None) -> None:
         click.echo(text, nl=False)
         return
     path = path or Path(f"{rule_id_of(name)}.yaml")
-    try:
-        create(path, text.encode())
-    except FileExistsError:
-        fail(f"{path} is there already")
-    except OSError as error:
-        unusable(error, path)
+    create_or_exit(path, text)
     click.echo(one_line(f"{path} written: betrace rules test {path}"))
 
 

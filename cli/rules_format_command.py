@@ -8,10 +8,9 @@ from pathlib import Path
 
 import click
 
-from cli.rule_files import USAGE, count_of, load_sources, show_diagnostics, unusable
+from cli.rule_files import USAGE, count_of, load_sources, rewrite_or_exit, show_diagnostics
 from cli.rules_arguments import PATHS
 from cli.shown_text import one_line, some_lines
-from cli.written_files import replace
 from compiler import SourceFile, format_rule_file
 
 _STDIN = Path("-")
@@ -46,16 +45,9 @@ def format_rules(paths: Sequence[Path], check: bool, diff: bool) -> None:  # noq
         elif is_new and check:
             click.echo(one_line(source.name))
         elif is_new:
-            _write(source, formatted.content)
+            rewrite_or_exit(source, formatted.content)
     _summarise(len(sources), changed, refused, is_dry=check or diff)
     raise SystemExit(USAGE if refused else int(changed > 0 and (check or diff)))
-
-
-def _write(source: SourceFile, content: bytes) -> None:
-    try:
-        replace(Path(source.name), source.content, content)
-    except OSError as error:
-        unusable(error, source.name)
 
 
 def _given(paths: Sequence[Path]) -> Iterator[SourceFile]:

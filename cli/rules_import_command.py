@@ -8,9 +8,8 @@ from typing import NoReturn
 
 import click
 
-from cli.rule_files import count_of, fail, unusable
+from cli.rule_files import count_of, create_or_exit, fail, unusable
 from cli.shown_text import one_line, some_lines
-from cli.written_files import create
 from compiler import Rule, SourceFile
 from compiler.foreign.betrace_file import NoPolarityError, betrace_items
 from compiler.foreign.drafts import POLARITIES, VIOLATION, Aside, Draft, Item, Note, Refusal, UnreadableError
@@ -101,7 +100,7 @@ def _import(path: Path, target: Path | None, origin: str, items_of: Callable[[So
     if target is None:
         click.echo(text, nl=False)
     else:
-        _write(target, text)
+        create_or_exit(target, text)
     left_out = sum(isinstance(item, Refusal) for item in items)
     asides = len(items) - imported - left_out
     more = f"; {asides} without a rule of {'its' if asides == 1 else 'their'} own" if asides else ""
@@ -139,12 +138,3 @@ def _tested(item: Item, rule: Rule | None) -> Item:
                 message = f"its own example of a violation is `{outcome.actual}` by what it says: the rule may mean the opposite"
                 item.notes.append(Note(item.region, message))
     return item
-
-
-def _write(target: Path, text: str) -> None:
-    try:
-        create(target, text.encode())
-    except FileExistsError:
-        fail(f"{target} is there already")
-    except OSError as error:
-        unusable(error, target)
