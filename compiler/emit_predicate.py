@@ -13,6 +13,7 @@ from compiler import ir
 from compiler import lua_tree as lua
 from compiler.emit_chunk import Chunk
 from compiler.emit_value import ARGUMENTS, PARAMETERS, Place, is_length, literal, value
+from compiler.engine_layout import ELEMENT_TAGS
 from compiler.kinds import Kind, kind_of
 from compiler.values import Duration
 
@@ -82,7 +83,7 @@ def truth(node: ir.Predicate, at: Place) -> lua.Expr:
             return lua.call("V.is_true", value(operand, at))
         case ir.SomeElement(word=word, predicate=inner):
             function = predicate_function(inner, at.chunk, word)
-            return lua.call("V.some_element", lua.Number(0x5A if word == "event" else 0x6A), function, *ARGUMENTS[:4])
+            return lua.call("V.some_element", lua.Number(ELEMENT_TAGS[word]), function, *ARGUMENTS[:4])
     assert_never(node)
 
 

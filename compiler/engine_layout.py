@@ -16,6 +16,8 @@ from compiler import ir
 WORD_BITS = 32
 ANY_CLASS = 0
 SERVICE_KEY = "service.name"
+# The tags of a span's fields that hold its events and its links.
+ELEMENT_TAGS = {"event": 0x5A, "link": 0x6A}
 # What the runtime is set up with.
 Setting: TypeAlias = "bool | int | bytes | list[Setting] | dict[str | int, Setting]"
 # What a counter of so many bytes holds at most.

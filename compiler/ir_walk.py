@@ -16,15 +16,18 @@ _PARTS: dict[type[object], tuple[str, ...]] = {
 }
 
 
-def walk(node: object) -> Iterator[object]:
-    """Yield a node and everything below it, parents first; tuples and fields that hold no nodes yield what they hold."""
+def walk(node: object, not_below: tuple[type[object], ...] = ()) -> Iterator[object]:
+    """Yield a node and everything below it, parents first; tuples and fields that hold no nodes yield what they hold.
+
+    Of nodes of the kinds `not_below` nothing is yielded but themselves.
+    """
     pending = [node]
     while pending:
         found = pending.pop()
         yield found
         if isinstance(found, tuple):
             pending.extend(reversed(found))
-        elif (parts := _PARTS.get(type(found))) is not None:
+        elif (parts := _PARTS.get(type(found))) is not None and not isinstance(found, not_below):
             pending.extend([getattr(found, name) for name in parts])
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from compiler.near_names import did_you_mean
+from compiler.near_names import did_you_mean, meant
 from compiler.spelling import RESERVED, hint_for
 from compiler.syntax import At
 
@@ -39,8 +39,8 @@ _WORDS = {
 
 # What other languages and plain English say, what is meant, and the terminal that could stand there.
 _PHRASES = tuple(
-    (re.compile(rf"(?:{phrase})(?![A-Za-z0-9_.])", re.IGNORECASE), meant, terminal)
-    for phrase, meant, terminal in (
+    (re.compile(rf"(?:{phrase})(?![A-Za-z0-9_.])", re.IGNORECASE), words, terminal)
+    for phrase, words, terminal in (
         (r"is[ \t]+not[ \t]+(?:missing|null|none|nil)|is[ \t]+(?:present|set)", "exists", "PRESENCE"),
         (r"is[ \t]+(?:missing|null|none|nil|absent)", "missing", "PRESENCE"),
         (r"is[ \t]+not[ \t]+in", "not in", "IN"),
@@ -110,17 +110,13 @@ def mend_for(text: str, at: At, expected: Collection[str]) -> Mend | None:
     return _near_word(text, at, expected) or _name(text, at)
 
 
-def _meant(words: str) -> str:
-    return f"did you mean `{words}`?"
-
-
 def _sign(text: str, at: At, _expected: Collection[str]) -> Mend | None:
-    for sign, before, meant in _SIGNS:
+    for sign, before, instead in _SIGNS:
         start = at[0] - before
         found = sign.match(text, start) if start >= 0 else None
         if found:
             message = f"`{found[0]}` is no sign of the language" if before else ""
-            return Mend((start, found.end()), _meant(meant), message)
+            return Mend((start, found.end()), meant(instead), message)
     return None
 
 
@@ -132,8 +128,8 @@ def _measure(text: str, at: At, expected: Collection[str]) -> Mend | None:
         start = start if before is None else before.start()
     found = _MEASURE.match(text, start)
     if found and (unit := _UNITS.get(found[2].lower())):
-        meant = f"{float(found[1]) * 24:g}h" if unit == "d" else f"{found[1]}{unit}"
-        return Mend((start, found.end()), _meant(meant), f"`{found[0]}` is no duration")
+        duration = f"{float(found[1]) * 24:g}h" if unit == "d" else f"{found[1]}{unit}"
+        return Mend((start, found.end()), meant(duration), f"`{found[0]}` is no duration")
     number = _NUMBER.match(text, start) if "DURATION" in expected else None
     return Mend(at, f"a duration has a unit, ns us ms s m h: {number[0]}ms") if number else None
 
@@ -145,7 +141,7 @@ def _for_each(text: str, at: At, expected: Collection[str]) -> Mend | None:
     written = text[before[0] : before[1]]
     if _FOR_EACH.fullmatch(written) or (written == "for" and "EACH" in expected and not _is_near(text, at, "each")):
         message = "`for` goes with `each`" if written == "for" else f"`{written}` is no word of the language"
-        return Mend(before, _meant("for each"), message)
+        return Mend(before, meant("for each"), message)
     return None
 
 
@@ -161,7 +157,7 @@ def _entrance(text: str, at: At, _expected: Collection[str]) -> Mend | None:
         return None
     written = text[before[0] : before[1]]
     known = _ENTRANCES.get(written.lower())
-    hint = _meant(known) if known else "" if written in RESERVED else did_you_mean(written, ("always", "never", "when"), _CUTOFF)
+    hint = meant(known) if known else "" if written in RESERVED else did_you_mean(written, ("always", "never", "when"), _CUTOFF)
     return Mend(before, hint, f"`{written}` begins no block") if hint else None
 
 
@@ -171,14 +167,14 @@ def _negated_presence(text: str, at: At, expected: Collection[str]) -> Mend | No
     if found is None or before is None or found[0] not in {"missing", "exists"} or "IN" not in expected:
         return None
     written = f"not {found[0]}"
-    return Mend((before.start(), found.end()), _meant("exists" if found[0] == "missing" else "missing"), f"`{written}` is no test")
+    return Mend((before.start(), found.end()), meant("exists" if found[0] == "missing" else "missing"), f"`{written}` is no test")
 
 
 def _phrase(text: str, at: At, expected: Collection[str]) -> Mend | None:
-    for phrase, meant, terminal in _PHRASES:
+    for phrase, words, terminal in _PHRASES:
         found = phrase.match(text, at[0]) if terminal in expected else None
         if found:
-            return Mend((at[0], found.end()), _meant(meant))
+            return Mend((at[0], found.end()), meant(words))
     if "RELATION" in expected and _INSIDE.match(text, at[0]):
         return Mend(at, "`during` speaks of times, `under` of the tree of spans")
     return None

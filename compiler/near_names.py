@@ -17,7 +17,13 @@ _MISSPELT_MIN = 0.8
 
 def did_you_mean(word: str, known: Iterable[str], cutoff: float = _NEAR_MIN) -> str:
     """Return a hint that names the known word nearest to `word`, case aside; empty where none is as near as `cutoff`, at most 1."""
-    return _hint(_nearest(word, known, cutoff))
+    near = _nearest(word, known, cutoff)
+    return "" if near is None else meant(near)
+
+
+def meant(name: str) -> str:
+    """Return the hint that a name was meant."""
+    return f"did you mean `{name}`?"
 
 
 def misspelt(name: str, occurring: Iterable[str]) -> str | None:
@@ -31,7 +37,3 @@ def _nearest(word: str, known: Iterable[str], least: float) -> str | None:
     folded = {name.casefold().replace("-", "_"): name for name in known}
     near = get_close_matches(word.casefold().replace("-", "_"), folded, n=1, cutoff=least)
     return folded[near[0]] if near else None
-
-
-def _hint(near: str | None) -> str:
-    return "" if near is None else f"did you mean `{near}`?"

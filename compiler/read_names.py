@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from compiler import ir
-from compiler.ir_walk import parts_of, walk
+from compiler.ir_walk import walk
 
 if TYPE_CHECKING:
     from compiler.rule_set import Rule
@@ -118,7 +118,8 @@ def _of_selector(selector: ir.Selector, bound: FreeBase | None) -> Iterator[Read
 
 def _of_spans(base: FreeBase, node: object, bound: FreeBase | None, element: str = "") -> Iterator[Read]:
     """Yield the attributes that a node reads of the spans of a base, and of the bound span."""
-    for found in _near_parts(node):
+    # What speaks of other spans, of an event or of a link is not gone into.
+    for found in walk(node, (ir.SomeElement, ir.Aggregate)):
         match found:
             case ir.SomeElement(word=word, predicate=predicate):
                 yield from _of_spans(base, predicate, bound, word)
@@ -128,15 +129,3 @@ def _of_spans(base: FreeBase, node: object, bound: FreeBase | None, element: str
                 yield Read(owner, replace(found, of=None), element if scope is ir.AttributeScope.ELEMENT else "")
             case _:
                 pass
-
-
-def _near_parts(node: object) -> Iterator[object]:
-    """Walk a node, but not into what speaks of other spans, of an event or of a link."""
-    pending = [node]
-    while pending:
-        found = pending.pop()
-        yield found
-        if isinstance(found, tuple):
-            pending.extend(reversed(found))
-        elif not isinstance(found, ir.SomeElement | ir.Aggregate):
-            pending.extend(getattr(found, name) for name in reversed(parts_of(found)))

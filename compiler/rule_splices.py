@@ -194,5 +194,4 @@ def _moved(text: str, columns: int) -> str:
 def _moved_line(line: str, columns: int) -> str:
     if columns >= 0:
         return f"{' ' * columns}{line}" if line.strip() else line
-    lead: Sequence[str] = line[: len(line) - len(line.lstrip(" "))]
-    return line[min(-columns, len(lead)) :]
+    return line[min(-columns, len(line) - len(line.lstrip(" "))) :]

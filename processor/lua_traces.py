@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from compiler import ir
 from compiler.captured_trace import AskedLeaf, CapturedView, TraceTotals, asked_leaves, known
-from compiler.engine_layout import ANY_CLASS, column_of
+from compiler.engine_layout import ANY_CLASS, ELEMENT_TAGS, column_of
 from compiler.engine_program import compile_program
 from compiler.judge import judge
 from compiler.values import text_bytes
@@ -47,8 +47,6 @@ _SPANS_AT_ONCE = 1_000
 # Where states are written before they leave: about what a processor's cache holds; a state that is larger gets a place of its own.
 _ROOM_SIZE = 256 * 1024
 _KNOWN = 2
-# The fields of a span that hold its events and its links.
-_ELEMENT_TAGS = {"event": 0x5A, "link": 0x6A}
 _STAND_IN = Span("", "", "", 0, 0)
 
 
@@ -170,7 +168,7 @@ class LuaTraceEngine:
                 class_id,
                 0 if column is None else self._layout.columns[column],
                 isinstance(base, ir.Root),
-                _ELEMENT_TAGS.get(read.element, 0),
+                ELEMENT_TAGS.get(read.element, 0),
                 text_bytes(read.name),
             )
 
