@@ -133,6 +133,8 @@ class FiniteRun:
         self._handler.drain()
         refused = self.tally.by_label(m.ITEMS_REFUSED)
         over_limit = self.tally.count(m.SPANS_OVER_LIMIT)
+        seen = dict(zip(self._reads, self.engine.occurred(), strict=True))
+        unseen = self._unseen(seen)
         return FiniteOutcome(
             counts={rule.id: self._counts(rule.id) for rule in self.engine.rule_set.enabled},
             violations=tuple(sorted(self._violations, key=lambda said: said.trace.number)),
@@ -143,7 +145,7 @@ class FiniteRun:
             tally=self.tally,
             traces=tuple(self._handler.owned[_INPUT].owner.traces.traces.values()),
             kept=self._kept,
-            unseen=(unseen := self._unseen(seen := dict(zip(self._reads, self.engine.occurred(), strict=True)))),
+            unseen=unseen,
             span_names=_span_names(seen, unseen),
         )
 

@@ -67,8 +67,7 @@ class Handler:
         del lost
         for key in keys:
             self._release(key)
-            for gauge in m.OF_PARTITION:
-                self._around.metrics.forget(gauge, key.topic, str(key.partition))
+            m.forget_partition(self._around.metrics, *key)
         self._around.metrics.set(m.PARTITIONS_OWNED, len(self.owned))
 
     def _own_for_now(self, key: PartitionKey) -> None:

@@ -137,8 +137,7 @@ RULES_IN_FORCE = _gauge(
 RULE_SETS = _gauge("rule_sets", "rule sets", "outcome", "Rule sets that came into force (taken) or did not (refused), since the start.")
 RULES_REFUSED = _gauge("rules_refused", "faults", "", "Faults for which the newest rule set is refused; 0: it is in force.")
 
-# What is shown of a partition while a worker owns it.
-OF_PARTITION = tuple(it for it in METRICS if it.kind is Kind.GAUGE and it.labels == ("topic", "partition"))
+_OF_PARTITION = tuple(it for it in METRICS if it.kind is Kind.GAUGE and it.labels == ("topic", "partition"))
 
 
 class Metrics(Protocol):
@@ -152,6 +151,12 @@ class Metrics(Protocol):
 
     def forget(self, metric: Metric, *labels: str) -> None:
         """Show a gauge no longer for these labels."""
+
+
+def forget_partition(metrics: Metrics, topic: str, partition: int) -> None:
+    """Show no gauge of a partition any longer: it is somebody else's."""
+    for gauge in _OF_PARTITION:
+        metrics.forget(gauge, topic, str(partition))
 
 
 class Tally:

@@ -116,7 +116,7 @@ class Partition:
         self._touch(trace, touch)
         trace.touched(touch, None if touch.last_new == NONE else records[touch.last_new])
         is_shorter = trace.queued_ns is None
-        if touch.first_root != NONE:
+        if touch.root_seen:
             trace.root_seen = is_shorter = True
         if touch.first_over_limit != NONE and trace.over_limit_ns is None:
             trace.over_limit_ns, is_shorter = arrived_ns[touch.first_over_limit], True

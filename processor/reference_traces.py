@@ -184,9 +184,8 @@ class ReferenceTraceEngine:
                 handle = self._open(partition, trace_id, arrived_ns)
             trace = self._traces[handle]
             trace.last_record_ns = max(trace.last_record_ns, arrived_ns)
-            kept = len(trace.spans)
             grown = _grown(trace, own, policy.span_count_max)
-            self._look_for_names(islice(trace.spans.values(), kept, None))
+            self._look_for_names(islice(reversed(trace.spans.values()), grown.new))
             order = (record << ORDER_BITS) + place
             has_new, has_root = grown.new > 0, grown.root_seen
             yield Touch(

@@ -157,8 +157,7 @@ class Sharder:
         del lost
         for key in keys:
             self._positions.pop(key, None)
-            for gauge in m.OF_PARTITION:
-                self._metrics.forget(gauge, key.topic, str(key.partition))
+            m.forget_partition(self._metrics, *key)
         self._count_owned()
 
     def drain(self) -> None:
