@@ -14,12 +14,17 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 def code(text: str) -> str:
     """Return text as code within a line, whatever backticks it has."""
-    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    fence = _fence(text)
     space = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{space}{text}{space}{fence}"
 
 
 def block(text: str, language: str) -> str:
     """Return text as a block of code."""
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    fence = _fence(text).rjust(3, "`")
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
+
+
+def _fence(text: str) -> str:
+    """Return a run of backticks longer than any of a text."""
+    return "`" * (1 + max(map(len, re.findall("`+", text)), default=0))

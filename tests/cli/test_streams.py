@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from cli.main import betrace
 from tests.cli.run import NEEDS_CHECK, document, run, span, written
+from tests.skipping import missing
 
 ROOT = Path(__file__).resolve().parents[2]
 # What a terminal obeys: an escape sequence, one in a single character, and what turns the line around.
@@ -111,9 +112,10 @@ def _process(redirection: str, *arguments: object) -> tuple[int, str]:
     return found.returncode, found.stderr
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
 @pytest.mark.parametrize("arguments", [["explain"], ["format", "-"], ["check", "-o", "json"]], ids=" ".join)
 def test_an_answer_that_cannot_be_written_ends_with_a_sentence(arguments: list[str], tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        missing("there is no device that is full")
     rules = written(tmp_path, "rules.yaml", NEEDS_CHECK)
     paths = [] if arguments[-1] == "-" else [rules]
     assert _process(f">/dev/full <{rules}", "rules", *arguments, *paths) == (2, "betrace: standard output: No space left on device\n")
