@@ -17,6 +17,7 @@ from processor.overload import Load, next_level
 from processor.owned import Owned, Taking, Whereabouts
 from processor.partition_owner import PartitionOwner
 from processor.programs import Programs
+from processor.records_read import ReadRecords
 from topics.journal import MARKS_MAX, Fence, encode
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class Handler:
             self._retake.add(key)
             self._release(key)
             return
-        one.owner.read(records, position, self._timestamp_limit())
+        one.owner.read(ReadRecords.of(records), position, self._timestamp_limit())
         if len(one.owner.marks) >= MARKS_MAX:
             self._retake |= set(self.checkpoint([key]).retake)
 

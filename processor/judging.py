@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from compiler.report import may_violate_early
@@ -87,10 +88,9 @@ class Judging:
         self._rule_parts: dict[int, bytes] = {}
         self._say = say
         self._metrics = metrics
-        self._exceptions_expire = exceptions_expire
         self._says_all = says_all
         self._some_are_early = any(may_violate_early(rule) for rule in self._rules)
-        self._some_expire = any(exception.expires_ns is not None for rule in self._rules for exception in rule.exceptions)
+        self._some_expire = exceptions_expire and any(one.expires_ns is not None for rule in self._rules for one in rule.exceptions)
 
     def early(self, traces: Sequence[OpenTrace], now_ns: int) -> None:
         """Say the violations that are decided although their traces are open."""
@@ -103,9 +103,8 @@ class Judging:
 
     def close(self, traces: Sequence[OpenTrace], now_ns: int) -> None:
         """Say the verdict of every rule on traces that have just closed."""
-        for judged in self._judged(traces):
-            judged.trace.verdicts = judged.codes
-            self._say_new(judged, self._spoken_of(judged), now_ns)
+        for trace, asked, codes in self._answered(traces):
+            self._decide(trace, asked, codes, now_ns)
         all_codes, width = b"".join([trace.verdicts for trace in traces]), len(self._rules)
         for index, rule in enumerate(self._rules):
             codes = all_codes[index::width]
@@ -116,43 +115,36 @@ class Judging:
 
     def revise(self, traces: Sequence[OpenTrace], now_ns: int) -> None:
         """Judge closed traces again and say what late spans have changed."""
-        for judged in self._judged(traces):
-            before = judged.trace.verdicts
-            if before != judged.codes:
-                self._count_moved(before, judged.codes)
-            judged.trace.verdicts = judged.codes
-            self._say_new(judged, self._spoken_of(judged), now_ns)
+        for trace, asked, codes in self._answered(traces):
+            before = trace.verdicts
+            self._decide(trace, asked, codes, now_ns)
+            if before != trace.verdicts:
+                self._count_moved(before, trace.verdicts)
 
-    def _judged(self, traces: Sequence[OpenTrace]) -> Iterator[_Judged]:
-        return (_Judged(trace, asked, self._undecided(trace, codes)) for trace, asked, codes in self._answered(traces))
+    def _decide(self, trace: OpenTrace, asked: Asked, codes: bytes, now_ns: int) -> None:
+        """Let these be the verdicts of a closed trace, and say what is new.
+
+        All are inconclusive where spans may be missing that nobody can read any more.
+        """
+        codes = trace.verdicts = _INCONCLUSIVE * len(codes) if trace.state_lost else codes
+        if self._says_all:
+            self._say_new(_Judged(trace, asked, codes), range(len(codes)), now_ns)
+        elif _VIOLATED in codes or trace.said:
+            # Violated now, or said to be before.
+            said = trace.said
+            new = [index for index, code in enumerate(codes) if code == _VIOLATED or (index in said and said[index].stands)]
+            self._say_new(_Judged(trace, asked, codes), new, now_ns)
 
     def _answered(self, traces: Sequence[OpenTrace]) -> Iterator[tuple[OpenTrace, Asked, bytes]]:
         """Yield traces, how they were asked about, and what the engine said of them."""
         for first in range(0, len(traces), _ASKED_COUNT_MAX):
             some = traces[first : first + _ASKED_COUNT_MAX]
-            asked = [Asked(trace.handle, completeness(trace), self._opened_ns(trace)) for trace in some]
+            opened_ns = map(self._opened_ns, some) if self._some_expire else repeat(None)
+            asked = [Asked(trace.handle, completeness(trace), at_ns) for trace, at_ns in zip(some, opened_ns, strict=False)]
             yield from zip(some, asked, self.engine.judge(asked), strict=True)
 
-    @staticmethod
-    def _undecided(trace: OpenTrace, codes: bytes) -> bytes:
-        """Return the codes, all inconclusive where spans may be missing that nobody can read any more."""
-        return _INCONCLUSIVE * len(codes) if trace.state_lost else codes
-
     def _opened_ns(self, trace: OpenTrace) -> int | None:
-        if not self._exceptions_expire:
-            return None
-        if trace.opened_ns is None and self._some_expire:
-            return self.engine.facts(trace.handle).first_start_ns
-        return trace.opened_ns
-
-    def _spoken_of(self, judged: _Judged) -> Sequence[int]:
-        """Return the indices of the rules there may be something to say of: violated now, or said to be before."""
-        codes, said = judged.codes, judged.trace.said
-        if self._says_all:
-            return range(len(codes))
-        if not said and _VIOLATED not in codes:
-            return ()
-        return [index for index, code in enumerate(codes) if code == _VIOLATED or (index in said and said[index].stands)]
+        return self.engine.facts(trace.handle).first_start_ns if trace.opened_ns is None else trace.opened_ns
 
     def _count_moved(self, before: bytes, after: bytes) -> None:
         for rule, was, code in zip(self._rules, before, after, strict=True):

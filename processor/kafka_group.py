@@ -19,13 +19,14 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, 
 
 from processor.garbage import OldGarbage
 from processor.group_handler import Bounds, GroupHandler
-from processor.kafka_records import KafkaRecord, consumer_properties, polled
+from processor.kafka_records import consumer_properties, polled
 from processor.metrics import COMMITS_REFUSED
 from processor.record import PartitionKey
 from topics.connection import Refusal
 
 if TYPE_CHECKING:
     from processor.metrics import Metrics
+    from processor.records_read import ReadRecords
     from processor.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -181,15 +182,15 @@ class PartitionGroup(threading.Thread):
             self._error(error)
         for key in dict.fromkeys((*found.records, *found.ends)):
             self._say_what_is_urgent()
-            self._hand_out(key, found.records.get(key, []), found.ends.get(key))
+            self._hand_out(key, found.records.get(key), found.ends.get(key))
         return sum(map(len, found.records.values()))
 
-    def _hand_out(self, key: PartitionKey, records: list[KafkaRecord], end: int | None) -> None:
+    def _hand_out(self, key: PartitionKey, records: ReadRecords | None, end: int | None) -> None:
         if key not in self.owned:
             return
-        position = max(records[-1].offset + 1 if records else 0, end or 0)
+        position = max(records.offsets[-1] + 1 if records else 0, end or 0)
         self._note(key, position, end)
-        self._handler.chunk(key, records, position)
+        self._handler.chunk(key, records or (), position)
 
     def _note(self, key: PartitionKey, position: int | None = None, end: int | None = None) -> None:
         was = self._reading.get(key)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaError, Message
 
 from processor.record import PartitionKey
+from processor.records_read import ReadRecords
 from processor.settings import GroupProtocol, InputFormat
 from topics.otlp import detected, format_of
 
@@ -18,6 +22,9 @@ if TYPE_CHECKING:
 
 _NS_PER_MS = 1_000_000
 _NO_TIMESTAMP = 0
+_PARTITION, _ERROR, _OFFSET, _TIMESTAMP, _KEY, _VALUE, _HEADERS = (
+    methodcaller(name) for name in ("partition", "error", "offset", "timestamp", "key", "value", "headers")
+)
 _FORMATS: dict[InputFormat, RecordFormat] = {InputFormat.PROTOBUF: "protobuf", InputFormat.JSON: "json"}
 
 Headers = Sequence[tuple[str, bytes | str | None]]
@@ -25,7 +32,7 @@ Headers = Sequence[tuple[str, bytes | str | None]]
 
 @dataclass(slots=True)
 class KafkaRecord:
-    """A record as the flow reads it (processor/record.py). Not frozen: that would triple what it costs to make one."""
+    """A record as the flow reads it (processor/record.py)."""
 
     topic: str
     partition: int
@@ -46,7 +53,7 @@ class KafkaRecord:
 class Polled:
     """What a poll gave: records and ends of logs by partition, and errors."""
 
-    records: dict[PartitionKey, list[KafkaRecord]] = field(default_factory=dict)
+    records: dict[PartitionKey, ReadRecords] = field(default_factory=dict)
     ends: dict[PartitionKey, int] = field(default_factory=dict)
     errors: list[KafkaError] = field(default_factory=list)
 
@@ -54,45 +61,57 @@ class Polled:
 def polled(topic: str, messages: Iterable[Message], given: InputFormat) -> Polled:
     """Sort the messages of a consumer that reads one topic, those of each partition in their order."""
     found = Polled()
-    fixed = _FORMATS.get(given)
-    last = -1
-    records: list[KafkaRecord] = []
-    for message in messages:
-        partition = message.partition() or 0
-        error = message.error()
-        if error is not None:
-            _take_event(found, PartitionKey(topic, partition), message, error)
-            continue
-        # Messages of a partition come in runs.
-        if partition != last:
-            last, records = partition, found.records.setdefault(PartitionKey(topic, partition), [])
-        kind, timestamp_ms = message.timestamp()
-        value = message.value() or b""
-        records.append(
-            KafkaRecord(
-                topic,
-                partition,
-                message.offset() or 0,
-                None if kind == _NO_TIMESTAMP or timestamp_ms < 0 else timestamp_ms * _NS_PER_MS,
-                message.key(),
-                value,
-                fixed or _format(message, value),
-                message,
-            )
-        )
+    by_partition: dict[int, list[Message]] = {}
+    # Messages of a partition come in runs.
+    for partition, run in groupby(messages, _PARTITION):
+        by_partition.setdefault(partition or 0, []).extend(run)
+    for partition, some in by_partition.items():
+        log = PartitionKey(topic, partition)
+        records = some
+        if any(error is not None for error in map(_ERROR, some)):
+            records = [message for message in some if not _is_event(found, log, message)]
+        if records:
+            found.records[log] = _columns(log, records, _FORMATS.get(given))
     return found
 
 
-def _take_event(found: Polled, key: PartitionKey, message: Message, error: KafkaError) -> None:
+def _is_event(found: Polled, log: PartitionKey, message: Message) -> bool:
+    """Take note of a message that is no record."""
+    error = message.error()
+    if error is None:
+        return False
     if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the constant's name begins so
-        found.ends[key] = message.offset() or 0
+        found.ends[log] = message.offset() or 0
     else:
         found.errors.append(error)
+    return True
 
 
-def _format(message: Message, value: bytes) -> RecordFormat:
-    headers = message.headers()
-    return format_of(_headers(message), detected(value)) if headers else detected(value)
+def _columns(log: PartitionKey, messages: Sequence[Message], fixed: RecordFormat | None) -> ReadRecords:
+    values = [value or b"" for value in map(_VALUE, messages)]
+    return ReadRecords(
+        log,
+        [offset or 0 for offset in map(_OFFSET, messages)],
+        [None if kind == _NO_TIMESTAMP or at_ms < 0 else at_ms * _NS_PER_MS for kind, at_ms in map(_TIMESTAMP, messages)],
+        list(map(_KEY, messages)),
+        values,
+        [fixed] * len(messages) if fixed else _formats(messages, values),
+        messages,
+        partial(_record, log, fixed),
+    )
+
+
+def _record(log: PartitionKey, fixed: RecordFormat | None, message: Message) -> KafkaRecord:
+    one = _columns(log, (message,), fixed)
+    return KafkaRecord(*log, one.offsets[0], one.timestamps_ns[0], one.keys[0], one.values[0], one.formats[0], message)
+
+
+def _formats(messages: Sequence[Message], values: Sequence[bytes]) -> list[RecordFormat]:
+    found = list(map(detected, values))
+    for index, headers in enumerate(map(_HEADERS, messages)):
+        if headers:
+            found[index] = format_of(_headers(messages[index]), found[index])
+    return found
 
 
 def _headers(message: Message) -> Headers:

@@ -103,9 +103,14 @@ class LuaTraceEngine:
 
     def judge(self, asked: Sequence[Asked]) -> list[bytes]:
         """Return for each trace asked one byte per enabled rule: the index of its verdict in VERDICTS."""
-        numbers = array("q")
-        for one in asked:
-            numbers.extend((one.handle, _CLOSINGS[one.closing], -1 if one.opened_ns is None else one.opened_ns))
+        numbers = array(
+            "q",
+            [
+                number
+                for handle, closing, opened_ns in asked
+                for number in (handle, _CLOSINGS[closing], -1 if opened_ns is None else opened_ns)
+            ],
+        )
         codes = self.program.judge(numbers.buffer_info()[0], len(asked))
         width = len(self._rules)
         return [codes[start : start + width] for start in range(0, width * len(asked), width)] if width else [b""] * len(asked)

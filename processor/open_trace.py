@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
-
-from processor.trace_engine import NONE
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from processor.judging import Judging
-    from processor.record import Record
-    from processor.trace_engine import Touch
+    from processor.record import PartitionKey
+    from processor.records_read import ReadRecords
     from topics.violation import CloseReason
 
 # The handle of a trace that no engine keeps.
 NO_HANDLE = -1
-
-
-class Origin(NamedTuple):
-    """The first record of a trace."""
-
-    topic: str
-    partition: int
-    offset: int
 
 
 @dataclass(slots=True)
@@ -38,6 +28,7 @@ class Said:
 class OpenTrace:
     """One trace: its times and what was said of it. `close_reason` is None while it is open.
 
+    `log` is that of its first record, and both offsets are of it; `number` orders the traces of a partition by their first record.
     `judging` judges it, and `handle` names it to that one's engine; NO_HANDLE where only its times are remembered. `state_lost`: it may
     have begun before what this worker could read, so nothing is decided of it. `over_limit_ns` is when the first span beyond the limit
     arrived. `verdicts` are those of its last close or revision, a byte per enabled rule (processor.trace_engine.VERDICTS), and `said` is
@@ -47,7 +38,8 @@ class OpenTrace:
     trace_id: str
     judging: Judging
     handle: int
-    origin: Origin
+    log: PartitionKey
+    first_offset: int
     number: int
     first_record_ns: int
     opened_ns: int | None
@@ -63,27 +55,22 @@ class OpenTrace:
     said: dict[int, Said] = field(default_factory=dict)
     queued_ns: int | None = None
 
-    def touched(self, touch: Touch, last_new: Record | None) -> None:
-        """Take note of what records brought, the last of them that brought a span that was kept (None: none did) among it."""
-        self.last_record_ns = max(self.last_record_ns, touch.arrived_ns)
-        self.scattered = self.scattered or touch.apart_order != NONE
-        if last_new is not None:
-            self.last_new_span_ns = max(self.last_new_span_ns, touch.new_arrived_ns)
-            if last_new.partition == self.origin.partition and last_new.topic == self.origin.topic:
-                self.last_offset = max(self.last_offset, last_new.offset)
 
-
-def open_trace(trace_id: str, judging: Judging, handle: int, record: Record, arrived_ns: int, number: int) -> OpenTrace:
-    """Return a trace that begins with this record; `number` orders the traces of a partition by their first record."""
+def open_trace(
+    trace_id: str, judging: Judging, handle: int, records: ReadRecords, place: int, *, arrived_ns: int, number: int
+) -> OpenTrace:
+    """Return a trace that begins with one of some records."""
+    offset = records.offsets[place]
     return OpenTrace(
         trace_id,
         judging,
         handle,
-        Origin(record.topic, record.partition, record.offset),
+        records.log or records.log_of(place),
+        offset,
         number,
-        first_record_ns=arrived_ns,
-        opened_ns=None if record.timestamp_ns is None else arrived_ns,
-        last_record_ns=arrived_ns,
-        last_new_span_ns=arrived_ns,
-        last_offset=record.offset,
+        arrived_ns,
+        None if records.timestamps_ns[place] is None else arrived_ns,
+        arrived_ns,
+        arrived_ns,
+        offset,
     )

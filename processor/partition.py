@@ -5,8 +5,8 @@ from __future__ import annotations
 import heapq
 import math
 from collections import Counter
-from itertools import islice
-from operator import itemgetter
+from itertools import groupby, islice
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING
 
 from processor import metrics as m
@@ -26,18 +26,20 @@ if TYPE_CHECKING:
     from processor.judging import Judging
     from processor.metrics import Metrics
     from processor.open_trace import OpenTrace
-    from processor.record import Record
+    from processor.records_read import ReadRecords
     from processor.routing import Brought
     from processor.shedding import ShedRecord
     from processor.trace_engine import Touch
+
+_JUDGING = attrgetter("judging")
 
 
 class Partition:
     """Open and remembered traces, in order of their first records.
 
     Deterministic: what is said depends on the spans, their arrivals and the marks alone. `number` tells the partition from others that its
-    engines serve. `judging` judges the traces that begin now. Traces that begin up to `lost_until_ns` may have begun earlier. `changed`, if
-    it is a set, is given the id of every trace of which anything changed.
+    engines serve. `judging` judges the traces that begin now, `judgings` says how many each judges. Traces that begin up to `lost_until_ns`
+    may have begun earlier. `changed`, if it is there, is given the id of every trace of which anything changed, in order.
     """
 
     def __init__(self, number: int, policy: ClosingPolicy, judging: Judging, metrics: Metrics, ledger: Ledger | None = None) -> None:
@@ -46,8 +48,9 @@ class Partition:
         self.metrics = metrics
         self.ledger = ledger or Ledger()
         self.lost_until_ns = -1
-        self.changed: set[str] | None = None
+        self.changed: dict[str, None] | None = None
         self.traces: dict[str, OpenTrace] = {}
+        self.judgings: Counter[Judging] = Counter()
         self.shedding = Shedding()
         self.number = number
         # Traces with anything new since the last mark, by number, and where among all records it came first.
@@ -57,8 +60,6 @@ class Partition:
         self._cut_times = CutTimes(self.traces)
         # Handles of an engine that stand for nothing the flow remembers.
         self._superfluous: dict[Judging, list[int]] = {}
-        # How many traces are judged by another program than the one in force.
-        self._foreign_count = 0
         self._opened_count = 0
         # Counted since the last records settled.
         self._spans_read = self._opened = self._lost = 0
@@ -66,11 +67,11 @@ class Partition:
     @property
     def first_offset(self) -> int | None:
         """The first record of the oldest remembered trace; None where nothing is remembered."""
-        return next((trace.origin.offset for trace in self.traces.values()), None)
+        return next((trace.first_offset for trace in self.traces.values()), None)
 
     def offset_behind_oldest(self, share: float) -> int | None:
         """Return the offset before which this share of the traces that engines keep began; None where they keep none."""
-        kept = [trace.origin.offset for trace in self.traces.values() if trace.handle != NO_HANDLE]
+        kept = [trace.first_offset for trace in self.traces.values() if trace.handle != NO_HANDLE]
         return kept[math.ceil(share * len(kept)) - 1] + 1 if kept else None
 
     @property
@@ -81,63 +82,84 @@ class Partition:
 
     # ---- records --------------------------------------------------------------------------------------------------------------------
 
-    def take(self, records: Sequence[Record], arrived_ns: Sequence[int], *, is_keyed: bool = False) -> Brought:
+    def take(self, records: ReadRecords, arrived_ns: Sequence[int], *, is_keyed: bool = False) -> Brought:
         """Take in records, given when each arrived; the key is the id of the trace, if they are keyed.
 
         Nothing is said before the next mark, but of a trace that one of the same id displaces.
         """
-        batch = Batch(
-            [record.value for record in records],
-            [record.format for record in records],
-            arrived_ns,
-            [record.key for record in records],
-            is_keyed,
-        )
-        policy = self.policy.take_policy
-        if len({record.partition for record in records}) > 1 or len({record.topic for record in records}) > 1:
-            # Several logs that are read as one: a trace remembers the last offset of its own.
-            policy = policy._replace(by_record=True)
-        if self._foreign_count:
-            brought = Router(self.number, self.traces, self.judging, policy).take(batch)
-        else:
+        batch = Batch(records.values, records.formats, arrived_ns, records.keys, is_keyed)
+        # Where several logs are read as one, a trace remembers the last offset of its own.
+        policy = self.policy.take_policy._replace(by_record=records.log is None)
+        if self.judgings.keys() <= {self.judging}:
             brought = take(self.number, batch, self.judging, policy)
+        else:
+            brought = Router(self.number, self.traces, self.judging, policy).take(batch)
         for judging, touches in brought.touches:
             for touch in touches:
                 self._arrive(touch, records, arrived_ns, judging)
         self._settle(len(records))
         return brought
 
-    def _arrive(self, touch: Touch, records: Sequence[Record], arrived_ns: Sequence[int], judging: Judging) -> None:
+    def _arrive(self, touch: Touch, records: ReadRecords, arrived_ns: Sequence[int], judging: Judging) -> None:
         """Take in what records brought to a trace."""
-        trace = self._trace(touch, records, arrived_ns, judging)
-        self._spans_read += touch.span_count
-        if touch.new_count != touch.span_count:
+        # All at once: this runs for nearly every record.
+        _, _, trace_id, opened, spans, new, _, _, _, at_ns, new_at_ns, new_order, last_new, first_over_limit, first_root, apart = touch
+        trace = self.traces.get(trace_id)
+        if trace is not None and opened:
+            trace = self._unless_displaced(trace, touch, arrived_ns, judging)
+        if trace is None:
+            trace = self._begin(touch, records, arrived_ns, judging)
+        self._spans_read += spans
+        if new != spans:
             self._count_not_new(touch)
-        self._touch(trace, touch)
-        trace.touched(touch, None if touch.last_new == NONE else records[touch.last_new])
+        if apart != NONE and not trace.scattered:
+            # It is judged by another column from now on, be the spans known or not.
+            trace.scattered = True
+            new_order = new_order if NONE < new_order < apart else apart
+        if new_order != NONE and trace.number not in self._touched:
+            self._touched[trace.number] = (self._order_before + new_order, trace)
+        trace.last_record_ns = max(trace.last_record_ns, at_ns)
+        if last_new != NONE:
+            trace.last_new_span_ns = max(trace.last_new_span_ns, new_at_ns)
+            if records.offsets[last_new] > trace.last_offset and trace.log == (records.log or records.log_of(last_new)):
+                trace.last_offset = records.offsets[last_new]
         is_shorter = trace.queued_ns is None
-        if touch.root_seen:
+        if first_root != NONE:
             trace.root_seen = is_shorter = True
-        if touch.first_over_limit != NONE and trace.over_limit_ns is None:
-            trace.over_limit_ns, is_shorter = arrived_ns[touch.first_over_limit], True
+        if first_over_limit != NONE and trace.over_limit_ns is None:
+            trace.over_limit_ns, is_shorter = arrived_ns[first_over_limit], True
         # Records let a trace live longer, for which its place in the queue need not change, unless one brings a shorter limit.
         if is_shorter:
             self._enqueue(trace)
         if self.changed is not None:
-            self.changed.add(touch.trace_id)
+            self.changed[trace_id] = None
 
-    def _touch(self, trace: OpenTrace, touch: Touch) -> None:
-        """Note that a trace is to be judged again at the next mark, and since when, if there is anything new of it."""
-        order = touch.new_order
-        # A trace that turns out to be scattered is judged by another column, be the spans known or not.
-        if touch.apart_order != NONE and not trace.scattered and not NONE < order < touch.apart_order:
-            order = touch.apart_order
-        if order != NONE and trace.number not in self._touched:
-            self._touched[trace.number] = (self._order_before + order, trace)
+    def _unless_displaced(self, trace: OpenTrace, touch: Touch, arrived_ns: Sequence[int], judging: Judging) -> OpenTrace | None:
+        """Return the trace there is although an engine has opened one of its id, or None, where it is over."""
+        at_ns = arrived_ns[touch.record]
+        if trace.handle == NO_HANDLE and not begins_anew(self.policy.take_policy, trace.last_record_ns, at_ns):
+            self._superfluous.setdefault(judging, []).append(touch.handle)
+            return trace
+        self._displace(trace, at_ns)
+        return None
 
-    def shed(self, shed: ShedRecord) -> bool:
+    def _begin(self, touch: Touch, records: ReadRecords, arrived_ns: Sequence[int], judging: Judging) -> OpenTrace:
+        """Let a trace begin with the first record that touched it."""
+        index = touch.record
+        at_ns = arrived_ns[index]
+        self._opened_count += 1
+        trace = open_trace(touch.trace_id, judging, touch.handle, records, index, arrived_ns=at_ns, number=self._opened_count)
+        self._add(trace)
+        self._opened += 1
+        if at_ns <= self.lost_until_ns:
+            trace.state_lost = True
+            self.ledger.traces_state_lost += 1
+            self._lost += 1
+        return trace
+
+    def shed(self, shed: ShedRecord, records: ReadRecords) -> bool:
         """Take note of a record that is shed (processor/shedding.py); say whether its trace is shed from now on."""
-        trace_id, record, arrived_ns = shed
+        trace_id, place, arrived_ns = shed
         trace = self.traces.get(trace_id)
         if trace is not None and begins_anew(self.policy.take_policy, trace.last_record_ns, arrived_ns):
             self._displace(trace, arrived_ns)
@@ -145,7 +167,7 @@ class Partition:
         is_new = trace is None or trace.close_reason is not CloseReason.SHED
         if trace is None:
             self._opened_count += 1
-            trace = open_trace(trace_id, self.judging, NO_HANDLE, record, arrived_ns, self._opened_count)
+            trace = open_trace(trace_id, self.judging, NO_HANDLE, records, place, arrived_ns=arrived_ns, number=self._opened_count)
             trace.close_reason = CloseReason.SHED
             self.remember(trace)
         elif is_new:
@@ -168,28 +190,6 @@ class Partition:
             judging.engine.drop_many(handles)
         self._superfluous.clear()
 
-    def _trace(self, touch: Touch, records: Sequence[Record], arrived_ns: Sequence[int], judging: Judging) -> OpenTrace:
-        """Return the trace that was touched, which may begin now."""
-        known = self.traces.get(touch.trace_id)
-        at_ns = arrived_ns[touch.record]
-        if known is not None:
-            if known.handle == NO_HANDLE and not begins_anew(self.policy.take_policy, known.last_record_ns, at_ns):
-                if touch.opened:
-                    self._superfluous.setdefault(judging, []).append(touch.handle)
-                return known
-            if not touch.opened:
-                return known
-            self._displace(known, at_ns)
-        self._opened_count += 1
-        trace = open_trace(touch.trace_id, judging, touch.handle, records[touch.record], at_ns, self._opened_count)
-        self._add(trace)
-        self._opened += 1
-        if at_ns <= self.lost_until_ns:
-            trace.state_lost = True
-            self.ledger.traces_state_lost += 1
-            self._lost += 1
-        return trace
-
     def _count_not_new(self, touch: Touch) -> None:
         for metric, count in (
             (m.SPANS_REDELIVERED, touch.redelivered_count),
@@ -203,23 +203,19 @@ class Partition:
 
     def remember(self, trace: OpenTrace) -> None:
         """Add a trace behind all others: one that begins, or one of a snapshot, in order of their first records."""
+        self._opened_count = max(self._opened_count, trace.number)
         self._add(trace)
         self._enqueue(trace)
 
     def _add(self, trace: OpenTrace) -> None:
-        self._opened_count = max(self._opened_count, trace.number)
         self.traces[trace.trace_id] = trace
+        self.judgings[trace.judging] += 1
         if trace.close_reason is CloseReason.SHED:
             self.shedding.trace_ids.add(trace.trace_id)
-        self._foreign_count += trace.judging is not self.judging
-        age_ns = self.policy.cut_age_ns
-        if age_ns is not None:
-            self._cut_times.add(trace.first_record_ns + age_ns, trace)
 
     def judge_by(self, judging: Judging) -> None:
         """Let the traces that begin from now on be judged by this one."""
         self.judging = judging
-        self._foreign_count = sum(trace.judging is not judging for trace in self.traces.values())
 
     def limit_by(self, policy: ClosingPolicy) -> None:
         """Put other limits in force, for the traces that are there too."""
@@ -228,14 +224,14 @@ class Partition:
         self._cut_times.clear()
         for trace in self.traces.values():
             trace.queued_ns = None
-            self.remember(trace)
+            self._enqueue(trace)
             self._note(trace)
-        self.judge_by(self.judging)
 
     def release(self) -> None:
         """Drop all traces; nothing more is said of them."""
         self._drop(self.traces.values())
         self.traces.clear()
+        self.judgings.clear()
         self._touched.clear()
         self._queue.clear()
         self._cut_times.clear()
@@ -246,14 +242,14 @@ class Partition:
             self._touched.pop(trace.number, None)
             del self.traces[trace.trace_id]
             self.shedding.trace_ids.discard(trace.trace_id)
-            self._foreign_count -= trace.judging is not self.judging
             self._note(trace)
+        self.judgings -= Counter(map(_JUDGING, traces))
         self._drop(traces)
 
     @staticmethod
     def _drop(traces: Iterable[OpenTrace]) -> None:
         """Let engines forget what they keep of some traces."""
-        for judging, some in _by_program(trace for trace in traces if trace.handle != NO_HANDLE):
+        for judging, some in by_program(trace for trace in traces if trace.handle != NO_HANDLE):
             judging.engine.drop_many([trace.handle for trace in some])
             for trace in some:
                 trace.handle = NO_HANDLE
@@ -282,7 +278,7 @@ class Partition:
         if mark.drain:
             self._close_all(CloseReason.DRAINED, now_ns)
         if self.policy.early_verdicts:
-            for judging, some in _by_program(trace for trace in touched if trace.close_reason is None):
+            for judging, some in by_program(trace for trace in touched if trace.close_reason is None):
                 judging.early(some, now_ns)
         cut = [self.traces[trace_id] for trace_id in mark.cut if trace_id in self.traces]
         if cut:
@@ -313,7 +309,7 @@ class Partition:
 
     def _evict(self, offset: int, now_ns: int) -> None:
         """Close open traces that began before an offset; of these and of closed ones only times and what was said are remembered."""
-        older = [trace for trace in self.traces.values() if trace.origin.offset < offset and trace.handle != NO_HANDLE]
+        older = [trace for trace in self.traces.values() if trace.first_offset < offset and trace.handle != NO_HANDLE]
         still_open = [trace for trace in older if trace.close_reason is None]
         self.ledger.traces_evicted += len(older)
         self.metrics.add(m.TRACES_EVICTED, len(older))
@@ -352,7 +348,7 @@ class Partition:
         for reason, count in Counter(trace.close_reason for trace in traces).items():
             assert reason is not None
             self.metrics.add(m.TRACES_CLOSED, count, reason)
-        for judging, some in _by_program(traces):
+        for judging, some in by_program(traces):
             judging.close(some, now_ns)
 
     def _end(self, trace: OpenTrace, reason: CloseReason) -> None:
@@ -363,7 +359,7 @@ class Partition:
     def _revise(self, traces: Sequence[OpenTrace], now_ns: int) -> None:
         if traces:
             self.metrics.add(m.TRACES_REVISED, len(traces))
-        for judging, some in _by_program(traces):
+        for judging, some in by_program(traces):
             judging.revise(some, now_ns)
 
     def _enqueue(self, trace: OpenTrace) -> None:
@@ -375,19 +371,27 @@ class Partition:
         if at_ns is not None and (trace.queued_ns is None or at_ns < trace.queued_ns):
             trace.queued_ns = at_ns
             heapq.heappush(self._queue, (at_ns, trace.number, trace.trace_id))
+            if trace.close_reason is not None:
+                self._cut_before(at_ns, trace)
+
+    def _cut_before(self, at_ns: int, trace: OpenTrace) -> None:
+        """Let a closed trace be cut in time, if that is before it is looked at again; open ones are closed before."""
+        age_ns = self.policy.cut_age_ns
+        if age_ns is not None and trace.first_record_ns + age_ns <= at_ns:
+            self._cut_times.add(trace.first_record_ns + age_ns, trace)
 
     def _note(self, trace: OpenTrace) -> None:
         if self.changed is not None:
-            self.changed.add(trace.trace_id)
+            self.changed[trace.trace_id] = None
 
 
 def _is_past(at_ns: int | None, now_ns: int) -> bool:
     return at_ns is not None and at_ns <= now_ns
 
 
-def _by_program(traces: Iterable[OpenTrace]) -> Iterator[tuple[Judging, list[OpenTrace]]]:
+def by_program(traces: Iterable[OpenTrace]) -> Iterator[tuple[Judging, list[OpenTrace]]]:
     """Yield the traces by who judges them, in order of the first of each."""
     found: dict[Judging, list[OpenTrace]] = {}
-    for trace in traces:
-        found.setdefault(trace.judging, []).append(trace)
+    for judging, some in groupby(traces, _JUDGING):
+        found.setdefault(judging, []).extend(some)
     yield from found.items()

@@ -13,6 +13,7 @@ from processor.ledger import Ledger
 from processor.metrics import Mutable
 from processor.partition import Partition
 from processor.partition_time import PartitionTime
+from processor.records_read import ReadRecords
 from processor.refused_records import bury_refused
 from topics.dead_letter import DeadLetter
 from topics.journal import Checkpoint, Mark, Standing
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from processor.journal_tail import JournalTail
     from processor.judging import SaidVerdict
     from processor.programs import Programs
-    from processor.record import PartitionKey, Record
+    from processor.record import PartitionKey
     from processor.recovery import Replay, ReplayedMark
     from processor.routing import Brought
     from processor.surroundings import CoreSettings, Surroundings
@@ -98,7 +99,7 @@ class PartitionOwner:
         self.position = self.first_unwritten = replay.start
         self._replay = deque(replay.marks)
         self._metrics.is_muted = True
-        self._go_on(())
+        self._go_on(ReadRecords.of(()))
 
     def clear(self) -> None:
         """Stand as at the very first."""
@@ -125,7 +126,7 @@ class PartitionOwner:
 
     def keep_only_used(self) -> set[str]:
         """Let go of whoever judges no trace here; return the programs that are needed."""
-        used = {trace.judging.program_id for trace in self.traces.traces.values()} | {self.traces.judging.program_id}
+        used = {judging.program_id for judging in self.traces.judgings} | {self.traces.judging.program_id}
         used |= {one.mark.program for one in self._replay if one.mark.program is not None}
         for program_id in self._judgings.keys() - used:
             del self._judgings[program_id]
@@ -138,12 +139,12 @@ class PartitionOwner:
 
     # ---- work -----------------------------------------------------------------------------------------------------------------------
 
-    def read(self, records: Sequence[Record], position: int, limit_ns: int | None) -> None:
+    def read(self, records: ReadRecords, position: int, limit_ns: int | None) -> None:
         """Work on a chunk, then mark; `position` is the offset after it, timestamps beyond `limit_ns` are moved back to it."""
         self.is_quiet = False
         if self.tail is not None:
             # A client that was sent to an offset the log does not have begins anew; what was read is not read twice.
-            records = records[bisect_left(records, self.position, key=lambda record: record.offset) :]
+            records = records[bisect_left(records.offsets, self.position) :]
         if self.is_replaying:
             records = self._go_on(records, position)
             if self.is_replaying:
@@ -281,19 +282,18 @@ class PartitionOwner:
         if mark.lost_until_ns is not None:
             self.traces.lost_until_ns = mark.lost_until_ns
 
-    def _go_on(self, records: Sequence[Record], position: int = 0) -> Sequence[Record]:
+    def _go_on(self, records: ReadRecords, position: int = 0) -> ReadRecords:
         """Read on in a replay, as far as these records and the marks go; return the records behind it."""
-        offsets = [record.offset for record in records]
         done = 0
         reached = max(self.position, position)
         while self._replay:
             mark, is_last_record = self._replay[0]
-            behind = bisect_left(offsets, mark.position, done)
+            behind = bisect_left(records.offsets, mark.position, done)
             self._take(records[done:behind], mark.clamp_ns)
             done = behind
             if reached < mark.position:
                 self.position = reached
-                return ()
+                return records[len(records) :]
             if not is_last_record:
                 self._forget_said()
             self.position = max(self.position, mark.position)
@@ -319,32 +319,32 @@ class PartitionOwner:
 
     # ---- records --------------------------------------------------------------------------------------------------------------------
 
-    def _take(self, records: Sequence[Record], limit_ns: int | None) -> bool:
+    def _take(self, records: ReadRecords, limit_ns: int | None) -> bool:
         """Take in some records; say whether a timestamp was beyond the limit."""
         if not records:
             return False
-        arrivals = self.time.arrivals([record.timestamp_ns for record in records], limit_ns)
+        arrivals = self.time.arrivals(records.timestamps_ns, limit_ns)
         if self.traces.shedding:
             self._bring_unless_shed(records, arrivals.at_ns)
         else:
             self._bring(records, arrivals.at_ns)
         return arrivals.is_clamped
 
-    def _bring(self, records: Sequence[Record], arrived_ns: Sequence[int]) -> None:
+    def _bring(self, records: ReadRecords, arrived_ns: Sequence[int]) -> None:
         """Let records bring what they hold."""
         if records:
             self._count(records, self.traces.take(records, arrived_ns, is_keyed=self._settings.is_keyed))
 
-    def _bring_unless_shed(self, records: Sequence[Record], arrived_ns: Sequence[int]) -> None:
+    def _bring_unless_shed(self, records: ReadRecords, arrived_ns: Sequence[int]) -> None:
         """Let those records bring what they hold that are not shed, each before those that come behind it.
 
         A record under a wrong key may touch the trace of one that is shed: what becomes of both depends on which comes first.
         """
         shed_traces = shed_records = 0
-        for step in self.traces.shedding.steps(records, arrived_ns, self.traces.traces, self.traces.policy.take_policy):
+        for step in self.traces.shedding.steps(records.keys, arrived_ns, self.traces.traces, self.traces.policy.take_policy):
             self._bring(records[step.first : step.behind], arrived_ns[step.first : step.behind])
             if step.shed is not None:
-                shed_traces += self.traces.shed(step.shed)
+                shed_traces += self.traces.shed(step.shed, records)
                 shed_records += 1
         self.ledger.traces_shed += shed_traces
         self.ledger.records_shed += shed_records
@@ -352,7 +352,7 @@ class PartitionOwner:
             if count:
                 self._metrics.add(metric, count)
 
-    def _count(self, records: Sequence[Record], brought: Brought) -> None:
+    def _count(self, records: ReadRecords, brought: Brought) -> None:
         self._metrics.add(m.RECORDS_READ, len(records))
         if brought.apart:
             self._metrics.add(m.RECORDS_UNKEYED, len(brought.apart))

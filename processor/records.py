@@ -58,20 +58,20 @@ class RecordMaker:
 
     def body(self) -> ViolationBody:
         """Return what the record says; equal inputs give equal bytes."""
-        origin, rule, judgement = self.trace.origin, self.rule, self.judgement
-        identity = violation_id(rule.id, rule.version, self.trace.trace_id, origin.partition, origin.offset)
+        trace, rule, judgement = self.trace, self.rule, self.judgement
+        identity = violation_id(rule.id, rule.version, trace.trace_id, trace.log.partition, trace.first_offset)
         return ViolationBody(
             identity,
-            self.trace.trace_id,
+            trace.trace_id,
             failed=members(clauses=[*judgement.clauses], comparisons=[_comparison(one) for one in judgement.comparisons]),
             found=members(
-                early=self.trace.close_reason is None,
+                early=trace.close_reason is None,
                 id=identity,
                 input={
-                    "topic": shown_text(origin.topic),
-                    "partition": origin.partition,
-                    "first_offset": origin.offset,
-                    "last_offset": self.trace.last_offset,
+                    "topic": shown_text(trace.log.topic),
+                    "partition": trace.log.partition,
+                    "first_offset": trace.first_offset,
+                    "last_offset": trace.last_offset,
                 },
                 offender_count=judgement.offender_count,
                 offenders=[_offender(span, rule.text, self.facts, self.keyring) for span in judgement.offenders],

@@ -22,6 +22,7 @@ from processor.judging import Judging
 from processor.metrics import Silent
 from processor.notation_spans import spans_of
 from processor.partition import Partition
+from processor.records_read import ReadRecords
 from processor.reference_traces import ReferenceTraceEngine
 from topics.journal import Mark
 from topics.otlp import encode_protobuf
@@ -146,7 +147,7 @@ class _Play:
     def _arrive(self, moment_ns: int, spans: Iterable[Span]) -> None:
         for span in spans:
             record = InputRecord("test", 0, self._offset, moment_ns, None, (), encode_protobuf([span]), "protobuf", 0)
-            brought = self.partition.take([record], [moment_ns])
+            brought = self.partition.take(ReadRecords.of([record]), [moment_ns])
             assert not brought.refused, f"{span} is no span that could come"
             self._offset += 1
 

@@ -24,15 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from processor.open_trace import OpenTrace
-    from processor.record import Record
     from processor.trace_engine import TakePolicy
 
 
 class ShedRecord(NamedTuple):
-    """The id of a trace, its record that is shed, and when it arrived."""
+    """The id of a trace, which of some records is shed of it, and when that one arrived."""
 
     trace_id: str
-    record: Record
+    place: int
     arrived_ns: int
 
 
@@ -64,15 +63,16 @@ class Shedding:
         self.level = self.marked = 0
         self.trace_ids.clear()
 
-    def steps(self, records: Sequence[Record], at_ns: Sequence[int], traces: Mapping[str, OpenTrace], policy: TakePolicy) -> Iterator[Step]:
+    def steps(
+        self, keys: Sequence[bytes | None], at_ns: Sequence[int], traces: Mapping[str, OpenTrace], policy: TakePolicy
+    ) -> Iterator[Step]:
         """Yield what is to be done with records, in their order, each step to be done before the next is asked for.
 
-        `at_ns` is when they arrived. What is decided of a record while those before it wait is what would be decided behind them; where
-        another trace may have taken the place of the one that its key names, they are taken in first.
+        Given are their keys and when they arrived. What is decided of a record while those before it wait is what would be decided behind
+        them; where another trace may have taken the place of the one that its key names, they are taken in first.
         """
         first = greatest_ns = 0
-        for index, record in enumerate(records):
-            key = record.key
+        for index, key in enumerate(keys):
             greatest_ns = max(greatest_ns, at_ns[index])
             if key is None or not TRACE_ID.fullmatch(key):
                 continue
@@ -82,14 +82,14 @@ class Shedding:
                 yield Step(first, index)
                 first, greatest_ns, trace = index, at_ns[index], traces.get(trace_id)
             if self._is_shed(key, trace, at_ns[index], policy):
-                yield Step(first, index, ShedRecord(trace_id, record, at_ns[index]))
+                yield Step(first, index, ShedRecord(trace_id, index, at_ns[index]))
                 first, greatest_ns = index + 1, 0
-        yield Step(first, len(records))
+        yield Step(first, len(keys))
 
     def _is_shed(self, key: bytes, trace: OpenTrace | None, arrived_ns: int, policy: TakePolicy) -> bool:
         if trace is not None and not begins_anew(policy, trace.last_record_ns, arrived_ns):
             if trace.close_reason is CloseReason.SHED:
                 return True
-            if trace.origin.offset < self.marked:
+            if trace.first_offset < self.marked:
                 return False
         return shed_share(key) < self.level

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import struct
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from processor.closing import forgotten
-from processor.open_trace import NO_HANDLE, OpenTrace, Origin, Said
+from processor.open_trace import NO_HANDLE, OpenTrace, Said
+from processor.partition import by_program
 from processor.store import OPEN, Delta, Label
 from processor.trace_states import trace_id_of
 from topics.journal import Standing
 from topics.violation import CloseReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from processor.closing import ClosingPolicy
     from processor.judging import Judging
     from processor.partition import Partition
     from processor.record import PartitionKey
@@ -26,6 +29,7 @@ _MINUTE_NS = 60 * 10**9
 _VERSION = 1
 _NONE = -1
 _REASONS = (None, *CloseReason)
+_REASON_CODES = {reason: code for code, reason in enumerate(_REASONS)}
 # version, close reason, root seen, scattered, state lost, kept by an engine; program; number, first and last record, opened, last new span,
 # over limit, first and last offset; how many verdicts and statements follow.
 _TRACE = struct.Struct("<BB????8s8qHH")
@@ -47,48 +51,58 @@ class StoredTraces:
     def __init__(self, traces: Partition) -> None:
         self.label: Label | None = None
         self._traces = traces
-        # Where each trace's state lies.
+        # Where each trace's state lies, and where those of the last delta will.
         self._places: dict[str, int] = {}
-        traces.changed = set()
+        self._next_places: dict[str, int] = {}
+        # How many lie in each bucket.
+        self._counts: Counter[int] = Counter()
+        traces.changed = {}
 
     def loaded(self, snapshot: Snapshot) -> None:
         """Take note that the partition was loaded from this state."""
         self.label = snapshot.label
         self._places = {trace_id.hex(): bucket for bucket, states in snapshot.states.items() for trace_id in states}
+        self._counts = Counter({bucket: len(states) for bucket, states in snapshot.states.items()})
         self._changed.clear()
 
     def delta(self, label: Label, standing: Standing, *, whole: bool = False) -> Delta:
         """Return what must be written so that the store holds the partition as it stands behind a journal record."""
         whole = whole or self.label is None
-        ids = list(self._traces.traces) if whole else sorted(self._changed)
-        there = [self._traces.traces[trace_id] for trace_id in ids if trace_id in self._traces.traces]
-        put: dict[int, dict[bytes, bytes]] = {}
+        remembered, policy = self._traces.traces, self._traces.policy
+        ids = list(remembered if whole else self._changed)
+        there = [trace for trace in map(remembered.get, ids) if trace is not None]
+        put: defaultdict[int, dict[bytes, bytes]] = defaultdict(dict)
+        places = self._next_places = {}
         for trace, state in zip(there, packed(there), strict=True):
-            put.setdefault(_bucket(trace, self._traces), {})[bytes.fromhex(trace.trace_id)] = state
-        passed = frozenset() if whole else frozenset(of for of in set(self._places.values()) if of != OPEN and _has_passed(of, standing))
-        gone: dict[int, set[bytes]] = {}
+            bucket = places[trace.trace_id] = _bucket(trace, policy)
+            put[bucket][bytes.fromhex(trace.trace_id)] = state
+        passed = frozenset() if whole else frozenset(bucket for bucket in self._counts if bucket != OPEN and _has_passed(bucket, standing))
+        gone: defaultdict[int, set[bytes]] = defaultdict(set)
         for trace_id in () if whole else ids:
-            was = self._places.get(trace_id, None)
-            now = self._traces.traces.get(trace_id)
-            if was is not None and was not in passed and (now is None or _bucket(now, self._traces) != was):
-                gone.setdefault(was, set()).add(bytes.fromhex(trace_id))
+            was = self._places.get(trace_id)
+            if was is not None and was not in passed and places.get(trace_id) != was:
+                gone[was].add(bytes.fromhex(trace_id))
         header = Header(standing=standing, layouts=_layouts(self._traces)).model_dump_json().encode()
         base = None if whole else self.label
         return Delta(base, label, header, put, {bucket: frozenset(some) for bucket, some in gone.items()}, passed)
 
     def written(self, delta: Delta) -> None:
-        """Take note that the store holds this now."""
+        """Take note that the store holds the last delta now."""
         self.label = delta.label
         if delta.base is None:
             self._places.clear()
-        for trace_id in self._changed - self._traces.traces.keys():
-            self._places.pop(trace_id, None)
-        for bucket, states in delta.put.items():
-            self._places |= dict.fromkeys((trace_id.hex() for trace_id in states), bucket)
+            self._counts.clear()
+        for trace_id in self._changed:
+            was = self._places.pop(trace_id, None)
+            if was is not None:
+                self._counts[was] -= 1
+        self._places |= self._next_places
+        self._counts.update({bucket: len(states) for bucket, states in delta.put.items()})
+        self._counts = +self._counts
         self._changed.clear()
 
     @property
-    def _changed(self) -> set[str]:
+    def _changed(self) -> dict[str, None]:
         assert self._traces.changed is not None
         return self._traces.changed
 
@@ -103,40 +117,35 @@ def header_of(snapshot: Snapshot) -> Header | None:
 
 def packed(traces: Sequence[OpenTrace]) -> list[bytes]:
     """Return the states of some traces."""
-    states: dict[int, bytes] = {}
-    by_judging: dict[Judging, list[OpenTrace]] = {}
-    for trace in traces:
-        if trace.handle != NO_HANDLE:
-            by_judging.setdefault(trace.judging, []).append(trace)
-    for judging, some in by_judging.items():
-        exported = judging.engine.export_many([trace.handle for trace in some])
-        states.update(zip((trace.number for trace in some), exported, strict=True))
-    return [_packed(trace, states.get(trace.number)) for trace in traces]
+    states: dict[OpenTrace, bytes] = {}
+    for judging, some in by_program(trace for trace in traces if trace.handle != NO_HANDLE):
+        states.update(zip(some, judging.engine.export_many([trace.handle for trace in some]), strict=True))
+    programs = {judging: bytes.fromhex(judging.program_id) for judging, _ in by_program(traces)}
+    return [_packed(trace, programs[trace.judging], states.get(trace)) for trace in traces]
 
 
-def _packed(trace: OpenTrace, state: bytes | None) -> bytes:
-    said = sorted(trace.said.items())
+def _packed(trace: OpenTrace, program: bytes, state: bytes | None) -> bytes:
     head = _TRACE.pack(
         _VERSION,
-        _REASONS.index(trace.close_reason),
+        _REASON_CODES[trace.close_reason],
         trace.root_seen,
         trace.scattered,
         trace.state_lost,
         state is not None,
-        bytes.fromhex(trace.judging.program_id),
+        program,
         trace.number,
         trace.first_record_ns,
         trace.last_record_ns,
         _NONE if trace.opened_ns is None else trace.opened_ns,
         trace.last_new_span_ns,
         _NONE if trace.over_limit_ns is None else trace.over_limit_ns,
-        trace.origin.offset,
+        trace.first_offset,
         trace.last_offset,
         len(trace.verdicts),
-        len(said),
+        len(trace.said),
     )
-    statements = b"".join(_SAID.pack(index, it.revision, it.stands, it.digest) for index, it in said)
-    return head + trace.verdicts + statements + (state or b"")
+    said = trace.said and b"".join([_SAID.pack(index, it.revision, it.stands, it.digest) for index, it in sorted(trace.said.items())])
+    return b"%b%b%b%b" % (head, trace.verdicts, said or b"", state or b"")
 
 
 def restore(snapshot: Snapshot, traces: Partition, key: PartitionKey, judging_of: Callable[[str], Judging | None]) -> None:
@@ -183,7 +192,8 @@ def _unpacked(
         trace_id,
         judging,
         NO_HANDLE,
-        Origin(key.topic, key.partition, origin),
+        key,
+        origin,
         number,
         first_record_ns=first,
         opened_ns=None if opened == _NONE else opened,
@@ -201,8 +211,8 @@ def _unpacked(
     return trace, state[at + said * _SAID.size :] if kept else None
 
 
-def _bucket(trace: OpenTrace, traces: Partition) -> int:
-    at_ns = forgotten(trace, traces.policy)
+def _bucket(trace: OpenTrace, policy: ClosingPolicy) -> int:
+    at_ns = forgotten(trace, policy)
     return OPEN if trace.close_reason is None or at_ns is None else at_ns // _MINUTE_NS
 
 
@@ -211,8 +221,7 @@ def _has_passed(bucket: int, standing: Standing) -> bool:
 
 
 def _layouts(traces: Partition) -> dict[str, str]:
-    judgings: Iterable[Judging] = {trace.judging for trace in traces.traces.values()}
-    return {judging.program_id: judging.engine.layout.hex() for judging in judgings}
+    return {judging.program_id: judging.engine.layout.hex() for judging in traces.judgings}
 
 
 def fits(header: Header, judging_of: Callable[[str], Judging | None]) -> bool:

@@ -33,11 +33,11 @@ class Seal:
         self._begin = crc32(layout)
 
     def sealed(self, written: memoryview, ends: Iterable[int]) -> Iterator[bytes]:
-        """Yield the states that stand one behind the other, given where each ends; its last CHECK_SIZE bytes are overwritten."""
-        start = 0
+        """Yield the states that stand one behind the other, given where each ends; its last CHECK_SIZE bytes are the checksum's."""
+        start, begin = 0, self._begin
         for end in ends:
-            _CHECK.pack_into(written, end - CHECK_SIZE, crc32(written[start : end - CHECK_SIZE], self._begin))
-            yield written[start:end].tobytes()
+            state = written[start : end - CHECK_SIZE].tobytes()
+            yield state + _CHECK.pack(crc32(state, begin))
             start = end
 
     def check(self, states: Iterable[bytes]) -> None:

@@ -12,6 +12,7 @@ from processor.inputs import InputRecord
 from processor.judging import Judging, SaidVerdict
 from processor.metrics import Tally
 from processor.partition import Partition
+from processor.records_read import ReadRecords
 from tests.doubles.reading import reread
 from tests.trace_engines import engine_for
 from topics.journal import Mark
@@ -82,7 +83,7 @@ class Played:
         """One record, without a mark."""
         key = b"another" if scattered else spans[0].trace_id.encode()
         record = InputRecord("otlp_spans", 0, self.offset, self.at(second), key, (), encode_protobuf(spans), "protobuf", 0)
-        self.partition.take([record], [self.at(second)], is_keyed=scattered)
+        self.partition.take(ReadRecords.of([record]), [self.at(second)], is_keyed=scattered)
         self.offset += 1
 
     def mark(self, second: float) -> None:

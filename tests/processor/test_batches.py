@@ -14,6 +14,7 @@ from processor.judging import Judging
 from processor.metrics import Tally
 from processor.open_trace import OpenTrace
 from processor.partition import Partition
+from processor.records_read import ReadRecords
 from tests.processor.played import NEEDS_CHECK, NO_BYPASS, START_NS, Played, rules, span, trace_id
 from tests.trace_engines import engine_for
 from topics.journal import Mark
@@ -38,11 +39,11 @@ class Batches:
         self.tally = Tally()
         self.judging = Judging(engine_for(RULES), self.said.append, self.tally)
         self.partition = Partition(0, policy, self.judging, self.tally)
-        self.partition.changed = set()
+        self.partition.changed = {}
 
     def take(self, records: Sequence[InputRecord]) -> list[int]:
         """Take in some records; return the offsets of those that are apart."""
-        brought = self.partition.take(records, [record.timestamp_ns or 0 for record in records], is_keyed=True)
+        brought = self.partition.take(ReadRecords.of(records), [record.timestamp_ns or 0 for record in records], is_keyed=True)
         return [records[index].offset for index in brought.apart]
 
     def mark(self, time_ns: int) -> None:
@@ -136,6 +137,6 @@ def test_revisions_are_said_in_the_order_in_which_their_traces_had_anything_new(
         )
         for index, (of, number) in enumerate(late)
     ]
-    played.partition.take(records, [START_NS + 40 * SECOND_NS] * 3)
+    played.partition.take(ReadRecords.of(records), [START_NS + 40 * SECOND_NS] * 3)
     played.mark(41)
     assert list(dict.fromkeys(it.trace.id[-1] for it in played.records)) == ["2", "1"]

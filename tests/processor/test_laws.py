@@ -129,5 +129,5 @@ def test_the_low_watermark_never_passes_a_trace_that_is_remembered(arrivals: lis
     while owner.position < len(log.records):
         owner.read(chunk, chunk)
         owner.checkpoint()
-        first = [trace.origin.offset for trace in owner.owner.traces.traces.values()]
+        first = [trace.first_offset for trace in owner.owner.traces.traces.values()]
         assert log.committed == min([*first, owner.position])

@@ -43,7 +43,8 @@ def shown(owner: Owner) -> dict[str, Any]:
                 *(
                     it.trace_id,
                     it.judging.program_id,
-                    it.origin,
+                    it.log,
+                    it.first_offset,
                     it.first_record_ns,
                     it.last_record_ns,
                     it.last_new_span_ns,

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from compiler.trace import has_times
 from compiler.verdict import Comparison, Judgement, Verdict
 from processor.keyring import Keyring
-from processor.open_trace import NO_HANDLE, OpenTrace, Origin
+from processor.open_trace import NO_HANDLE, OpenTrace
+from processor.record import PartitionKey
 from processor.records import RecordMaker, evidence, judged_part, rule_part, service_name
 from processor.trace_engine import TraceFacts
 from tests.doubles.reading import reread
@@ -55,7 +56,7 @@ _EVIDENCE = rules(NEEDS_CHECK.replace("[amount, customer, region]", '[amount, cu
 
 def _maker(facts: TraceFacts, judgement: Judgement, keyring: Keyring) -> RecordMaker:
     trace = OpenTrace(
-        "0a" * 16, Played().partition.judging, NO_HANDLE, Origin("spans", 3, 7), 1, 5, 5, 5, 5, 9, close_reason=CloseReason.IDLE
+        "0a" * 16, Played().partition.judging, NO_HANDLE, PartitionKey("spans", 3), 7, 1, 5, 5, 5, 5, 9, close_reason=CloseReason.IDLE
     )
     return RecordMaker(_EVIDENCE, rule_part(_EVIDENCE, "f" * 12), judged_part(trace, facts), judgement, facts, trace, 10**18 + 1, keyring)
 

@@ -84,8 +84,8 @@ MUTANTS = (
     Mutant(  # the low watermark over open traces only
         "openonly",
         _PARTITION,
-        "next((trace.origin.offset for trace in self.traces.values()), None)",
-        "next((trace.origin.offset for trace in self.traces.values() if trace.close_reason is None), None)",
+        "next((trace.first_offset for trace in self.traces.values()), None)",
+        "next((trace.first_offset for trace in self.traces.values() if trace.close_reason is None), None)",
         "late",
     ),
     Mutant(  # the rebuild offset is that after the record
@@ -101,8 +101,8 @@ MUTANTS = (
     Mutant(  # late records of an evicted trace do not move its time
         "marker",
         _PARTITION,
-        "        trace.touched(touch, ",
-        "        if trace.handle != NO_HANDLE:\n            trace.touched(touch, ",
+        "        trace.last_record_ns = max(trace.last_record_ns, at_ns)",
+        "        if trace.handle != NO_HANDLE:\n            trace.last_record_ns = max(trace.last_record_ns, at_ns)",
         "evict",
     ),
     Mutant(
@@ -130,13 +130,17 @@ MUTANTS = (
         "plain",
     ),
     Mutant(  # a replay reads all input at once
-        "chunks", _OWNER, "bisect_left(offsets, mark.position, done)", "bisect_left(offsets, self._replay[-1].mark.position, done)", "late"
+        "chunks",
+        _OWNER,
+        "bisect_left(records.offsets, mark.position, done)",
+        "bisect_left(records.offsets, self._replay[-1].mark.position, done)",
+        "late",
     ),
     Mutant(  # closed traces are not kept in the store
         "phantom",
         "processor.snapshot",
-        "for trace_id in ids if trace_id in self._traces.traces]",
-        "for trace_id in ids if trace_id in self._traces.traces and self._traces.traces[trace_id].close_reason is None]",
+        "if trace is not None]",
+        "if trace is not None and trace.close_reason is None]",
         "late",
     ),
     Mutant(  # an emptied store takes a change for the whole
@@ -215,7 +219,7 @@ MUTANTS = (
         "shed standing", _OWNER, "self.traces.shedding.level = standing.shed_level", "pass", "shed"
     ),
     Mutant(  # the rest of a trace whose beginning was judged is shed
-        "shed from the middle", _SHEDDING, "if trace.origin.offset < self.marked:", "if False:", "shed"
+        "shed from the middle", _SHEDDING, "if trace.first_offset < self.marked:", "if False:", "shed"
     ),
     Mutant(  # the rest of a trace whose beginning was shed is judged
         "judged from the middle",
@@ -235,15 +239,15 @@ MUTANTS = (
     Mutant(  # what is shed is not told apart from what began under another key
         "shed in halves",
         _SHEDDING,
-        "            if trace.origin.offset < self.marked:\n                return False\n",
+        "            if trace.first_offset < self.marked:\n                return False\n",
         "            return False\n",
         "shed-unkeyed",
     ),
     Mutant(  # a trace that is forgotten stays in the store
         "forgotten",
         "processor.snapshot",
-        "(now is None or _bucket(now, self._traces) != was)",
-        "now is not None and _bucket(now, self._traces) != was",
+        "places.get(trace_id) != was:",
+        "trace_id in places and places[trace_id] != was:",
         "store",
     ),
     Mutant(  # whose journal and input are gone begins as if nothing had been
@@ -264,7 +268,7 @@ MUTANTS = (
         "loss",
     ),
     Mutant(  # what may have begun earlier is judged as if it had not
-        "guess", "processor.judging", "return _INCONCLUSIVE * len(codes) if trace.state_lost else codes", "return codes", "loss"
+        "guess", "processor.judging", " = _INCONCLUSIVE * len(codes) if trace.state_lost else codes", " = codes", "loss"
     ),
     Mutant(  # a loss that was none
         "false alarm", _OWNED, 'return "input_gone" if where.first > replay.start else None', 'return "input_gone"', "plain"

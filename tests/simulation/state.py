@@ -34,7 +34,7 @@ def traces_of(partition: Partition) -> dict[str, TraceState]:
             count = trace.judging.engine.facts(trace.handle).span_count
             grown = (trace.last_new_span_ns, trace.last_offset, trace.root_seen, trace.over_limit_ns, count)
         found[trace.trace_id] = TraceState(
-            trace.origin.offset,
+            trace.first_offset,
             trace.first_record_ns,
             trace.last_record_ns,
             trace.judging.program_id,
