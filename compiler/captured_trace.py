@@ -116,6 +116,8 @@ def known(asked: Iterable[AskedLeaf], members: Members, stand_in: Span) -> Memor
     memory = Memory()
     for one in asked:
         found = members(one.leaf)
-        spans = ([stand_in] if found else []) if isinstance(found, bool) else sorted(found, key=place)
+        spans = ([stand_in] if found else []) if isinstance(found, bool) else list(found)
+        if len(spans) > 1:
+            spans.sort(key=place)
         (memory.selected if one.is_selection else memory.not_true)[one.node_id] = spans
     return memory

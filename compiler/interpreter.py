@@ -64,10 +64,6 @@ class Trace:
         """The same trace with a span bound."""
         return Trace(self.view, self.is_open, self.skew_tolerance_ns, {name: span}, self.memory)
 
-    def memory_for(self, selector: ir.Selector) -> Memory:
-        """What depends on the bound span is remembered for this binding only."""
-        return self.memory_of_binding if selector.reads_bound else self.memory
-
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -80,12 +76,15 @@ class Look:
 
 def select(selector: ir.Selector, trace: Trace) -> list[Span]:
     """Return the spans of a base for which the predicate is true, in order of (start, id)."""
-    selected = trace.memory_for(selector).selected
-    if id(selector) not in selected:
+    # What depends on the bound span is remembered for this binding only.
+    selected = (trace.memory_of_binding if selector.reads_bound else trace.memory).selected
+    found = selected.get(id(selector))
+    if found is None:
         where = selector.where
         candidates = _candidates(selector, trace)
-        selected[id(selector)] = [span for span in candidates if where is None or predicate(where, Look(span, trace.bound)) is True]
-    return selected[id(selector)]
+        found = [span for span in candidates if where is None or predicate(where, Look(span, trace.bound)) is True]
+        selected[id(selector)] = found
+    return found
 
 
 def _candidates(selector: ir.Selector, trace: Trace) -> list[Span]:

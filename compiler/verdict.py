@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
@@ -58,3 +59,7 @@ class Judgement:
     offender_count: int = 0
     comparisons: tuple[Comparison, ...] = ()
     exception: str = ""
+
+    def naming(self, offenders: Iterable[Span]) -> Judgement:
+        """Return the same with these offenders named."""
+        return Judgement(self.rule_id, self.verdict, self.clauses, tuple(offenders), self.offender_count, self.comparisons, self.exception)

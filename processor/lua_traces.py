@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from array import array
 from collections import Counter
-from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from compiler import ir
@@ -29,7 +29,7 @@ from topics.refusal import RefusalReason
 from topics.span import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from compiler.engine_layout import Leaf
     from compiler.read_names import Read
@@ -47,6 +47,8 @@ _SPANS_AT_ONCE = 1_000
 # Where states are written before they leave: about what a processor's cache holds; a state that is larger gets a place of its own.
 _ROOM_SIZE = 256 * 1024
 _KNOWN = 2
+# Of how many sets of services it is remembered which they are.
+_SERVICES_MAX = 1024
 _STAND_IN = Span("", "", "", 0, 0)
 
 
@@ -140,8 +142,7 @@ class LuaTraceEngine:
             memory=known(self._asked_leaves(rule_index), members, _STAND_IN),
         )
         # What is said of a trace outlives it.
-        offenders = [span.whole if isinstance(span, CapturedSpan) else span for span in found.offenders]
-        return replace(found, offenders=tuple(offenders)) if offenders else found
+        return found.naming([span.whole if isinstance(span, CapturedSpan) else span for span in found.offenders])
 
     def facts(self, handle: int) -> TraceFacts:
         """Return what there is to say of a trace itself."""
@@ -278,11 +279,10 @@ class LuaTraceEngine:
     def _new_totals(self, handle: int) -> TraceTotals:
         root_name, root_service, span_count, orphan_count, root_count, times = self.program.facts(handle)
         first_start_ns, last_end_ns = _TIMES.unpack(times)
-        services = self.program.services(handle)
         return TraceTotals(
             self.program.trace_id(handle).decode(),
             span_count,
-            tuple(sorted(_texts(services))),
+            _services(self.program.services(handle)),
             first_start_ns if last_end_ns else None,
             last_end_ns or None,
             None if root_name is False else _text(root_name),
@@ -292,13 +292,15 @@ class LuaTraceEngine:
         )
 
 
-def _texts(wire: bytes) -> Iterator[str]:
-    """Yield texts that stand behind their lengths in four bytes."""
-    at = 0
+@lru_cache(_SERVICES_MAX)
+def _services(wire: bytes) -> tuple[str, ...]:
+    """Return the texts that stand behind their lengths in four bytes, sorted. Most traces are of services that others are of."""
+    found, at = [], 0
     while at < len(wire):
         behind = at + 4 + int.from_bytes(wire[at : at + 4], "little")
-        yield _text(wire[at + 4 : behind])
+        found.append(_text(wire[at + 4 : behind]))
         at = behind
+    return tuple(sorted(found))
 
 
 def _text(found: bytes) -> str:

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 MASK = "***"
 _SCOPES = frozenset({"span", "resource"})
-# Of how many rules it is remembered what their evidence is.
-_DECLARED_MAX = 1024
+# Of how many rules it is remembered what their evidence is, and of how many sets of services how they are shown.
+_REMEMBERED_MAX = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def judged_part(trace: OpenTrace, facts: TraceFacts) -> bytes:
             "id": trace.trace_id,
             "root_name": None if facts.root_name is None else shown_text(facts.root_name),
             "root_service": None if facts.root_service is None else shown_text(facts.root_service),
-            "services": [shown_text(name) for name in facts.services[:SERVICE_COUNT_MAX]],
+            "services": _shown_services(facts.services),
             "start_time": None if facts.first_start_ns is None else format_ns(facts.first_start_ns),
             "duration_ns": facts.duration_ns,
             "span_count": facts.span_count,
@@ -120,6 +120,11 @@ def judged_part(trace: OpenTrace, facts: TraceFacts) -> bytes:
             "orphan_count": facts.orphan_count,
         }
     )
+
+
+@lru_cache(_REMEMBERED_MAX)
+def _shown_services(names: tuple[str, ...]) -> list[str]:
+    return [shown_text(name) for name in names[:SERVICE_COUNT_MAX]]
 
 
 def _offender(span: Span, text: RuleText, facts: TraceFacts, keyring: Keyring) -> dict[str, Part]:
@@ -167,7 +172,7 @@ def evidence(span: Span, text: RuleText, keyring: Keyring = NO_KEYS) -> dict[str
     return shown
 
 
-@lru_cache(_DECLARED_MAX)
+@lru_cache(_REMEMBERED_MAX)
 def _declared(names: tuple[str, ...], redact: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str | None], ...]:
     """Return the names of a rule's evidence, each with how it is redacted."""
     how = {_key(name): how for name, how in redact}
