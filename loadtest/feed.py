@@ -112,8 +112,6 @@ class _Feed:
 
     def _at_once(self, due: Iterator[Due]) -> Iterator[list[Due]]:
         while batch := list(islice(due, _BATCH)):
-            while len(self._producer) > _QUEUED_MAX:
-                self._producer.poll(0.005)
             yield batch
 
     def _live(self, due: Iterator[Due]) -> Iterator[list[Due]]:
@@ -134,6 +132,9 @@ class _Feed:
 
     def _put(self, batch: list[Due]) -> None:
         order = self._order
+        # A broker that does not keep up makes records late; they are not given up.
+        while len(self._producer) > _QUEUED_MAX:
+            self._producer.poll(0.005)
         now_ns = time.time_ns()
         for offset_ns, copy, number in batch:
             piece = order.loop.pieces[number]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import fields
 from random import Random
 from typing import TYPE_CHECKING
@@ -52,6 +53,7 @@ class Batches:
     @property
     def standing(self) -> dict[str, object]:
         """All that is to be the same, in its order."""
+        assert self.partition.judgings == Counter(trace.judging for trace in self.partition.traces.values())
         named = [one.name for one in fields(OpenTrace) if one.name not in {"judging", "handle", "queued_ns"}]
         traces = [[getattr(trace, name) for name in named] for trace in self.partition.traces.values()]
         said = [one.record.value for one in self.said if one.record is not None]
