@@ -121,7 +121,7 @@ class Settings(RuleSettings):
         bool, Field(description="When stopped, close every open trace as drained and say the verdicts: for inputs that end, as in a demo.")
     ] = False
 
-    records_per_chunk_max: Annotated[int, Field(ge=1, le=100_000, description="Records worked on between two marks at most.")] = 2_000
+    records_per_chunk_max: Annotated[int, Field(ge=1, le=100_000, description="Records worked on between two marks at most.")] = 4_000
     poll_timeout_s: Annotated[Positive, Field(description="How long a poll waits for records.")] = 0.05
     checkpoint_interval_s: Annotated[Positive, Field(description="How often what was said is made durable and offsets are committed.")] = (
         1.0
