@@ -234,11 +234,18 @@ class Handler:
         store, now_ns = self._around.store, self._now_ns()
         if store is None:
             return
-        due = [one for one in owned if one.is_behind and (handing_over or now_ns is None or self._is_store_due(one, now_ns))]
+        behind = [one for one in owned if one.is_behind]
+        due = [one for one in behind if handing_over or now_ns is None or self._is_store_due(one, now_ns)] or self._overfull(behind)
         if due:
             self.store_trouble = store_states(due, store, self._around.metrics)
             for one in due:
                 one.stored_at_ns = now_ns or 0
+
+    def _overfull(self, behind: Sequence[Owned]) -> list[Owned]:
+        """Return the partition of which most has changed, if that gets too much to be written at once. A store in trouble is left alone."""
+        most = max(behind, key=lambda one: one.change_count, default=None)
+        is_too_much = most is not None and most.change_count >= self._settings.stored_at_once_max and self.store_trouble is None
+        return [most] if most is not None and is_too_much else []
 
     def _is_store_due(self, one: Owned, now_ns: int) -> bool:
         """Whether the partition's moment of the interval has come; each has its own, so that not all are written at once."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from processor.garbage import OldGarbage
 from processor.group_handler import Bounds, GroupHandler
@@ -35,6 +35,9 @@ _BROKER_TIMEOUT_S = 10.0
 _WAKE_TIMEOUT_S = 0.5
 _DRAIN_TIMEOUT_S = 30.0
 _URGENT_INTERVAL_S = 0.1
+# What is urgent takes this share of the time at most while the worker is behind: where the broker acknowledges late, records would wait for
+# it again and again.
+_URGENT_SHARE = 0.2
 _RETRY_S = 0.1
 
 Answer = TypeVar("Answer")
@@ -76,6 +79,9 @@ class PartitionGroup(threading.Thread):
         self._is_closing = False
         self._fatal: KafkaError | None = None
         self._last_checkpoint = 0.0
+        self._checkpoint_s = 0.0
+        self._last_poll = 0.0
+        self._is_behind = False
         self._warned: dict[str, float] = {}
 
     def drive(self, handler: GroupHandler) -> None:
@@ -161,7 +167,8 @@ class PartitionGroup(threading.Thread):
             garbage.collect(self.progress)
 
     def _is_urgent_since(self, last: float) -> bool:
-        interval_s = min(_URGENT_INTERVAL_S, self._settings.checkpoint_interval_s)
+        least_s = max(_URGENT_INTERVAL_S, self._checkpoint_s / _URGENT_SHARE) if self._is_behind else _URGENT_INTERVAL_S
+        interval_s = min(least_s, self._settings.checkpoint_interval_s)
         return time.monotonic() >= last + interval_s and self._handler.is_urgent
 
     def _say_what_is_urgent(self) -> None:
@@ -174,7 +181,7 @@ class PartitionGroup(threading.Thread):
 
         Where there is much of it, what one partition says does not wait for the work of all others.
         """
-        messages = self._consumer.consume(self._settings.records_per_chunk_max, self._settings.poll_timeout_s)
+        messages = self._poll()
         if self._fatal is not None:
             raise KafkaException(self._fatal)
         found = polled(self._settings.spans_topic, messages, self._settings.input_format)
@@ -184,6 +191,15 @@ class PartitionGroup(threading.Thread):
             self._say_what_is_urgent()
             self._hand_out(key, found.records.get(key), found.ends.get(key))
         return sum(map(len, found.records.values()))
+
+    def _poll(self) -> list[Message]:
+        """Take what is there at once if the last round took its time, else wait a little, so that records come many at a time."""
+        count_max = self._settings.records_per_chunk_max
+        wait_s = max(0.0, self._last_poll + self._settings.poll_timeout_s - time.monotonic())
+        messages = self._consumer.consume(count_max, wait_s)
+        self._last_poll = time.monotonic()
+        self._is_behind = len(messages) >= count_max
+        return messages
 
     def _hand_out(self, key: PartitionKey, records: ReadRecords | None, end: int | None) -> None:
         if key not in self.owned:
@@ -214,8 +230,10 @@ class PartitionGroup(threading.Thread):
         return all(key in bounds and progress.is_caught_up for key, progress in self._reading.items())
 
     def _checkpoint(self, keys: Iterable[PartitionKey], *, handing_over: bool = False, is_amid: bool = False) -> None:
+        began = time.monotonic()
         done = self._handler.checkpoint(keys, handing_over=handing_over, is_amid=is_amid)
         self._last_checkpoint = time.monotonic()
+        self._checkpoint_s = self._last_checkpoint - began
         if done.retake:
             log.warning("another worker has taken %s", _listed(done.retake))
             self._drop(done.retake, lost=True)

@@ -65,6 +65,11 @@ class Owned:
             return False
         return self.stored.label is None or self.stored.label.offset != tail.previous.offset
 
+    @property
+    def change_count(self) -> int:
+        """How many traces have changed since the store heard of them."""
+        return 0 if self.stored is None else self.stored.change_count
+
 
 _TRUNCATED = "input_truncated"
 

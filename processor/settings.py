@@ -122,7 +122,7 @@ class Settings(RuleSettings):
     ] = False
 
     records_per_chunk_max: Annotated[int, Field(ge=1, le=100_000, description="Records worked on between two marks at most.")] = 4_000
-    poll_timeout_s: Annotated[Positive, Field(description="How long a poll waits for records.")] = 0.05
+    poll_timeout_s: Annotated[Positive, Field(description="How long a poll waits for records, counted from the one before.")] = 0.05
     checkpoint_interval_s: Annotated[Positive, Field(description="How often what was said is made durable and offsets are committed.")] = (
         1.0
     )

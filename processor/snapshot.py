@@ -102,6 +102,11 @@ class StoredTraces:
         self._changed.clear()
 
     @property
+    def change_count(self) -> int:
+        """How many traces have changed since the last state that was written."""
+        return len(self._changed)
+
+    @property
     def _changed(self) -> dict[str, None]:
         assert self._traces.changed is not None
         return self._traces.changed

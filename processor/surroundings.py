@@ -53,14 +53,16 @@ class CoreSettings:
     """How the core works; times in nanoseconds.
 
     `is_keyed`: records of a trace all come in one partition, keyed by trace id; others are counted and their traces are judged as
-    incomplete. `store_interval_ns`: how often a partition's state goes to the store. `idle_interval_ns`: how often a partition where
-    nothing happens says that it is judged. `memory_max_bytes`: what traces may take before the oldest are evicted. `worker` names this one
-    in its fences, for people. `keyring` signs what it says. `shed`: when traces are shed; None: never.
+    incomplete. `store_interval_ns`: how often a partition's state goes to the store; where `stored_at_once_max` traces have changed it goes
+    before. `idle_interval_ns`: how often a partition where nothing happens says that it is judged. `memory_max_bytes`: what traces may take
+    before the oldest are evicted. `worker` names this one in its fences, for people. `keyring` signs what it says. `shed`: when traces are
+    shed; None: never.
     """
 
     policy: ClosingPolicy = field(default_factory=ClosingPolicy)
     is_keyed: bool = True
     store_interval_ns: int = 5 * SECOND_NS
+    stored_at_once_max: int = 4_096
     idle_interval_ns: int = 60 * SECOND_NS
     memory_max_bytes: int = 2**63
     worker: str = ""

@@ -86,6 +86,35 @@ def test_checkpoints_come_at_their_interval_and_soon_after_the_last_when_it_is_u
     assert 0.1 <= fourth - third < 0.5
 
 
+@pytest.mark.parametrize(("count_max", "least_s"), [(1, 0.4), (2, 0.18)])
+def test_what_is_urgent_does_not_take_all_the_time_of_a_worker_that_is_behind(
+    count_max: int, least_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = Running(monkeypatch, checkpoint_interval_s=60, poll_timeout_s=0.01, records_per_chunk_max=count_max)
+    running.handler.seconds_per_checkpoint, running.handler.seconds_per_chunk = 0.08, 0.005
+    running.handler.is_urgent = True
+    running.start()
+    # A poll that gives all that was asked for says that there may be more.
+    for offset in range(1_000):
+        running.consumer.polls.put([Message(offset)])
+    running.until(lambda: len(running.handler.checkpoints) == 4)
+    _, second, third, fourth = running.handler.checkpoints
+    for between in (third - second, fourth - third):
+        assert least_s <= between < least_s + 0.2
+
+
+def test_a_poll_waits_only_if_the_last_round_was_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = Running(monkeypatch, checkpoint_interval_s=60, poll_timeout_s=0.2).start()
+    running.until(lambda: len(running.consumer.waits_s) > 2)
+    assert 0.1 < running.consumer.waits_s[-1] <= 0.2
+    running.handler.seconds_per_chunk = 0.3
+    before = len(running.consumer.waits_s)
+    running.consumer.polls.put([Message(0)])
+    running.until(lambda: len(running.consumer.waits_s) > before + 5)
+    assert 0.0 in running.consumer.waits_s[before:]
+    assert 0.1 < running.consumer.waits_s[-1] <= 0.2
+
+
 def test_what_one_partition_has_to_say_does_not_wait_for_the_work_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     running = Running(monkeypatch, checkpoint_interval_s=60).start()
     other = PartitionKey(KEY.topic, 1)

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.usefixtures("engine")
 
 class BreakingStore(MemoryStore):
     is_down = False
+    asked_count = 0
 
     def load(self, key: PartitionKey) -> Snapshot | None:
         self._answer()
@@ -34,6 +35,7 @@ class BreakingStore(MemoryStore):
         return super().write(deltas)
 
     def _answer(self) -> None:
+        self.asked_count += 1
         if self.is_down:
             raise StoreUnavailableError("connection refused")
 
@@ -156,3 +158,39 @@ def test_partitions_go_to_the_store_at_moments_of_their_own() -> None:
     assert written[0] == [0, 1]
     moments = {0: 0, 1: 2}
     assert written[1:] == [[number for number, at in moments.items() if (first + second - at) % 4 == 0] for second in range(2, 13)]
+
+
+def _changing(store: BreakingStore, second_count: int) -> list[list[int]]:
+    """Let a trace of one partition and two of another change every second; return which of them reached the store, second by second."""
+    keys = [KEY, PartitionKey(KEY.topic, 1)]
+    log = Log(store=store)
+    core = CoreSettings(store_interval_ns=3600 * SECOND_NS, stored_at_once_max=6)
+    around = Surroundings(log.outbox, log, Tally(), journal=log.journal, store=store, clock=lambda: log.at(log.wall_s))
+    handler = Handler(core, around)
+    handler.assigned(dict.fromkeys(keys))
+    written: list[list[int]] = []
+    for second in range(1, second_count + 1):
+        log.wall_s = second
+        for number, key in enumerate(keys):
+            spans = [span("charge", second, of=10 * second + one) for one in range(1 + number)]
+            made = [LogRecord(0, log.at(second), None, encode_protobuf([one])) for one in spans]
+            first = (1 + number) * (second - 1)
+            records = [replace(one, partition=key.partition, offset=first + place) for place, one in enumerate(made)]
+            handler.chunk(key, records, first + len(records))
+        before = {key: snapshot.label for key, snapshot in store.snapshots.items()}
+        handler.checkpoint(keys)
+        written.append([key.partition for key in keys if store.snapshots.get(key) and store.snapshots[key].label != before.get(key)])
+    return written
+
+
+def test_a_partition_of_which_much_has_changed_goes_to_the_store_before_its_time() -> None:
+    written = _changing(BreakingStore(), 10)
+    # The first of all is due; then the one with two changes a second at the third, and the other, which waits for nobody, at its sixth.
+    assert written == [[0, 1], [], [], [1], [], [], [0], [1], [], []]
+
+
+def test_a_store_in_trouble_is_asked_no_sooner_however_much_has_changed() -> None:
+    store = BreakingStore()
+    store.is_down = True
+    assert _changing(store, 10) == [[]] * 10
+    assert store.asked_count == 1

@@ -78,12 +78,14 @@ class FakeConsumer:
         self.leaderless = 0
         self.is_begun = False
         self.assigned: set[int] = set()
+        self.waits_s: list[float] = []
         self.on_close: Callable[[], None] = lambda: None
 
     def subscribe(self, _topics: list[str], *, on_assign: Callback, on_revoke: Callback, on_lost: Callback) -> None:
         self.on_assign, self.on_revoke, self.on_lost = on_assign, on_revoke, on_lost
 
-    def consume(self, _count: int, _timeout_s: float) -> list[Message]:
+    def consume(self, _count: int, timeout_s: float) -> list[Message]:
+        self.waits_s.append(timeout_s)
         if not self.is_begun:
             self.is_begun = True
             self.on_assign(self, [PARTITION])
@@ -148,7 +150,7 @@ class Notebook:
         self.breaks = False
         self.breaks_on_hand_over = False
         self.is_urgent = False
-        self.seconds_per_chunk = 0.0
+        self.seconds_per_chunk = self.seconds_per_checkpoint = 0.0
         self.retake: list[PartitionKey] = []
         self.start: int | None = None
 
@@ -167,6 +169,7 @@ class Notebook:
 
     def checkpoint(self, keys: Iterable[PartitionKey], *, handing_over: bool = False, is_amid: bool = False) -> Checkpointed:
         self.checkpoints.append(time.monotonic())
+        time.sleep(self.seconds_per_checkpoint)
         self.amid.append(is_amid)
         if handing_over:
             self.calls.append(("hand over", list(keys)))
