@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from processor.open_trace import OpenTrace
 
-# Nearly all traces are forgotten long before they could be cut: their entries are thrown out once they are more than those that count.
+# Entries of traces that were forgotten before they could be cut are thrown out once they are more than those that count.
 _SPARE_COUNT = 1_000
 
 

@@ -244,8 +244,9 @@ class Handler:
     def _overfull(self, behind: Sequence[Owned]) -> list[Owned]:
         """Return the partition of which most has changed, if that gets too much to be written at once. A store in trouble is left alone."""
         most = max(behind, key=lambda one: one.change_count, default=None)
-        is_too_much = most is not None and most.change_count >= self._settings.stored_at_once_max and self.store_trouble is None
-        return [most] if most is not None and is_too_much else []
+        if most is None or most.change_count < self._settings.stored_at_once_max or self.store_trouble is not None:
+            return []
+        return [most]
 
     def _is_store_due(self, one: Owned, now_ns: int) -> bool:
         """Whether the partition's moment of the interval has come; each has its own, so that not all are written at once."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import groupby
+from itertools import filterfalse, groupby
 from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
@@ -58,33 +58,28 @@ class Polled:
     errors: list[KafkaError] = field(default_factory=list)
 
 
-def polled(topic: str, messages: Iterable[Message], given: InputFormat) -> Polled:
+def polled(topic: str, messages: Sequence[Message], given: InputFormat) -> Polled:
     """Sort the messages of a consumer that reads one topic, those of each partition in their order."""
     found = Polled()
+    for message in filter(_ERROR, messages):
+        _take_event(found, topic, message)
     by_partition: dict[int, list[Message]] = {}
     # Messages of a partition come in runs.
-    for partition, run in groupby(messages, _PARTITION):
+    for partition, run in groupby(filterfalse(_ERROR, messages), _PARTITION):
         by_partition.setdefault(partition or 0, []).extend(run)
-    for partition, some in by_partition.items():
+    for partition, records in by_partition.items():
         log = PartitionKey(topic, partition)
-        records = some
-        if any(error is not None for error in map(_ERROR, some)):
-            records = [message for message in some if not _is_event(found, log, message)]
-        if records:
-            found.records[log] = _columns(log, records, _FORMATS.get(given))
+        found.records[log] = _columns(log, records, _FORMATS.get(given))
     return found
 
 
-def _is_event(found: Polled, log: PartitionKey, message: Message) -> bool:
-    """Take note of a message that is no record."""
+def _take_event(found: Polled, topic: str, message: Message) -> None:
     error = message.error()
-    if error is None:
-        return False
+    assert error is not None
     if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the constant's name begins so
-        found.ends[log] = message.offset() or 0
+        found.ends[PartitionKey(topic, message.partition() or 0)] = message.offset() or 0
     else:
         found.errors.append(error)
-    return True
 
 
 def _columns(log: PartitionKey, messages: Sequence[Message], fixed: RecordFormat | None) -> ReadRecords:

@@ -123,8 +123,8 @@ def judged_part(trace: OpenTrace, facts: TraceFacts) -> bytes:
 
 
 @lru_cache(_REMEMBERED_MAX)
-def _shown_services(names: tuple[str, ...]) -> list[str]:
-    return [shown_text(name) for name in names[:SERVICE_COUNT_MAX]]
+def _shown_services(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple([shown_text(name) for name in names[:SERVICE_COUNT_MAX]])
 
 
 def _offender(span: Span, text: RuleText, facts: TraceFacts, keyring: Keyring) -> dict[str, Part]:

@@ -51,9 +51,8 @@ class StoredTraces:
     def __init__(self, traces: Partition) -> None:
         self.label: Label | None = None
         self._traces = traces
-        # Where each trace's state lies, and where those of the last delta will.
+        # Where each trace's state lies.
         self._places: dict[str, int] = {}
-        self._next_places: dict[str, int] = {}
         # How many lie in each bucket.
         self._counts: Counter[int] = Counter()
         traces.changed = {}
@@ -69,10 +68,10 @@ class StoredTraces:
         """Return what must be written so that the store holds the partition as it stands behind a journal record."""
         whole = whole or self.label is None
         remembered, policy = self._traces.traces, self._traces.policy
-        ids = list(remembered if whole else self._changed)
+        ids = remembered if whole else self._changed
         there = [trace for trace in map(remembered.get, ids) if trace is not None]
         put: defaultdict[int, dict[bytes, bytes]] = defaultdict(dict)
-        places = self._next_places = {}
+        places: dict[str, int] = {}
         for trace, state in zip(there, packed(there), strict=True):
             bucket = places[trace.trace_id] = _bucket(trace, policy)
             put[bucket][bytes.fromhex(trace.trace_id)] = state
@@ -87,7 +86,7 @@ class StoredTraces:
         return Delta(base, label, header, put, {bucket: frozenset(some) for bucket, some in gone.items()}, passed)
 
     def written(self, delta: Delta) -> None:
-        """Take note that the store holds the last delta now."""
+        """Take note that the store holds this now."""
         self.label = delta.label
         if delta.base is None:
             self._places.clear()
@@ -96,8 +95,9 @@ class StoredTraces:
             was = self._places.pop(trace_id, None)
             if was is not None:
                 self._counts[was] -= 1
-        self._places |= self._next_places
-        self._counts.update({bucket: len(states) for bucket, states in delta.put.items()})
+        for bucket, states in delta.put.items():
+            self._places |= dict.fromkeys((trace_id.hex() for trace_id in states), bucket)
+            self._counts[bucket] += len(states)
         self._counts = +self._counts
         self._changed.clear()
 
@@ -125,7 +125,7 @@ def packed(traces: Sequence[OpenTrace]) -> list[bytes]:
     states: dict[OpenTrace, bytes] = {}
     for judging, some in by_program(trace for trace in traces if trace.handle != NO_HANDLE):
         states.update(zip(some, judging.engine.export_many([trace.handle for trace in some]), strict=True))
-    programs = {judging: bytes.fromhex(judging.program_id) for judging, _ in by_program(traces)}
+    programs = {judging: bytes.fromhex(judging.program_id) for judging in {trace.judging for trace in traces}}
     return [_packed(trace, programs[trace.judging], states.get(trace)) for trace in traces]
 
 

@@ -138,22 +138,35 @@ def test_closed_traces_move_to_buckets_and_go_with_them() -> None:
     assert bucket not in store.snapshots[KEY].states
 
 
-def test_partitions_go_to_the_store_at_moments_of_their_own() -> None:
-    store, keys = MemoryStore(), [KEY, PartitionKey(KEY.topic, 1)]
+_KEYS = [KEY, PartitionKey(KEY.topic, 1)]
+
+
+def _owning(store: MemoryStore, core: CoreSettings) -> tuple[Log, Handler]:
+    """Return a log whose clock a handler of two partitions reads."""
     log = Log(store=store)
-    core = CoreSettings(store_interval_ns=4 * SECOND_NS)
     around = Surroundings(log.outbox, log, Tally(), journal=log.journal, store=store, clock=lambda: log.at(log.wall_s))
     handler = Handler(core, around)
-    handler.assigned(dict.fromkeys(keys))
+    handler.assigned(dict.fromkeys(_KEYS))
+    return log, handler
+
+
+def _reached_by_checkpoint(store: MemoryStore, handler: Handler) -> list[int]:
+    """Make a checkpoint; return which partitions reached the store by it."""
+    before = {key: snapshot.label for key, snapshot in store.snapshots.items()}
+    handler.checkpoint(_KEYS)
+    return [key.partition for key in _KEYS if store.snapshots.get(key) and store.snapshots[key].label != before.get(key)]
+
+
+def test_partitions_go_to_the_store_at_moments_of_their_own() -> None:
+    store = MemoryStore()
+    log, handler = _owning(store, CoreSettings(store_interval_ns=4 * SECOND_NS))
     written: list[list[int]] = []
     for second in range(1, 13):
         log.wall_s = second
-        for key in keys:
+        for key in _KEYS:
             record = LogRecord(second, log.at(second), None, encode_protobuf([span("charge", second, of=second)]))
             handler.chunk(key, [replace(record, partition=key.partition)], second + 1)
-        before = {key: snapshot.label for key, snapshot in store.snapshots.items()}
-        handler.checkpoint(keys)
-        written.append([key.partition for key in keys if store.snapshots.get(key) and store.snapshots[key].label != before.get(key)])
+        written.append(_reached_by_checkpoint(store, handler))
     first = log.at(0) // SECOND_NS % 4
     assert written[0] == [0, 1]
     moments = {0: 0, 1: 2}
@@ -162,24 +175,17 @@ def test_partitions_go_to_the_store_at_moments_of_their_own() -> None:
 
 def _changing(store: BreakingStore, second_count: int) -> list[list[int]]:
     """Let a trace of one partition and two of another change every second; return which of them reached the store, second by second."""
-    keys = [KEY, PartitionKey(KEY.topic, 1)]
-    log = Log(store=store)
-    core = CoreSettings(store_interval_ns=3600 * SECOND_NS, stored_at_once_max=6)
-    around = Surroundings(log.outbox, log, Tally(), journal=log.journal, store=store, clock=lambda: log.at(log.wall_s))
-    handler = Handler(core, around)
-    handler.assigned(dict.fromkeys(keys))
+    log, handler = _owning(store, CoreSettings(store_interval_ns=3600 * SECOND_NS, stored_at_once_max=6))
     written: list[list[int]] = []
     for second in range(1, second_count + 1):
         log.wall_s = second
-        for number, key in enumerate(keys):
+        for number, key in enumerate(_KEYS):
             spans = [span("charge", second, of=10 * second + one) for one in range(1 + number)]
             made = [LogRecord(0, log.at(second), None, encode_protobuf([one])) for one in spans]
             first = (1 + number) * (second - 1)
             records = [replace(one, partition=key.partition, offset=first + place) for place, one in enumerate(made)]
             handler.chunk(key, records, first + len(records))
-        before = {key: snapshot.label for key, snapshot in store.snapshots.items()}
-        handler.checkpoint(keys)
-        written.append([key.partition for key in keys if store.snapshots.get(key) and store.snapshots[key].label != before.get(key)])
+        written.append(_reached_by_checkpoint(store, handler))
     return written
 
 
