@@ -27,6 +27,8 @@ _LAST_CHECKPOINT_S: Final = 1.3
 # How long ago the last record was stamped: all traces are due when it has been read.
 _AGE_NS: Final = 60 * NS
 _SHARE_MIN: Final = 0.1
+# How much of the records must have been read between the first look and the last for a figure.
+_SEEN_MIN: Final = 0.5
 # How fast traces begin by the stamps of what is preloaded evenly: so many are open at a time as begin in five seconds.
 _STAMPED_PER_S: Final = 2_000
 
@@ -106,6 +108,14 @@ def preload_evenly(stage: Stage, work: Work, record_count: int) -> Load:
 
 
 def consume(stage: Stage, load: Load, worker_count: int) -> Consumed:
+    """Let workers of a new group judge all; raises NotMeasuredError where they had read too much before anybody looked."""
+    found = judge(stage, load, worker_count)
+    if (seen := found.record_count) < _SEEN_MIN * load.record_count:
+        raise NotMeasuredError(f"only {seen:.0f} of {load.record_count} records were left at the first look: too few for a figure")
+    return found
+
+
+def judge(stage: Stage, load: Load, worker_count: int) -> Consumed:
     """Let workers of a new group read and judge all; raises DisagreementError where they do not say what the reference engine says."""
     outputs = stage.outputs(load.topic, PARTITION_COUNT)
     cpus = [stage.cpus[number % len(stage.cpus)] for number in range(worker_count)]

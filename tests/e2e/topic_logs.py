@@ -68,7 +68,7 @@ class Follower:
     def read_on(self) -> None:
         """Read what is there by now, to the end of each partition."""
         until = time.monotonic() + _TIMEOUT_S
-        ends = {partition: self._end(partition) for partition in self._partitions}
+        ends = {partition: self._end(partition, until) for partition in self._partitions}
         while any(self._next[partition] < end for partition, end in ends.items()):
             assert time.monotonic() < until, f"{self.topic} cannot be read: {self._next} of {ends}"
             for message in self._consumer.consume(_READ_AT_ONCE, 0.2):
@@ -78,8 +78,15 @@ class Follower:
         """Let go of the broker."""
         self._consumer.close()
 
-    def _end(self, partition: int) -> int:
-        return int(self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=_TIMEOUT_S)[1])
+    def _end(self, partition: int, until: float) -> int:
+        """Return where a partition ends, which no broker knows while its leader is new."""
+        while True:
+            try:
+                return int(self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=_TIMEOUT_S)[1])
+            except KafkaException as error:
+                if not error.args[0].retriable() or time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
 
     def _take(self, message: Message) -> None:
         error, partition, offset = message.error(), message.partition(), message.offset()

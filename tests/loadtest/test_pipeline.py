@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from loadtest import __main__ as command
-from loadtest import checkpoint_cost, collector, latency, pipeline_benchmark, recovery_times, report, soak
+from loadtest import checkpoint_cost, collector, consumption, latency, pipeline_benchmark, recovery_times, report, soak
 from loadtest.agreement import DisagreementError
-from loadtest.consumption import Load, NotMeasuredError, consume, preload
+from loadtest.consumption import Load, NotMeasuredError, consume, judge, preload
 from loadtest.kafka_broker import VERSION
 from loadtest.loops import NS
 from loadtest.pipeline_benchmark import TIMES_BARE, TIMES_COLLECTOR, TIMES_ONE, PipelineEffort, PipelineRun
@@ -40,7 +40,7 @@ def shop() -> PipelineWork:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> PipelineRun:
     """A benchmark with tiny amounts, whose rows are measured one by one."""
-    monkeypatch.setattr(pipeline_benchmark, "QUICK", PipelineEffort(1, 4_000, 6_000, 8, 6, 1))
+    monkeypatch.setattr(pipeline_benchmark, "QUICK", PipelineEffort(1, 16_000, 40_000, 8, 6, 1))
     return PipelineRun(quick=True)
 
 
@@ -76,7 +76,13 @@ def test_the_keyed_recording_has_no_figure_beside_a_collector_that_is_not_there(
 
 def test_copies_of_the_recording_that_overlap_are_judged_by_all_rules_as_it_was(stage: Stage) -> None:
     work = recorded_shop()
-    consume(stage, preload(stage, work, 2, work.loop.pieces[-1].offset_ns // 2), 1)
+    judge(stage, preload(stage, work, 2, work.loop.pieces[-1].offset_ns // 2), 1)
+
+
+def test_records_that_were_read_before_anybody_looked_have_no_figure(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumption, "_SEEN_MIN", 1.1)
+    with pytest.raises(NotMeasuredError, match="records were left at the first look: too few for a figure"):
+        consume(stage, preload(stage, recorded_shop(3), 1, NS), 1)
 
 
 def test_a_worker_that_says_something_else_than_the_reference_engine_is_refused(stage: Stage, shop: PipelineWork) -> None:
@@ -85,7 +91,7 @@ def test_a_worker_that_says_something_else_than_the_reference_engine_is_refused(
     trace = next(number for number, rules in work.expected.violated.items() if not rules)
     wrong = replace(work.expected, violated={**work.expected.violated, trace: frozenset({"named-10-0001"})})
     with pytest.raises(DisagreementError, match="expected are"):
-        consume(stage, Load(replace(work, expected=wrong), load.topic, load.copy_count, load.rules), 1)
+        judge(stage, Load(replace(work, expected=wrong), load.topic, load.copy_count, load.rules), 1)
 
 
 def test_a_collector_that_ends_is_told_by_its_last_words(stage: Stage, shop: PipelineWork, tmp_path: Path) -> None:
