@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from processor import kafka_offsets
 from processor.garbage import OldGarbage
 from processor.group_handler import Bounds, GroupHandler
 from processor.kafka_records import consumer_properties, polled
@@ -38,7 +39,6 @@ _URGENT_INTERVAL_S = 0.1
 # What is urgent takes this share of the time at most while the worker is behind: where the broker acknowledges late, records would wait for
 # it again and again.
 _URGENT_SHARE = 0.2
-_RETRY_S = 0.1
 
 Answer = TypeVar("Answer")
 
@@ -114,11 +114,10 @@ class PartitionGroup(threading.Thread):
         """Return where partitions' logs begin and end, those the broker tells in time; call it in the consumer thread only."""
         # Who takes a partition has to know; who has it asks again in a second.
         timeout_s = _WAKE_TIMEOUT_S if self.owned.issuperset(keys) else _BROKER_TIMEOUT_S
-        ends = self._offsets(keys, OFFSET_END, timeout_s)
+        ends = kafka_offsets.ends(self._consumer, keys, timeout_s)
         for key, end in ends.items():
             self._note(key, end=end)
-        firsts = {key: first for key in ends if key in self.owned and (first := self._fetched_first(key)) >= 0}
-        firsts |= self._offsets([key for key in ends if key not in firsts], OFFSET_BEGINNING, timeout_s)
+        firsts = kafka_offsets.firsts(self._consumer, list(ends), self.owned, timeout_s)
         return {key: Bounds(first, ends[key]) for key, first in firsts.items()}
 
     def run(self) -> None:
@@ -337,28 +336,7 @@ class PartitionGroup(threading.Thread):
         librdkafka pauses every partition during a rebalance callback; its broker threads then sleep for up to a second although they were
         resumed, and any request wakes them.
         """
-        self._offsets(sorted(self.owned), OFFSET_END, _WAKE_TIMEOUT_S)
-
-    def _offsets(self, keys: Sequence[PartitionKey], which: int, timeout_s: float) -> dict[PartitionKey, int]:
-        """Ask for the first or the end offset of partitions, each named once: of two questions about one the answers get mixed up."""
-        until = time.monotonic() + timeout_s
-        answers: list[TopicPartition] = []
-        while keys and not answers:
-            try:
-                left_s = max(_RETRY_S, until - time.monotonic())
-                answers = self._consumer.offsets_for_times([TopicPartition(*key, which) for key in keys], timeout=left_s)
-            except KafkaException:
-                # A partition whose leader is about to change has none to answer for a moment, and spoils it for the others.
-                if time.monotonic() + _RETRY_S > until:
-                    break
-                time.sleep(_RETRY_S)
-        return {PartitionKey(it.topic, it.partition): it.offset for it in answers if it.error is None and it.offset >= 0}
-
-    def _fetched_first(self, key: PartitionKey) -> int:
-        """Return the first offset as the last fetch told it, without asking; less than 0 where there was none."""
-        with contextlib.suppress(KafkaException):
-            return self._consumer.get_watermark_offsets(TopicPartition(*key), cached=True)[0]
-        return -1
+        kafka_offsets.ends(self._consumer, sorted(self.owned), _WAKE_TIMEOUT_S)
 
     def _committed(self, error: KafkaError | None, partitions: list[TopicPartition]) -> bool:
         refused = [it for it in partitions or () if error is not None or it.error is not None]
