@@ -1,7 +1,8 @@
 """One librdkafka consumer keeps the group and fetches, driven by one thread that calls a plain, synchronous handler.
 
-Rebalances are incremental: a partition that does not move never stops. Nothing but this thread touches the consumer: a call from another
-thread hangs while this one polls; hand it in by `submit`.
+Rebalances are incremental: a partition that does not move never stops. Those that come are fetched by nobody until the handler has taken
+them, a few between two rounds, for that lasts as long as they have traces. Nothing but this thread touches the consumer: a call from
+another thread hangs while this one polls; hand it in by `submit`.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ _URGENT_INTERVAL_S = 0.1
 # What is urgent takes this share of the time at most while the worker is behind: where the broker acknowledges late, records would wait for
 # it again and again.
 _URGENT_SHARE = 0.2
+# Partitions are taken one after the other for so long, then what others have to do is done.
+_TAKING_S = 0.05
 
 Answer = TypeVar("Answer")
 
@@ -72,6 +75,8 @@ class PartitionGroup(threading.Thread):
         self._consumer: Consumer
         self._reading: dict[PartitionKey, Progress] = {}
         self._fenced: set[PartitionKey] = set()
+        # Ours, but not yet taken: what was last committed of each.
+        self._waiting: dict[PartitionKey, int | None] = {}
         self._last_commit: dict[PartitionKey, int] = {}
         self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._stop_asked = threading.Event()
@@ -105,6 +110,11 @@ class PartitionGroup(threading.Thread):
     def stop(self) -> None:
         """Ask the thread to make a last checkpoint, leave the group and end."""
         self._stop_asked.set()
+
+    @property
+    def waiting(self) -> list[PartitionKey]:
+        """The partitions that the group gave this worker and the handler has not taken yet; from any thread."""
+        return sorted(self._waiting.copy())
 
     def reading(self) -> dict[PartitionKey, Progress]:
         """Return how reading each owned partition gets on; from any thread."""
@@ -176,10 +186,11 @@ class PartitionGroup(threading.Thread):
             self._checkpoint(self.owned, is_amid=True)
 
     def _round(self) -> int:
-        """Poll once and hand out what came; return the number of records.
+        """Take what waits for it, poll once and hand out what came; return the number of records.
 
         Where there is much of it, what one partition says does not wait for the work of all others.
         """
+        self._take_waiting()
         messages = self._poll()
         if self._fatal is not None:
             raise KafkaException(self._fatal)
@@ -194,7 +205,7 @@ class PartitionGroup(threading.Thread):
     def _poll(self) -> list[Message]:
         """Take what is there at once if the last round took its time, else wait a little, so that records come many at a time."""
         count_max = self._settings.records_per_chunk_max
-        wait_s = max(0.0, self._last_poll + self._settings.poll_timeout_s - time.monotonic())
+        wait_s = 0.0 if self._waiting else max(0.0, self._last_poll + self._settings.poll_timeout_s - time.monotonic())
         messages = self._consumer.consume(count_max, wait_s)
         self._last_poll = time.monotonic()
         self._is_behind = len(messages) >= count_max
@@ -219,7 +230,7 @@ class PartitionGroup(threading.Thread):
             return
         until = time.monotonic() + _DRAIN_TIMEOUT_S
         while time.monotonic() < until:
-            if not self._round() and self._is_at_end():
+            if not self._round() and not self._waiting and self._is_at_end():
                 break
         self._handler.drain()
         self._checkpoint(self.owned)
@@ -267,30 +278,41 @@ class PartitionGroup(threading.Thread):
         committed = self._last_commits(self._consumer, partitions)
         if not self._commit({key: offset for key, offset in committed.items() if offset is not None}, sync=True):
             return
-        starts = self._handler.assigned(committed)
-        # Without a poll in between: a revocation may be waiting, and what is not assigned cannot be revoked.
-        self._consumer.incremental_unassign(partitions)
-        self._begin(self._consumer, keys, starts)
-        log.info("taken anew: %s", _listed(keys))
+        self._fenced.clear()
+        self._consumer.pause(partitions)
+        self._waiting |= committed
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         if self._is_closing:
             return
         self.has_joined = True
-        keys = _keys(partitions)
-        if keys:
-            # To take partitions lasts as long as they have traces; what the others have to say does not wait for it.
-            self._say_what_is_urgent()
-        self._begin(consumer, keys, self._handler.assigned(self._last_commits(consumer, partitions)) if keys else {})
-        log.info("assigned %s", _listed(keys))
-
-    def _begin(self, consumer: Consumer, keys: Sequence[PartitionKey], starts: Mapping[PartitionKey, int]) -> None:
-        consumer.incremental_assign([TopicPartition(*key, starts.get(key, OFFSET_BEGINNING)) for key in keys])
+        if partitions:
+            self._waiting |= self._last_commits(consumer, partitions)
+        consumer.incremental_assign(partitions)
+        consumer.pause(partitions)
         self._wake()
-        self.owned |= set(keys)
-        self._fenced -= set(keys)
-        now = time.monotonic()
-        self._reading |= {key: Progress(starts.get(key), None, now) for key in keys}
+        log.info("assigned %s", _listed(_keys(partitions)))
+
+    def _take_waiting(self) -> None:
+        """Let the handler take partitions that wait for it, and read them from where it says."""
+        taken: list[PartitionKey] = []
+        until = time.monotonic() + _TAKING_S
+        while self._waiting and (not taken or time.monotonic() < until):
+            taken.append(min(self._waiting))
+            self._take(taken[-1])
+        if taken:
+            self._wake()
+            log.info("taken %s", _listed(taken))
+
+    def _take(self, key: PartitionKey) -> None:
+        start = self._handler.assigned({key: self._waiting.pop(key)}).get(key)
+        partition = [TopicPartition(*key, OFFSET_BEGINNING if start is None else start)]
+        # Without a poll in between: a revocation may be waiting, and what is not assigned cannot be revoked.
+        self._consumer.incremental_unassign(partition)
+        self._consumer.incremental_assign(partition)
+        self._consumer.resume(partition)
+        self.owned.add(key)
+        self._reading[key] = Progress(start, None, time.monotonic())
 
     def _last_commits(self, consumer: Consumer, partitions: list[TopicPartition]) -> dict[PartitionKey, int | None]:
         answers = consumer.committed(partitions, timeout=_BROKER_TIMEOUT_S)
@@ -318,6 +340,8 @@ class PartitionGroup(threading.Thread):
         keys = _keys(partitions)
         consumer.incremental_unassign(partitions)
         self._fenced -= set(keys)
+        for key in keys:
+            self._waiting.pop(key, None)
         self._drop([key for key in keys if key in self.owned], lost=lost)
         self._wake()
         log.info("%s %s", "lost" if lost else "released", _listed(keys))

@@ -28,11 +28,13 @@ def test_a_partition_starts_where_the_handler_says_who_knows_what_was_committed(
     running.stored = 7
     running.handler.start = 5
     running.start()
+    running.until(lambda: len(running.handler.calls) > 1)
     assert running.handler.calls[:2] == [("assigned", {KEY: 7}), ("start", 5)]
 
 
 def test_a_partition_of_which_the_handler_says_nothing_starts_where_its_log_does(running: Running) -> None:
     running.start()
+    running.until(lambda: len(running.handler.calls) > 1)
     assert running.handler.calls[:2] == [("assigned", {KEY: None}), ("start", OFFSET_BEGINNING)]
 
 
@@ -142,6 +144,56 @@ def test_what_partitions_that_stay_have_to_say_does_not_wait_for_others_to_be_ta
     running.consumer.polls.put(rebalance)
     running.until(lambda: ("assigned", {other: None}) in running.handler.calls)
     assert running.handler.calls.index(("commit", 1)) < running.handler.calls.index(("assigned", {other: None}))
+
+
+def test_partitions_are_taken_one_after_the_other_and_those_that_are_there_go_on_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = Running(monkeypatch, checkpoint_interval_s=60).start()
+    others = [PartitionKey(KEY.topic, number) for number in range(1, 4)]
+    running.handler.seconds_per_taking = 0.1
+    running.consumer.polls.put(lambda: running.consumer.on_assign(running.consumer, [TopicPartition(*key) for key in others]))
+    for offset in range(4):
+        running.consumer.polls.put([Message(offset)])
+    running.until(lambda: running.group.owned == {KEY, *others} and running.handler.position == 4)
+    names = running.handler.names()[2:]
+    assert names[:6] == ["assigned", "start", "chunk", "assigned", "start", "chunk"]
+
+
+def test_many_partitions_that_are_taken_soon_are_taken_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = Running(monkeypatch, checkpoint_interval_s=60).start()
+    others = [PartitionKey(KEY.topic, number) for number in range(1, 100)]
+    before = len(running.consumer.waits_s)
+    running.consumer.polls.put(lambda: running.consumer.on_assign(running.consumer, [TopicPartition(*key) for key in others]))
+    running.until(lambda: len(running.group.owned) == 100)
+    assert len(running.consumer.waits_s) - before < 20
+
+
+def test_a_partition_that_goes_before_it_was_taken_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = Running(monkeypatch, checkpoint_interval_s=60).start()
+    first, second = (PartitionKey(KEY.topic, number) for number in (1, 2))
+    running.handler.seconds_per_taking = 0.1
+    partitions = [TopicPartition(*key) for key in (first, second)]
+    running.consumer.polls.put(lambda: running.consumer.on_assign(running.consumer, partitions))
+    running.consumer.polls.put(lambda: running.consumer.on_revoke(running.consumer, partitions[1:]))
+    running.until(lambda: running.consumer.polls.empty() and running.group.owned == {KEY, first})
+    running.until(lambda: not running.group.waiting)
+    assert ("assigned", {second: None}) not in running.handler.calls
+    assert all(call != ("released", [second], False) for call in running.handler.calls)
+    assert running.consumer.assigned.keys() == {KEY.partition, first.partition}
+
+
+def test_a_worker_that_drains_on_stop_takes_what_waits_for_it_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = Running(monkeypatch, drains_on_stop=True, checkpoint_interval_s=60).start()
+    other = PartitionKey(KEY.topic, 1)
+    running.handler.seconds_per_taking = 0.1
+
+    def rebalance() -> None:
+        running.consumer.on_assign(running.consumer, [TopicPartition(*other)])
+        running.group.stop()
+
+    running.consumer.polls.put(rebalance)
+    running.consumer.polls.put([Message(9), Message(9, partition=1)])
+    assert running.ended.get(timeout=10) is None
+    assert ("chunk", other, [9], 10) in running.handler.calls
 
 
 def test_what_another_worker_takes_amid_a_round_is_read_no_further_and_taken_anew_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,7 +310,7 @@ def test_partitions_that_come_while_the_client_closes_are_not_taken(running: Run
     consumer = running.consumer
     consumer.on_close = lambda: consumer.on_assign(consumer, [TopicPartition(KEY.topic, KEY.partition + 1)])
     assert running.stop() is None
-    assert consumer.assigned == set()
+    assert not consumer.assigned
 
 
 def test_other_errors_of_the_client_are_warned_of_once_and_survived(running: Running, caplog: pytest.LogCaptureFixture) -> None:

@@ -65,7 +65,10 @@ Callback = Callable[..., None]
 
 
 class FakeConsumer:
-    """A group of one: assigned at the first poll, revoked at close. `calls` is shared with the handler, so that their order shows."""
+    """A group of one: assigned at the first poll, revoked at close. `calls` is shared with the handler, so that their order shows.
+
+    Fetching begins at a poll that finds a partition assigned and not paused, and says so.
+    """
 
     def __init__(self, properties: Mapping[str, Any], calls: list[object]) -> None:
         self.properties = properties
@@ -77,7 +80,9 @@ class FakeConsumer:
         self.refuses_commits = False
         self.leaderless = 0
         self.is_begun = False
-        self.assigned: set[int] = set()
+        self.assigned: dict[int, int] = {}
+        self.paused: set[int] = set()
+        self.fetched: set[int] = set()
         self.waits_s: list[float] = []
         self.on_close: Callable[[], None] = lambda: None
 
@@ -86,6 +91,9 @@ class FakeConsumer:
 
     def consume(self, _count: int, timeout_s: float) -> list[Message]:
         self.waits_s.append(timeout_s)
+        for partition in sorted(self.assigned.keys() - self.paused - self.fetched):
+            self.calls.append(("start", self.assigned[partition]))
+        self.fetched = self.assigned.keys() - self.paused
         if not self.is_begun:
             self.is_begun = True
             self.on_assign(self, [PARTITION])
@@ -106,11 +114,18 @@ class FakeConsumer:
     def incremental_assign(self, partitions: list[TopicPartition]) -> None:
         for it in partitions:
             assert it.partition not in self.assigned
-            self.assigned.add(it.partition)
-            self.calls.append(("start", it.offset))
+            self.assigned[it.partition] = it.offset
 
     def incremental_unassign(self, partitions: list[TopicPartition]) -> None:
-        self.assigned -= {it.partition for it in partitions}
+        for it in partitions:
+            self.assigned.pop(it.partition, None)
+            self.fetched -= {it.partition}
+
+    def pause(self, partitions: list[TopicPartition]) -> None:
+        self.paused |= {it.partition for it in partitions}
+
+    def resume(self, partitions: list[TopicPartition]) -> None:
+        self.paused -= {it.partition for it in partitions}
 
     def offsets_for_times(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
         assert timeout > 0
@@ -150,12 +165,13 @@ class Notebook:
         self.breaks = False
         self.breaks_on_hand_over = False
         self.is_urgent = False
-        self.seconds_per_chunk = self.seconds_per_checkpoint = 0.0
+        self.seconds_per_chunk = self.seconds_per_checkpoint = self.seconds_per_taking = 0.0
         self.retake: list[PartitionKey] = []
         self.start: int | None = None
 
     def assigned(self, committed: Mapping[PartitionKey, int | None]) -> Mapping[PartitionKey, int]:
         self.calls.append(("assigned", dict(committed)))
+        time.sleep(self.seconds_per_taking)
         offsets = {key: offset if self.start is None else self.start for key, offset in committed.items()}
         return {key: offset for key, offset in offsets.items() if offset is not None}
 
@@ -212,7 +228,7 @@ class Running:
 
     def start(self) -> Running:
         self.group.drive(self.handler)
-        self.until(lambda: bool(self.consumers) and self.group.has_joined)
+        self.until(lambda: KEY in self.group.owned)
         return self
 
     def until(self, holds: Callable[[], bool]) -> None:
