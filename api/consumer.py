@@ -25,7 +25,7 @@ from confluent_kafka.admin import AdminClient
 from api.feed import Feed
 from api.projection import TopicRecord, project
 from api.view import Origin, ViewError
-from topics.connection import Refusal
+from topics.connection import Refusal, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +71,7 @@ class ViolationConsumer:
             try:
                 self._read()
             except (FeedError, ViewError, KafkaException) as error:
-                self._fail(_words(error))
+                self._fail(words_of(error))
             except Exception as error:
                 # The view must not fall silent for ever because of one thing nobody thought of.
                 LOG.exception("reading %s failed", self._topic)
@@ -155,7 +155,7 @@ class _Session:
         """Return what the client says of the error that ends this session, and why the broker refuses us where that is known."""
         # A call that waits for the broker does not hear why it is refused; a poll does. A record it gives is read again by the next one.
         self._consumer.poll(0)
-        return self._refusal.explain(_words(error))
+        return self._refusal.explain(words_of(error))
 
     def _record(self, message: Message) -> TopicRecord | None:
         error, partition, offset = message.error(), message.partition(), message.offset()
@@ -186,7 +186,7 @@ class _Session:
             self._assign(self._partitions())
             topic_id = self._read_topic_id()
         except KafkaException as error:
-            return f"no broker answers at {self._settings.bootstrap_servers}: {self._refusal.explain(_words(error))}"
+            return f"no broker answers at {self._settings.bootstrap_servers}: {self._refusal.explain(words_of(error))}"
         finally:
             self._probe_due = time.monotonic() + self._settings.probe_interval_s
         if topic_id and self._topic_id and topic_id != self._topic_id:
@@ -228,8 +228,3 @@ class _Session:
             _low, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), cached=True)
             lag[partition] = max(0, high - position)
         return lag
-
-
-def _words(error: Exception) -> str:
-    inner = error.args[0] if error.args else error
-    return inner.str() if isinstance(inner, KafkaError) else str(inner)

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, KafkaException, Message, Producer
 
 from processor.journal import Ack, JournalError
-from topics.connection import Refusal
+from topics.connection import Refusal, words_of
+from topics.log_reader import LogError, LogReader
 
 if TYPE_CHECKING:
     from processor.record import PartitionKey
@@ -26,7 +28,7 @@ log = logging.getLogger(__name__)
 _NS_PER_MS = 1_000_000
 _RECORD_BYTES_MAX = 8 * 2**20
 _POLL_S = 0.1
-_READ_AT_ONCE = 1_000
+_CLIENT_ID = "betrace-worker-journal"
 
 _Delivered = Callable[["KafkaError | None", "Message | None"], None]
 
@@ -45,21 +47,18 @@ class KafkaJournal:
         self._refusal = Refusal()
         self._failure = ""
         self._producer = Producer({**_producer_properties(settings), "error_cb": self._refusal}, logger=log)
-        self._consumer = Consumer({**_consumer_properties(settings), "error_cb": self._refusal}, logger=log)
+        self._reader = LogReader(_reader_properties(settings), topic, client_id=_CLIENT_ID, timeout_s=self._timeout_s)
 
     def close(self) -> None:
         """Let go of the broker; what is not acknowledged by now is dropped."""
         self._producer.purge()
-        self._consumer.close()
+        self._reader.close()
 
     def partition_counts(self) -> dict[str, int]:
         """Return how many partitions the topics of the spans and of the journal have, those of them that exist."""
-        try:
-            topics = self._consumer.list_topics(timeout=self._timeout_s).topics
-        except KafkaException as error:
-            raise JournalError(f"the broker does not tell its topics: {self._words(error)}") from error
-        asked = (self._spans_topic, self._topic)
-        return {name: len(topics[name].partitions) for name in asked if name in topics and topics[name].error is None}
+        with _told():
+            counts = self._reader.partition_counts()
+        return {name: counts[name] for name in (self._spans_topic, self._topic) if name in counts}
 
     def check(self) -> None:
         """Raise JournalTopicError unless every partition of the spans has its partition in the journal."""
@@ -91,33 +90,13 @@ class KafkaJournal:
 
     def read(self, key: PartitionKey, begin: int, end: int) -> list[tuple[int, bytes]]:
         """Return what is there of the offsets from `begin` up to, not including, `end`; JournalError after `delivery_timeout_s`."""
-        if begin >= end:
-            return []
-        found: list[tuple[int, bytes]] = []
-        until = time.monotonic() + self._timeout_s
-        try:
-            self._consumer.assign([TopicPartition(self._topic, key.partition, begin)])
-            while not self._take(found, begin, end):
-                if time.monotonic() > until:
-                    raise JournalError(self._refusal.explain(f"{self._named(key)} could not be read up to {end} in {self._timeout_s} s"))
-        except KafkaException as error:
-            raise JournalError(f"{self._named(key)} cannot be read: {self._words(error)}") from error
-        finally:
-            self._consumer.unassign()
-        return found
+        with _told():
+            return [(record.offset, record.value or b"") for record in self._reader.read(key.partition, begin, end)]
 
     def first_offset(self, key: PartitionKey) -> int:
         """Return the first offset that is kept, the log's end where nothing is."""
-        partition = TopicPartition(self._topic, key.partition)
-        until = time.monotonic() + self._timeout_s
-        while True:
-            try:
-                return self._consumer.get_watermark_offsets(partition, timeout=max(_POLL_S, until - time.monotonic()))[0]
-            except KafkaException as error:
-                # A partition whose leader is about to change has none to answer for a moment.
-                if time.monotonic() > until:
-                    raise JournalError(f"{self._named(key)} does not tell where it begins: {self._words(error)}") from error
-                time.sleep(_POLL_S)
+        with _told():
+            return self._reader.first_offset(key.partition)
 
     def _append(self, entries: Sequence[tuple[PartitionKey, bytes]]) -> list[Ack]:
         answers = _Answers([None] * len(entries))
@@ -143,35 +122,21 @@ class KafkaJournal:
                     raise JournalError(self._refusal.explain("the producer's queue stays full: the broker takes nothing")) from None
                 self._producer.poll(_POLL_S)
             except KafkaException as error:
-                raise JournalError(f"{self._named(key)} cannot be appended to: {self._words(error)}") from error
+                raise JournalError(f"{self._named(key)} cannot be appended to: {self._refusal.explain(words_of(error))}") from error
             else:
                 return
-
-    def _take(self, found: list[tuple[int, bytes]], begin: int, end: int) -> bool:
-        """Take what a poll gives; return whether all before `end` has been seen."""
-        # A consumer that is asked for many waits until it has them all; asked for one it gives it, and the rest is there at once.
-        first = self._consumer.poll(_POLL_S)
-        for message in () if first is None else (first, *self._consumer.consume(_READ_AT_ONCE, 0)):
-            error, offset = message.error(), message.offset()
-            if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - the constant's name begins so
-                raise KafkaException(error)
-            if offset is None:
-                continue
-            if error is None and begin <= offset < end:
-                found.append((offset, message.value() or b""))
-            # An offset may be missing, so it is not waited for: the one after it, or the end of the log, says as much.
-            if offset >= (end if error is not None else end - 1):
-                return True
-        return False
 
     def _named(self, key: PartitionKey) -> str:
         return f"{self._topic}[{key.partition}]"
 
-    def _words(self, error: KafkaException) -> str:
-        # A call that waits for the broker does not hear why it is refused; a poll does.
-        self._consumer.poll(0)
-        inner = error.args[0] if error.args else error
-        return self._refusal.explain(inner.str() if isinstance(inner, KafkaError) else str(inner))
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell of a log that cannot be read as the core knows it."""
+    try:
+        yield
+    except LogError as error:
+        raise JournalError(str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +161,7 @@ class _Answers:
 
 def _producer_properties(settings: Settings) -> dict[str, Any]:
     return {
-        "client.id": "betrace-worker-journal",
+        "client.id": _CLIENT_ID,
         "enable.idempotence": True,
         "acks": "all",
         "linger.ms": 0,
@@ -208,20 +173,13 @@ def _producer_properties(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _consumer_properties(settings: Settings) -> dict[str, Any]:
+def _reader_properties(settings: Settings) -> dict[str, str]:
     return {
-        "client.id": "betrace-worker-journal",
-        # librdkafka wants a group's name; with assign() and without commits there is no group.
         "group.id": settings.group_id,
-        # Nor a session; its default would not go with a short max.poll.interval.ms among the client_properties.
-        "session.timeout.ms": 6_000,
-        "enable.auto.commit": False,
-        "enable.auto.offset.store": False,
-        "enable.partition.eof": True,
-        "auto.offset.reset": "earliest",
+        # There is no session; its default would not go with a short max.poll.interval.ms among the client_properties.
+        "session.timeout.ms": "6000",
         "isolation.level": "read_uncommitted",
         # Nobody waits at the end of this log: a read stops where it was told to.
-        "fetch.wait.max.ms": 1,
-        "fetch.queue.backoff.ms": 5,
+        "fetch.wait.max.ms": "1",
         **settings.connection_properties(),
     }

@@ -23,7 +23,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it exports 
     TopicMetadata,
 )
 
-from topics.connection import Refusal
+from topics.connection import Refusal, words_of
 from topics.drift import PARTITIONS, REPLICATION, Acceptance, Change, Safety, changes, untold
 from topics.names import TOPICS, Role, Topic
 
@@ -121,7 +121,7 @@ class _Client(AdminClient):
     def words(self, error: KafkaException) -> str:
         # A call that waits for the broker does not hear why it is refused; a poll does.
         self.poll(0)
-        return self.refusal.explain(_words(error))
+        return self.refusal.explain(words_of(error))
 
 
 def _client(settings: TopicSettings) -> _Client:
@@ -134,7 +134,7 @@ def _client(settings: TopicSettings) -> _Client:
     try:
         return _Client({**own, **settings.connection_properties()})
     except KafkaException as error:
-        raise BrokerError(f"the Kafka client refuses its properties: {_words(error)}") from error
+        raise BrokerError(f"the Kafka client refuses its properties: {words_of(error)}") from error
 
 
 def _states(client: _Client, settings: TopicSettings, topics: Iterable[Topic]) -> list[TopicState]:
@@ -205,7 +205,7 @@ def _created(client: _Client, settings: TopicSettings, it: TopicState, future: F
     except KafkaException as error:
         if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
             return _states(client, settings, [it.topic])[0]
-        return replace(it, state=State.REFUSED, error=_words(error))
+        return replace(it, state=State.REFUSED, error=words_of(error))
     return replace(it, state=State.CREATED)
 
 
@@ -266,7 +266,7 @@ def _refusal(future: Future[Any]) -> str:
     try:
         future.result()
     except KafkaException as error:
-        return _words(error)
+        return words_of(error)
     return ""
 
 
@@ -274,9 +274,4 @@ def _answer(future: Future[_Answer], asked: str) -> _Answer:
     try:
         return future.result()
     except KafkaException as error:
-        raise BrokerError(f"the broker refuses to {asked}: {_words(error)}") from error
-
-
-def _words(error: KafkaException) -> str:
-    inner = error.args[0] if error.args else error
-    return inner.str() if isinstance(inner, KafkaError) else str(inner)
+        raise BrokerError(f"the broker refuses to {asked}: {words_of(error)}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Protocol, Self
+from typing import Annotated, Protocol, Self, runtime_checkable
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -190,14 +190,21 @@ def _secret(given: SecretStr | None, file: Path | None) -> str | None:
     return None if given is None else given.get_secret_value()
 
 
+@runtime_checkable
 class ClientError(Protocol):
-    """What the Kafka client hands to its error callback."""
+    """What the Kafka client hands to its error callback, and what its exceptions hold."""
 
     def name(self) -> str:
         """Return the error's constant."""
 
     def str(self) -> str:
         """Return the error in words."""
+
+
+def words_of(error: Exception) -> str:
+    """Return what an exception of the Kafka client says."""
+    inner = error.args[0] if error.args else error
+    return inner.str() if isinstance(inner, ClientError) else str(inner)
 
 
 class Refusal:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from topics.connection import Refusal
+from topics.connection import Refusal, words_of
 
 if TYPE_CHECKING:
     from confluent_kafka import Message
@@ -72,7 +72,7 @@ class LogReader:
         try:
             self._consumer = Consumer(properties, logger=log)
         except KafkaException as error:
-            raise LogError(f"the Kafka client refuses its properties: {self._words(error)}") from error
+            raise LogError(f"the Kafka client refuses its properties: {words_of(error)}") from error
 
     def __enter__(self) -> Self:
         return self
@@ -86,15 +86,18 @@ class LogReader:
 
     def partition_count(self) -> int:
         """Return how many partitions the topic has; raises NoTopicError where it is not there."""
+        found = self.partition_counts().get(self.topic)
+        if found is None:
+            raise NoTopicError(f"there is no topic {self.topic}: run `betrace topics apply`")
+        return found
+
+    def partition_counts(self) -> dict[str, int]:
+        """Return how many partitions each topic of the broker has that can be used."""
         try:
             topics = self._consumer.list_topics(timeout=self._timeout_s).topics
         except KafkaException as error:
-            self._consumer.poll(0)
             raise LogError(f"no broker tells its topics: {self._words(error)}") from error
-        found = topics.get(self.topic)
-        if found is None or (found.error is not None and found.error.code() in _NO_TOPIC):
-            raise NoTopicError(f"there is no topic {self.topic}: run `betrace topics apply`")
-        return len(found.partitions)
+        return {name: len(topic.partitions) for name, topic in topics.items() if topic.error is None}
 
     def first_offset(self, partition: int) -> int:
         """Return the first offset that is kept, the log's end where nothing is."""
@@ -109,11 +112,16 @@ class LogReader:
         return self.position
 
     def _bounds(self, partition: int) -> tuple[int, int]:
-        try:
-            low, high = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=self._timeout_s)
-        except KafkaException as error:
-            raise LogError(f"{self.topic}[{partition}] does not tell where it begins and ends: {self._words(error)}") from error
-        return low, high
+        until = time.monotonic() + self._timeout_s
+        while True:
+            left_s = max(_POLL_S, until - time.monotonic())
+            try:
+                return self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=left_s)
+            except KafkaException as error:
+                # A partition whose leader is about to change has none to answer for a moment.
+                if time.monotonic() > until:
+                    raise LogError(f"{self.topic}[{partition}] does not tell where it begins and ends: {self._words(error)}") from error
+                time.sleep(_POLL_S)
 
     def begin(self, partition: int, offset: int = FIRST) -> None:
         """Let `poll` give the records from this offset on; from the first that is kept where it is gone."""
@@ -128,13 +136,16 @@ class LogReader:
         return [record for message in found if (record := self._record(message)) is not None]
 
     def read(self, partition: int, begin: int, end: int) -> list[Logged]:
-        """Return what is there of the offsets from `begin` up to, not including, `end`."""
+        """Return what is there of the offsets from `begin` up to, not including, `end`, which must not lie behind the log's end."""
         records: list[Logged] = []
         until = time.monotonic() + self._timeout_s
         self.begin(partition, begin)
-        # An offset may be missing, so it is not waited for: the one after it, or the end of the log, says as much.
-        while begin < end and not self.is_at_end and (not records or records[-1].offset < end - 1):
-            records += self._poll_until(until, f"{self.topic}[{partition}] could not be read up to {end}")
+        try:
+            # An offset may be missing, so it is not waited for: the one after it, or the end of the log, says as much.
+            while self.position < end:
+                records += self._poll_until(until, f"{self.topic}[{partition}] could not be read up to {end}")
+        finally:
+            self._consumer.unassign()
         return [record for record in records if begin <= record.offset < end]
 
     def read_to_end(self, partition: int) -> list[Logged]:
@@ -166,9 +177,9 @@ class LogReader:
         return None
 
     def _words(self, error: KafkaException) -> str:
-        inner = error.args[0] if error.args else error
-        words = inner.str() if isinstance(inner, KafkaError) else str(inner)
-        return self._refusal.explain(words) if hasattr(self, "_refusal") else words
+        # A call that waits for the broker does not hear why it is refused; a poll does.
+        self._consumer.poll(0)
+        return self._refusal.explain(words_of(error))
 
 
 def _bytes(value: str | bytes | None) -> bytes | None:
