@@ -60,17 +60,7 @@ def open_trace(
     trace_id: str, judging: Judging, handle: int, records: ReadRecords, place: int, *, arrived_ns: int, number: int
 ) -> OpenTrace:
     """Return a trace that begins with one of some records."""
-    offset = records.offsets[place]
-    return OpenTrace(
-        trace_id,
-        judging,
-        handle,
-        records.log_of(place),
-        offset,
-        number,
-        first_record_ns=arrived_ns,
-        opened_ns=None if records.timestamps_ns[place] is None else arrived_ns,
-        last_record_ns=arrived_ns,
-        last_new_span_ns=arrived_ns,
-        last_offset=offset,
-    )
+    offset, log = records.offsets[place], records.log_of(place)
+    opened_ns = None if records.timestamps_ns[place] is None else arrived_ns
+    # By place, which takes half the time.
+    return OpenTrace(trace_id, judging, handle, log, offset, number, arrived_ns, opened_ns, arrived_ns, arrived_ns, offset)

@@ -150,7 +150,7 @@ def _packed(trace: OpenTrace, program: bytes, state: bytes | None) -> bytes:
         len(trace.said),
     )
     said = trace.said and b"".join([_SAID.pack(index, it.revision, it.stands, it.digest) for index, it in sorted(trace.said.items())])
-    return b"%b%b%b%b" % (head, trace.verdicts, said or b"", state or b"")
+    return b"".join((head, trace.verdicts, said or b"", state or b""))
 
 
 def restore(snapshot: Snapshot, traces: Partition, key: PartitionKey, judging_of: Callable[[str], Judging | None]) -> None:
