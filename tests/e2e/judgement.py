@@ -270,25 +270,41 @@ def _of_the_chain(records: Mapping[int, Sequence[Placed]]) -> list[Complaint]:
 
 
 def _of_the_commits(written: Written, lives: Sequence[Life], limits: Limits) -> list[Complaint]:
-    """Find commits beyond the first record of a trace that was still remembered by the newest record that counted then."""
+    """Find commits beyond the first record of a trace that was still remembered by the newest record that counted then.
+
+    A trace is remembered until its time is over, or the first record of its next life has been read.
+    """
     appended_ns = {(found.partition, found.offset): found.timestamp_ns for found in written.journal}
-    times: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    standings: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
     for partition, placed in by_partition(written.journal).items():
-        times[partition] = [(appended_ns[partition, one.offset], one.record.standing.time_ns) for one in placed]
+        standings[partition] = [
+            (appended_ns[partition, one.offset], one.record.standing.time_ns, one.record.standing.position) for one in placed
+        ]
     remembered_ns = limits.closed_retention_ns + limits.timestamp_skew_max_ns
+    displaced_at = _displaced_at(lives)
     complaints = []
     for commit in written.commits:
-        now_ns = max((time_ns for at_ns, time_ns in times[commit.partition] if at_ns <= commit.timestamp_ns), default=0)
+        before = [(time_ns, position) for at_ns, time_ns, position in standings[commit.partition] if at_ns <= commit.timestamp_ns]
+        now_ns, position = max(before, default=(0, 0))
         passed = [
             life.trace_id
-            for life in lives
+            for life, next_offset in zip(lives, displaced_at, strict=True)
             if life.partition == commit.partition
             and life.records[0].offset < commit.offset
             and life.records[-1].timestamp_ns + remembered_ns > now_ns
+            and not (next_offset is not None and next_offset < position)
         ]
         if passed:
             complaints.append(Complaint("commits", f"{commit} is beyond {len(passed)} remembered traces: {_some(passed)}"))
     return complaints
+
+
+def _displaced_at(lives: Sequence[Life]) -> list[int | None]:
+    """Return of each life the offset at which the next life of its trace begins; None where there is none."""
+    firsts: dict[str, list[int]] = defaultdict(list)
+    for life in lives:
+        firsts[life.trace_id].append(life.records[0].offset)
+    return [next((first for first in firsts[life.trace_id] if first > life.records[0].offset), None) for life in lives]
 
 
 def _last_commits(commits: Sequence[Committed]) -> dict[int, int]:

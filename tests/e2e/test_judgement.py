@@ -121,6 +121,28 @@ def test_what_is_wrong_is_found(done: Callable[[Written], Written], complaint: s
     assert complaint in sorts(log, done(what))
 
 
+def test_a_trace_that_its_next_life_displaced_is_not_remembered() -> None:
+    log = Log()
+    log.append(0, span("bypass", 1))
+    log.append(1, span("work", 2, of=2))
+    owner = log.own()
+    owner.read()
+    owner.idle(40)
+    unread = len(log.journal.logs[KEY])
+    # Later than a record that still belongs to the trace, and sooner than it would be forgotten for its age.
+    log.append(RETENTION_S + 1, span("bypass", 3))
+    log.wall_s = RETENTION_S + 1
+    owner.read()
+    owner.idle(RETENTION_S + 1)
+    journal = [Found(0, offset, log.at(offset), None, value) for offset, value in enumerate(log.journal.logs[KEY])]
+    spans = [Found(0, record.offset, record.timestamp_ns or 0, record.key, record.value) for record in log.records]
+    assert log.committed == 1
+    right = Written(spans, journal, [], [Committed(KEY.topic, 0, 1, log.at(len(journal)))])
+    assert "commits" not in sorts(log, right)
+    too_soon = replace(right, commits=[Committed(KEY.topic, 0, 1, log.at(unread - 1))])
+    assert "commits" in sorts(log, too_soon)
+
+
 def test_it_is_quiet_when_whoever_owns_the_partition_has_closed_all_behind_its_own_fence() -> None:
     _, what = written()
     spans = {0: what.spans}
