@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from processor import kafka_offsets
 from processor.garbage import OldGarbage
 from processor.group_handler import Bounds, GroupHandler
+from processor.kafka_offsets import OffsetClient, asked, fetched_first
 from processor.kafka_records import consumer_properties, polled
 from processor.metrics import COMMITS_REFUSED
 from processor.record import PartitionKey
@@ -40,7 +40,7 @@ _URGENT_INTERVAL_S = 0.1
 # What is urgent takes this share of the time at most while the worker is behind: where the broker acknowledges late, records would wait for
 # it again and again.
 _URGENT_SHARE = 0.2
-# Partitions are taken one after the other for so long, then what others have to do is done.
+# As many partitions are taken at once as that lasts so long, then what others have to do is done.
 _TAKING_S = 0.05
 
 Answer = TypeVar("Answer")
@@ -73,10 +73,12 @@ class PartitionGroup(threading.Thread):
         self._on_exit = on_exit
         self._handler: GroupHandler
         self._consumer: Consumer
+        self._offsets: OffsetClient
         self._reading: dict[PartitionKey, Progress] = {}
         self._fenced: set[PartitionKey] = set()
         # Ours, but not yet taken: what was last committed of each.
         self._waiting: dict[PartitionKey, int | None] = {}
+        self._taken_at_once = 1
         self._last_commit: dict[PartitionKey, int] = {}
         self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._stop_asked = threading.Event()
@@ -124,10 +126,11 @@ class PartitionGroup(threading.Thread):
         """Return where partitions' logs begin and end, those the broker tells in time; call it in the consumer thread only."""
         # Who takes a partition has to know; who has it asks again in a second.
         timeout_s = _WAKE_TIMEOUT_S if self.owned.issuperset(keys) else _BROKER_TIMEOUT_S
-        ends = kafka_offsets.ends(self._consumer, keys, timeout_s)
+        ends = self._offsets.ends(keys, timeout_s)
         for key, end in ends.items():
             self._note(key, end=end)
-        firsts = kafka_offsets.firsts(self._consumer, list(ends), self.owned, timeout_s)
+        firsts = {key: first for key in ends if key in self.owned and (first := fetched_first(self._consumer, key)) is not None}
+        firsts |= self._offsets.firsts([key for key in ends if key not in firsts], timeout_s)
         return {key: Bounds(first, ends[key]) for key, first in firsts.items()}
 
     def run(self) -> None:
@@ -148,6 +151,7 @@ class PartitionGroup(threading.Thread):
         self._consumer = Consumer(
             {**consumer_properties(self._settings), "on_commit": self._committed, "error_cb": self._error}, logger=log
         )
+        self._offsets = OffsetClient(self._settings)
         self._consumer.subscribe([self._settings.spans_topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lost)
         has_ended_well = False
         try:
@@ -159,6 +163,7 @@ class PartitionGroup(threading.Thread):
             self._failed = not has_ended_well
             self._is_closing = True
             self._consumer.close()
+            self._offsets.close()
 
     def _loop(self) -> None:
         garbage = OldGarbage(time.monotonic())
@@ -294,25 +299,24 @@ class PartitionGroup(threading.Thread):
         log.info("assigned %s", _listed(_keys(partitions)))
 
     def _take_waiting(self) -> None:
-        """Let the handler take partitions that wait for it, and read them from where it says."""
-        taken: list[PartitionKey] = []
-        until = time.monotonic() + _TAKING_S
-        while self._waiting and (not taken or time.monotonic() < until):
-            taken.append(min(self._waiting))
-            self._take(taken[-1])
-        if taken:
-            self._wake()
-            log.info("taken %s", _listed(taken))
-
-    def _take(self, key: PartitionKey) -> None:
-        start = self._handler.assigned({key: self._waiting.pop(key)}).get(key)
-        partition = [TopicPartition(*key, OFFSET_BEGINNING if start is None else start)]
+        """Let the handler take some of the partitions that wait for it, and read them from where it says."""
+        if not self._waiting:
+            return
+        began = time.monotonic()
+        keys = sorted(self._waiting)[: self._taken_at_once]
+        starts = self._handler.assigned({key: self._waiting.pop(key) for key in keys})
+        partitions = [TopicPartition(*key, starts.get(key, OFFSET_BEGINNING)) for key in keys]
         # Without a poll in between: a revocation may be waiting, and what is not assigned cannot be revoked.
-        self._consumer.incremental_unassign(partition)
-        self._consumer.incremental_assign(partition)
-        self._consumer.resume(partition)
-        self.owned.add(key)
-        self._reading[key] = Progress(start, None, time.monotonic())
+        self._consumer.incremental_unassign(partitions)
+        self._consumer.incremental_assign(partitions)
+        self._consumer.resume(partitions)
+        now = time.monotonic()
+        self._reading |= {key: Progress(starts.get(key), None, now) for key in keys}
+        self.owned |= set(keys)
+        # Twice as many at most: these were perhaps empty ones.
+        fitting = min(2 * len(keys), int(len(keys) * _TAKING_S / (now - began)))
+        self._taken_at_once = max(1, fitting) if self._waiting else 1
+        log.info("taken %s", _listed(keys))
 
     def _last_commits(self, consumer: Consumer, partitions: list[TopicPartition]) -> dict[PartitionKey, int | None]:
         answers = consumer.committed(partitions, timeout=_BROKER_TIMEOUT_S)
@@ -360,7 +364,7 @@ class PartitionGroup(threading.Thread):
         librdkafka pauses every partition during a rebalance callback; its broker threads then sleep for up to a second although they were
         resumed, and any request wakes them.
         """
-        kafka_offsets.ends(self._consumer, sorted(self.owned), _WAKE_TIMEOUT_S)
+        asked(self._consumer, sorted(self.owned), OFFSET_END, _WAKE_TIMEOUT_S)
 
     def _committed(self, error: KafkaError | None, partitions: list[TopicPartition]) -> bool:
         refused = [it for it in partitions or () if error is not None or it.error is not None]

@@ -165,6 +165,14 @@ def test_many_partitions_that_are_taken_soon_are_taken_together(monkeypatch: pyt
     running.consumer.polls.put(lambda: running.consumer.on_assign(running.consumer, [TopicPartition(*key) for key in others]))
     running.until(lambda: len(running.group.owned) == 100)
     assert len(running.consumer.waits_s) - before < 20
+    # What takes its time again is taken one by one again.
+    running.handler.seconds_per_taking = 0.1
+    more = [PartitionKey(KEY.topic, number) for number in range(100, 300)]
+    running.handler.calls.clear()
+    running.consumer.polls.put(lambda: running.consumer.on_assign(running.consumer, [TopicPartition(*key) for key in more]))
+    running.until(lambda: running.handler.names().count("assigned") == 4)
+    taken = [len(call[1]) for call in running.handler.calls if isinstance(call, tuple) and call[0] == "assigned"]
+    assert taken == [1, 1, 1, 1]
 
 
 def test_a_partition_that_goes_before_it_was_taken_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -367,9 +375,9 @@ def test_where_a_log_begins_is_taken_from_the_last_fetch_where_there_was_one(run
 
 def test_where_a_log_begins_and_ends_is_asked_again_while_a_partition_has_no_leader(running: Running) -> None:
     running.start()
-    running.consumer.leaderless = 2
+    running.offsets.leaderless = 2
     assert running.group.submit(lambda: running.group.log_bounds([KEY])).result(10) == {KEY: Bounds(3, 10)}
-    running.consumer.leaderless = 1_000
+    running.offsets.leaderless = 1_000
     assert running.group.submit(lambda: running.group.log_bounds([KEY])).result(10) == {}
 
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaError, KafkaException, TopicPartition
 
-from processor import kafka_group
+from processor import kafka_group, kafka_offsets
 from processor.group_handler import Checkpointed
 from processor.kafka_group import PartitionGroup
 from processor.metrics import Tally
@@ -210,7 +210,8 @@ class Running:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **settings: object) -> None:
         self.consumers: list[FakeConsumer] = []
-        monkeypatch.setattr(kafka_group, "Consumer", self._consumer)
+        for module in (kafka_group, kafka_offsets):
+            monkeypatch.setattr(module, "Consumer", self._consumer)
         self.handler, self.tally = Notebook(), Tally()
         self.ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         self.stored = -1001
@@ -225,6 +226,11 @@ class Running:
     @property
     def consumer(self) -> FakeConsumer:
         return self.consumers[0]
+
+    @property
+    def offsets(self) -> FakeConsumer:
+        """The one that is asked for offsets only."""
+        return self.consumers[1]
 
     def start(self) -> Running:
         self.group.drive(self.handler)
