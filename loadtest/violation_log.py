@@ -103,7 +103,7 @@ class ViolationLog:
                 self._at_end[partition] = offset + 1
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the constant's name begins so
                 self._at_end[partition] = offset
-            elif not error.retriable():
+            else:
                 raise KafkaException(error)
 
 

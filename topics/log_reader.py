@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -86,18 +86,22 @@ class LogReader:
 
     def partition_count(self) -> int:
         """Return how many partitions the topic has; raises NoTopicError where it is not there."""
-        found = self.partition_counts().get(self.topic)
-        if found is None:
+        found = self._topics().get(self.topic)
+        if found is None or (found.error is not None and found.error.code() in _NO_TOPIC):
             raise NoTopicError(f"there is no topic {self.topic}: run `betrace topics apply`")
-        return found
+        return len(found.partitions)
 
     def partition_counts(self) -> dict[str, int]:
         """Return how many partitions each topic of the broker has that can be used."""
+        return {name: len(topic.partitions) for name, topic in self._topics().items() if topic.error is None}
+
+    def _topics(self) -> Mapping[str, Any]:
+        """Return what a broker tells of each topic, by its name."""
         try:
-            topics = self._consumer.list_topics(timeout=self._timeout_s).topics
+            found: Mapping[str, Any] = self._consumer.list_topics(timeout=self._timeout_s).topics
         except KafkaException as error:
             raise LogError(f"no broker tells its topics: {self._words(error)}") from error
-        return {name: len(topic.partitions) for name, topic in topics.items() if topic.error is None}
+        return found
 
     def first_offset(self, partition: int) -> int:
         """Return the first offset that is kept, the log's end where nothing is."""

@@ -83,8 +83,8 @@ class Follower:
         while True:
             try:
                 return int(self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=_TIMEOUT_S)[1])
-            except KafkaException as error:
-                if not error.args[0].retriable() or time.monotonic() > until:
+            except KafkaException:
+                if time.monotonic() > until:
                     raise
                 time.sleep(0.1)
 
@@ -100,7 +100,7 @@ class Follower:
         elif error.code() == KafkaError._PARTITION_EOF:
             # What is gone, or was never a record, is behind as well.
             self._next[partition] = max(self._next[partition], offset)
-        elif not error.retriable():
+        else:
             raise KafkaException(error)
 
 
