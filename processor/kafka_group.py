@@ -186,7 +186,7 @@ class PartitionGroup(threading.Thread):
         return time.monotonic() >= last + interval_s and self._handler.is_urgent
 
     def _say_what_is_urgent(self) -> None:
-        """Make a checkpoint amid a round, or before partitions are taken, if something waits to be said."""
+        """Make a checkpoint amid a round, if something waits to be said."""
         if self._is_urgent_since(self._last_checkpoint):
             self._checkpoint(self.owned, is_amid=True)
 
@@ -313,9 +313,9 @@ class PartitionGroup(threading.Thread):
         now = time.monotonic()
         self._reading |= {key: Progress(starts.get(key), None, now) for key in keys}
         self.owned |= set(keys)
-        # Twice as many at most: these were perhaps empty ones.
-        fitting = min(2 * len(keys), int(len(keys) * _TAKING_S / (now - began)))
-        self._taken_at_once = max(1, fitting) if self._waiting else 1
+        # Twice as many at most, for these were perhaps empty ones; and the next that come are other ones.
+        fitting = len(keys) * _TAKING_S // max(now - began, _TAKING_S / 2)
+        self._taken_at_once = max(1, int(fitting)) if self._waiting else 1
         log.info("taken %s", _listed(keys))
 
     def _last_commits(self, consumer: Consumer, partitions: list[TopicPartition]) -> dict[PartitionKey, int | None]:
