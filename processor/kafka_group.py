@@ -1,8 +1,7 @@
 """One librdkafka consumer keeps the group and fetches, driven by one thread that calls a plain, synchronous handler.
 
-Rebalances are incremental: a partition that does not move never stops. Those that come are fetched by nobody until the handler has taken
-them, a few between two rounds, for that lasts as long as they have traces. Nothing but this thread touches the consumer: a call from
-another thread hangs while this one polls; hand it in by `submit`.
+Rebalances are incremental: a partition that does not move never stops. Nothing but this thread touches the consumer: a call from another
+thread hangs while this one polls; hand it in by `submit`.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from processor import kafka_offsets
 from processor.garbage import OldGarbage
 from processor.group_handler import Bounds, GroupHandler
-from processor.kafka_offsets import OffsetClient, asked, fetched_first
 from processor.kafka_records import consumer_properties, polled
 from processor.metrics import COMMITS_REFUSED
 from processor.record import PartitionKey
@@ -40,8 +39,6 @@ _URGENT_INTERVAL_S = 0.1
 # What is urgent takes this share of the time at most while the worker is behind: where the broker acknowledges late, records would wait for
 # it again and again.
 _URGENT_SHARE = 0.2
-# As many partitions are taken at once as that lasts so long, then what others have to do is done.
-_TAKING_S = 0.05
 
 Answer = TypeVar("Answer")
 
@@ -73,12 +70,8 @@ class PartitionGroup(threading.Thread):
         self._on_exit = on_exit
         self._handler: GroupHandler
         self._consumer: Consumer
-        self._offsets: OffsetClient
         self._reading: dict[PartitionKey, Progress] = {}
         self._fenced: set[PartitionKey] = set()
-        # Ours, but not yet taken: what was last committed of each.
-        self._waiting: dict[PartitionKey, int | None] = {}
-        self._taken_at_once = 1
         self._last_commit: dict[PartitionKey, int] = {}
         self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._stop_asked = threading.Event()
@@ -113,11 +106,6 @@ class PartitionGroup(threading.Thread):
         """Ask the thread to make a last checkpoint, leave the group and end."""
         self._stop_asked.set()
 
-    @property
-    def waiting(self) -> list[PartitionKey]:
-        """The partitions that the group gave this worker and the handler has not taken yet; from any thread."""
-        return sorted(self._waiting.copy())
-
     def reading(self) -> dict[PartitionKey, Progress]:
         """Return how reading each owned partition gets on; from any thread."""
         return self._reading.copy()
@@ -126,11 +114,10 @@ class PartitionGroup(threading.Thread):
         """Return where partitions' logs begin and end, those the broker tells in time; call it in the consumer thread only."""
         # Who takes a partition has to know; who has it asks again in a second.
         timeout_s = _WAKE_TIMEOUT_S if self.owned.issuperset(keys) else _BROKER_TIMEOUT_S
-        ends = self._offsets.ends(keys, timeout_s)
+        ends = kafka_offsets.ends(self._consumer, keys, timeout_s)
         for key, end in ends.items():
             self._note(key, end=end)
-        firsts = {key: first for key in ends if key in self.owned and (first := fetched_first(self._consumer, key)) is not None}
-        firsts |= self._offsets.firsts([key for key in ends if key not in firsts], timeout_s)
+        firsts = kafka_offsets.firsts(self._consumer, list(ends), self.owned, timeout_s)
         return {key: Bounds(first, ends[key]) for key, first in firsts.items()}
 
     def run(self) -> None:
@@ -151,7 +138,6 @@ class PartitionGroup(threading.Thread):
         self._consumer = Consumer(
             {**consumer_properties(self._settings), "on_commit": self._committed, "error_cb": self._error}, logger=log
         )
-        self._offsets = OffsetClient(self._settings)
         self._consumer.subscribe([self._settings.spans_topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lost)
         has_ended_well = False
         try:
@@ -163,7 +149,6 @@ class PartitionGroup(threading.Thread):
             self._failed = not has_ended_well
             self._is_closing = True
             self._consumer.close()
-            self._offsets.close()
 
     def _loop(self) -> None:
         garbage = OldGarbage(time.monotonic())
@@ -186,16 +171,15 @@ class PartitionGroup(threading.Thread):
         return time.monotonic() >= last + interval_s and self._handler.is_urgent
 
     def _say_what_is_urgent(self) -> None:
-        """Make a checkpoint amid a round, if something waits to be said."""
+        """Make a checkpoint amid a round, or before partitions are taken, if something waits to be said."""
         if self._is_urgent_since(self._last_checkpoint):
             self._checkpoint(self.owned, is_amid=True)
 
     def _round(self) -> int:
-        """Take what waits for it, poll once and hand out what came; return the number of records.
+        """Poll once and hand out what came; return the number of records.
 
         Where there is much of it, what one partition says does not wait for the work of all others.
         """
-        self._take_waiting()
         messages = self._poll()
         if self._fatal is not None:
             raise KafkaException(self._fatal)
@@ -210,7 +194,7 @@ class PartitionGroup(threading.Thread):
     def _poll(self) -> list[Message]:
         """Take what is there at once if the last round took its time, else wait a little, so that records come many at a time."""
         count_max = self._settings.records_per_chunk_max
-        wait_s = 0.0 if self._waiting else max(0.0, self._last_poll + self._settings.poll_timeout_s - time.monotonic())
+        wait_s = max(0.0, self._last_poll + self._settings.poll_timeout_s - time.monotonic())
         messages = self._consumer.consume(count_max, wait_s)
         self._last_poll = time.monotonic()
         self._is_behind = len(messages) >= count_max
@@ -235,7 +219,7 @@ class PartitionGroup(threading.Thread):
             return
         until = time.monotonic() + _DRAIN_TIMEOUT_S
         while time.monotonic() < until:
-            if not self._round() and not self._waiting and self._is_at_end():
+            if not self._round() and self._is_at_end():
                 break
         self._handler.drain()
         self._checkpoint(self.owned)
@@ -283,40 +267,30 @@ class PartitionGroup(threading.Thread):
         committed = self._last_commits(self._consumer, partitions)
         if not self._commit({key: offset for key, offset in committed.items() if offset is not None}, sync=True):
             return
-        self._fenced.clear()
-        self._consumer.pause(partitions)
-        self._waiting |= committed
+        starts = self._handler.assigned(committed)
+        # Without a poll in between: a revocation may be waiting, and what is not assigned cannot be revoked.
+        self._consumer.incremental_unassign(partitions)
+        self._begin(self._consumer, keys, starts)
+        log.info("taken anew: %s", _listed(keys))
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         if self._is_closing:
             return
         self.has_joined = True
-        if partitions:
-            self._waiting |= self._last_commits(consumer, partitions)
-        consumer.incremental_assign(partitions)
-        consumer.pause(partitions)
-        self._wake()
-        log.info("assigned %s", _listed(_keys(partitions)))
+        keys = _keys(partitions)
+        if keys:
+            # To take partitions lasts as long as they have traces; what the others have to say does not wait for it.
+            self._say_what_is_urgent()
+        self._begin(consumer, keys, self._handler.assigned(self._last_commits(consumer, partitions)) if keys else {})
+        log.info("assigned %s", _listed(keys))
 
-    def _take_waiting(self) -> None:
-        """Let the handler take some of the partitions that wait for it, and read them from where it says."""
-        if not self._waiting:
-            return
-        began = time.monotonic()
-        keys = sorted(self._waiting)[: self._taken_at_once]
-        starts = self._handler.assigned({key: self._waiting.pop(key) for key in keys})
-        partitions = [TopicPartition(*key, starts.get(key, OFFSET_BEGINNING)) for key in keys]
-        # Without a poll in between: a revocation may be waiting, and what is not assigned cannot be revoked.
-        self._consumer.incremental_unassign(partitions)
-        self._consumer.incremental_assign(partitions)
-        self._consumer.resume(partitions)
+    def _begin(self, consumer: Consumer, keys: Sequence[PartitionKey], starts: Mapping[PartitionKey, int]) -> None:
+        consumer.incremental_assign([TopicPartition(*key, starts.get(key, OFFSET_BEGINNING)) for key in keys])
+        self._wake()
+        self.owned |= set(keys)
+        self._fenced -= set(keys)
         now = time.monotonic()
         self._reading |= {key: Progress(starts.get(key), None, now) for key in keys}
-        self.owned |= set(keys)
-        # Twice as many at most, for these were perhaps empty ones; and the next that come are other ones.
-        fitting = len(keys) * _TAKING_S // max(now - began, _TAKING_S / 2)
-        self._taken_at_once = max(1, int(fitting)) if self._waiting else 1
-        log.info("taken %s", _listed(keys))
 
     def _last_commits(self, consumer: Consumer, partitions: list[TopicPartition]) -> dict[PartitionKey, int | None]:
         answers = consumer.committed(partitions, timeout=_BROKER_TIMEOUT_S)
@@ -344,8 +318,6 @@ class PartitionGroup(threading.Thread):
         keys = _keys(partitions)
         consumer.incremental_unassign(partitions)
         self._fenced -= set(keys)
-        for key in keys:
-            self._waiting.pop(key, None)
         self._drop([key for key in keys if key in self.owned], lost=lost)
         self._wake()
         log.info("%s %s", "lost" if lost else "released", _listed(keys))
@@ -364,7 +336,7 @@ class PartitionGroup(threading.Thread):
         librdkafka pauses every partition during a rebalance callback; its broker threads then sleep for up to a second although they were
         resumed, and any request wakes them.
         """
-        asked(self._consumer, sorted(self.owned), OFFSET_END, _WAKE_TIMEOUT_S)
+        kafka_offsets.ends(self._consumer, sorted(self.owned), _WAKE_TIMEOUT_S)
 
     def _committed(self, error: KafkaError | None, partitions: list[TopicPartition]) -> bool:
         refused = [it for it in partitions or () if error is not None or it.error is not None]

@@ -1,59 +1,36 @@
-"""Where the logs of partitions begin and end, asked by a client of its own.
-
-A broker answers the requests of a connection in their order: on the group's, an answer waits for the fetch before it, which waits for
-records.
-"""
+"""Where the logs of partitions begin and end, asked of the group's consumer in its own thread."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaException, TopicPartition
 
 from processor.record import PartitionKey
 
 if TYPE_CHECKING:
-    from processor.settings import Settings
-
-log = logging.getLogger(__name__)
+    from confluent_kafka import Consumer
 
 _RETRY_S = 0.1
 
 
-class OffsetClient:
-    """Asks the leaders of partitions; used by one thread."""
-
-    def __init__(self, settings: Settings) -> None:
-        properties: dict[str, Any] = {
-            "client.id": "betrace-worker-offsets",
-            # librdkafka wants a group's name; without a subscription and without commits there is no group.
-            "group.id": settings.group_id,
-            # Nor a session; its default would not go with a short max.poll.interval.ms among the client_properties.
-            "session.timeout.ms": 6_000,
-            "enable.auto.commit": False,
-            # What is wrong with the connection the group's client says.
-            "log_level": 0,
-        }
-        self._consumer = Consumer(properties | settings.connection_properties(), logger=log)
-
-    def ends(self, keys: Sequence[PartitionKey], timeout_s: float) -> dict[PartitionKey, int]:
-        """Return where logs end, those that the broker tells in time."""
-        return asked(self._consumer, keys, OFFSET_END, timeout_s)
-
-    def firsts(self, keys: Sequence[PartitionKey], timeout_s: float) -> dict[PartitionKey, int]:
-        """Return where logs begin, those that the broker tells in time."""
-        return asked(self._consumer, keys, OFFSET_BEGINNING, timeout_s)
-
-    def close(self) -> None:
-        """Let go of the broker."""
-        self._consumer.close()
+def ends(consumer: Consumer, keys: Sequence[PartitionKey], timeout_s: float) -> dict[PartitionKey, int]:
+    """Return where logs end, those that the broker tells in time. The leaders are asked, whatever was fetched."""
+    return _asked(consumer, keys, OFFSET_END, timeout_s)
 
 
-def asked(consumer: Consumer, keys: Sequence[PartitionKey], which: int, timeout_s: float) -> dict[PartitionKey, int]:
+def firsts(
+    consumer: Consumer, keys: Sequence[PartitionKey], fetched: Collection[PartitionKey], timeout_s: float
+) -> dict[PartitionKey, int]:
+    """Return where logs begin, those that the broker tells in time; of those that are being `fetched` the last fetch told it."""
+    known = {key: first for key in keys if key in fetched and (first := _fetched_first(consumer, key)) >= 0}
+    return known | _asked(consumer, [key for key in keys if key not in known], OFFSET_BEGINNING, timeout_s)
+
+
+def _asked(consumer: Consumer, keys: Sequence[PartitionKey], which: int, timeout_s: float) -> dict[PartitionKey, int]:
     """Ask for the first or the end offset of partitions, each named once: of two questions about one the answers get mixed up."""
     until = time.monotonic() + timeout_s
     answers: list[TopicPartition] = []
@@ -69,9 +46,8 @@ def asked(consumer: Consumer, keys: Sequence[PartitionKey], which: int, timeout_
     return {PartitionKey(it.topic, it.partition): it.offset for it in answers if it.error is None and it.offset >= 0}
 
 
-def fetched_first(consumer: Consumer, key: PartitionKey) -> int | None:
-    """Return the first offset as the last fetch told it, without asking; None where there was none."""
+def _fetched_first(consumer: Consumer, key: PartitionKey) -> int:
+    """Return the first offset as the last fetch told it, without asking; less than 0 where there was none."""
     with contextlib.suppress(KafkaException):
-        found = consumer.get_watermark_offsets(TopicPartition(*key), cached=True)[0]
-        return found if found >= 0 else None
-    return None
+        return consumer.get_watermark_offsets(TopicPartition(*key), cached=True)[0]
+    return -1

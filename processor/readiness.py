@@ -13,7 +13,6 @@ class NotReady(StrEnum):
     WAITING_FOR_ASSIGNMENT = "waiting_for_assignment"
     NO_ASSIGNMENT = "no_assignment"
     RULES_MISSING = "rules_missing"
-    TAKING = "taking"
     REPLAYING = "replaying"
     NO_PROGRESS = "no_progress"
 
@@ -36,10 +35,9 @@ class Notice(StrEnum):
 class Facts:
     """What the parts of a worker say of themselves.
 
-    `waited_s`: how long it has waited for its first assignment, None once it had one; `assignment_hint`: what may be wrong. `taking`: the
-    partitions whose state is still to be loaded; `replaying`: those that are still read again; `stuck`: those whose position has not moved
-    although there is more to read, and for how many seconds; `shed_shares`: what share of the traces that begin now is shed, of the
-    partitions where any is.
+    `waited_s`: how long it has waited for its first assignment, None once it had one; `assignment_hint`: what may be wrong. `replaying`:
+    the partitions still read again; `stuck`: those whose position has not moved although there is more to read, and for how many seconds;
+    `shed_shares`: what share of the traces that begin now is shed, of the partitions where any is.
     """
 
     waited_s: float | None
@@ -50,7 +48,6 @@ class Facts:
     refused: Sequence[str] = ()
     rules_trouble: str = ""
     not_kept: str = ""
-    taking: Sequence[str] = ()
     replaying: Sequence[str] = ()
     stuck: Mapping[str, float] = field(default_factory=dict)
     unkeyed_count: int = 0
@@ -71,8 +68,6 @@ def not_ready(facts: Facts) -> dict[NotReady, str]:
         found[NotReady.WAITING_FOR_ASSIGNMENT] = "waiting for the group to assign partitions"
     elif facts.waited_s is not None:
         found[NotReady.NO_ASSIGNMENT] = f"no assignment for {facts.waited_s:.0f} s: {facts.assignment_hint}"
-    if facts.taking:
-        found[NotReady.TAKING] = f"taking over what an earlier owner had open: {', '.join(facts.taking)}"
     if facts.replaying:
         found[NotReady.REPLAYING] = f"reading again what an earlier owner had open: {', '.join(facts.replaying)}"
     if facts.stuck:

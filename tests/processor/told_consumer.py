@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaError, KafkaException, TopicPartition
 
-from processor import kafka_group, kafka_offsets
+from processor import kafka_group
 from processor.group_handler import Checkpointed
 from processor.kafka_group import PartitionGroup
 from processor.metrics import Tally
@@ -65,10 +65,7 @@ Callback = Callable[..., None]
 
 
 class FakeConsumer:
-    """A group of one: assigned at the first poll, revoked at close. `calls` is shared with the handler, so that their order shows.
-
-    Fetching begins at a poll that finds a partition assigned and not paused, and says so.
-    """
+    """A group of one: assigned at the first poll, revoked at close. `calls` is shared with the handler, so that their order shows."""
 
     def __init__(self, properties: Mapping[str, Any], calls: list[object]) -> None:
         self.properties = properties
@@ -80,9 +77,7 @@ class FakeConsumer:
         self.refuses_commits = False
         self.leaderless = 0
         self.is_begun = False
-        self.assigned: dict[int, int] = {}
-        self.paused: set[int] = set()
-        self.fetched: set[int] = set()
+        self.assigned: set[int] = set()
         self.waits_s: list[float] = []
         self.on_close: Callable[[], None] = lambda: None
 
@@ -91,9 +86,6 @@ class FakeConsumer:
 
     def consume(self, _count: int, timeout_s: float) -> list[Message]:
         self.waits_s.append(timeout_s)
-        for partition in sorted(self.assigned.keys() - self.paused - self.fetched):
-            self.calls.append(("start", self.assigned[partition]))
-        self.fetched = self.assigned.keys() - self.paused
         if not self.is_begun:
             self.is_begun = True
             self.on_assign(self, [PARTITION])
@@ -114,18 +106,11 @@ class FakeConsumer:
     def incremental_assign(self, partitions: list[TopicPartition]) -> None:
         for it in partitions:
             assert it.partition not in self.assigned
-            self.assigned[it.partition] = it.offset
+            self.assigned.add(it.partition)
+            self.calls.append(("start", it.offset))
 
     def incremental_unassign(self, partitions: list[TopicPartition]) -> None:
-        for it in partitions:
-            self.assigned.pop(it.partition, None)
-            self.fetched -= {it.partition}
-
-    def pause(self, partitions: list[TopicPartition]) -> None:
-        self.paused |= {it.partition for it in partitions}
-
-    def resume(self, partitions: list[TopicPartition]) -> None:
-        self.paused -= {it.partition for it in partitions}
+        self.assigned -= {it.partition for it in partitions}
 
     def offsets_for_times(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
         assert timeout > 0
@@ -165,13 +150,12 @@ class Notebook:
         self.breaks = False
         self.breaks_on_hand_over = False
         self.is_urgent = False
-        self.seconds_per_chunk = self.seconds_per_checkpoint = self.seconds_per_taking = 0.0
+        self.seconds_per_chunk = self.seconds_per_checkpoint = 0.0
         self.retake: list[PartitionKey] = []
         self.start: int | None = None
 
     def assigned(self, committed: Mapping[PartitionKey, int | None]) -> Mapping[PartitionKey, int]:
         self.calls.append(("assigned", dict(committed)))
-        time.sleep(self.seconds_per_taking)
         offsets = {key: offset if self.start is None else self.start for key, offset in committed.items()}
         return {key: offset for key, offset in offsets.items() if offset is not None}
 
@@ -210,8 +194,7 @@ class Running:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **settings: object) -> None:
         self.consumers: list[FakeConsumer] = []
-        for module in (kafka_group, kafka_offsets):
-            monkeypatch.setattr(module, "Consumer", self._consumer)
+        monkeypatch.setattr(kafka_group, "Consumer", self._consumer)
         self.handler, self.tally = Notebook(), Tally()
         self.ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         self.stored = -1001
@@ -227,14 +210,9 @@ class Running:
     def consumer(self) -> FakeConsumer:
         return self.consumers[0]
 
-    @property
-    def offsets(self) -> FakeConsumer:
-        """The one that is asked for offsets only."""
-        return self.consumers[1]
-
     def start(self) -> Running:
         self.group.drive(self.handler)
-        self.until(lambda: KEY in self.group.owned)
+        self.until(lambda: bool(self.consumers) and self.group.has_joined)
         return self
 
     def until(self, holds: Callable[[], bool]) -> None:
