@@ -28,7 +28,7 @@ _LAST_CHECKPOINT_S: Final = 1.3
 _AGE_NS: Final = 60 * NS
 _SHARE_MIN: Final = 0.1
 # How much of the records must have been read between the first look and the last for a figure.
-_SEEN_MIN: Final = 0.5
+_SEEN_MIN: Final = 0.25
 # How fast traces begin by the stamps of what is preloaded evenly: so many are open at a time as begin in five seconds.
 _STAMPED_PER_S: Final = 2_000
 
