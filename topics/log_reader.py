@@ -141,6 +141,8 @@ class LogReader:
 
     def read(self, partition: int, begin: int, end: int) -> list[Logged]:
         """Return what is there of the offsets from `begin` up to, not including, `end`, which must not lie behind the log's end."""
+        if begin >= end:
+            return []
         records: list[Logged] = []
         until = time.monotonic() + self._timeout_s
         self.begin(partition, begin)

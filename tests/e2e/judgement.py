@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from processor.finite import RuleCounts, judge_finite
@@ -292,19 +293,21 @@ def _of_the_commits(written: Written, lives: Sequence[Life], limits: Limits) -> 
             if life.partition == commit.partition
             and life.records[0].offset < commit.offset
             and life.records[-1].timestamp_ns + remembered_ns > now_ns
-            and not (next_offset is not None and next_offset < position)
+            and next_offset >= position
         ]
         if passed:
             complaints.append(Complaint("commits", f"{commit} is beyond {len(passed)} remembered traces: {_some(passed)}"))
     return complaints
 
 
-def _displaced_at(lives: Sequence[Life]) -> list[int | None]:
-    """Return of each life the offset at which the next life of its trace begins; None where there is none."""
-    firsts: dict[str, list[int]] = defaultdict(list)
-    for life in lives:
-        firsts[life.trace_id].append(life.records[0].offset)
-    return [next((first for first in firsts[life.trace_id] if first > life.records[0].offset), None) for life in lives]
+def _displaced_at(lives: Sequence[Life]) -> list[float]:
+    """Return of each life, given in order, the offset at which the next life of its trace begins; infinite where none does."""
+    later: dict[str, int] = {}
+    found: list[float] = []
+    for life in reversed(lives):
+        found.append(later.get(life.trace_id, inf))
+        later[life.trace_id] = life.records[0].offset
+    return found[::-1]
 
 
 def _last_commits(commits: Sequence[Committed]) -> dict[int, int]:

@@ -37,11 +37,18 @@ def written() -> tuple[Log, Written]:
     second.read()
     second.idle(450)
     second.idle(900)
-    journal = [Found(0, offset, log.at(offset), None, value) for offset, value in enumerate(log.journal.logs[KEY])]
+    journal = _journal(log)
     said = [Found(0, offset, 0, b"", record.canonical_json()) for offset, record in enumerate(log.outbox.sent)]
-    spans = [Found(0, record.offset, record.timestamp_ns or 0, record.key, record.value) for record in log.records]
     commits = [Committed(KEY.topic, 0, log.committed or 0, log.at(len(journal)))]
-    return log, Written(spans, journal, said, commits)
+    return log, Written(_spans(log), journal, said, commits)
+
+
+def _journal(log: Log) -> list[Found]:
+    return [Found(0, offset, log.at(offset), None, value) for offset, value in enumerate(log.journal.logs[KEY])]
+
+
+def _spans(log: Log) -> list[Found]:
+    return [Found(0, record.offset, record.timestamp_ns or 0, record.key, record.value) for record in log.records]
 
 
 def sorts(log: Log, what: Written) -> set[str]:
@@ -134,10 +141,9 @@ def test_a_trace_that_its_next_life_displaced_is_not_remembered() -> None:
     log.wall_s = RETENTION_S + 1
     owner.read()
     owner.idle(RETENTION_S + 1)
-    journal = [Found(0, offset, log.at(offset), None, value) for offset, value in enumerate(log.journal.logs[KEY])]
-    spans = [Found(0, record.offset, record.timestamp_ns or 0, record.key, record.value) for record in log.records]
+    journal = _journal(log)
     assert log.committed == 1
-    right = Written(spans, journal, [], [Committed(KEY.topic, 0, 1, log.at(len(journal)))])
+    right = Written(_spans(log), journal, [], [Committed(KEY.topic, 0, 1, log.at(len(journal)))])
     assert "commits" not in sorts(log, right)
     too_soon = replace(right, commits=[Committed(KEY.topic, 0, 1, log.at(unread - 1))])
     assert "commits" in sorts(log, too_soon)
