@@ -11,17 +11,8 @@ from tests.e2e.brokers import Broker, apache_kafka, skipping_without_kafka, tans
 from tests.e2e.stage import Stage, make_topics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
-
-
-_USED: set[str] = set()
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say which brokers the tests ran on."""
-    for how in sorted(_USED):
-        terminalreporter.write_line(f"end-to-end tests ran on: {how}")
 
 
 @pytest.fixture(scope="session")
@@ -42,9 +33,9 @@ def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def stage(broker: Broker, tmp_path: Path) -> Iterator[Stage]:
+def stage(broker: Broker, tmp_path: Path, record_property: Callable[[str, object], None]) -> Iterator[Stage]:
     """Fresh topics on a broker, and room for workers that end with the test."""
-    _USED.add(broker.how)
+    record_property("broker", broker.how)
     stage = Stage(broker, tmp_path, uuid.uuid4().hex[:8])
     make_topics(stage)
     yield stage
