@@ -26,6 +26,8 @@ class Blame:
 
     def joined(self, other: Blame) -> Blame:
         """Both together; what is in both counts once."""
+        if not self.spans and not self.comparisons:
+            return other
         new = tuple(comparison for comparison in other.comparisons if comparison not in self.comparisons)
         return Blame({**self.spans, **other.spans}, self.comparisons + new)
 

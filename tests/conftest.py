@@ -1,33 +1,41 @@
 """Profiles of the property tests, the engines that the tests of the flow run on, and what may run beside what.
 
-`pytest --hypothesis-profile=long tests/properties` looks a hundred times further; `--numprocesses 2 --dist loadgroup` uses two cores.
+`pytest --hypothesis-profile=long tests/properties` looks a hundred times further; `--numprocesses 2` uses two cores.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.trace_engines import ENGINES, EngineInUse
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import Scheduling
 
 # A busy machine is no finding: nothing is timed.
 settings.register_profile("usual", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("usual")
 settings.register_profile("long", max_examples=10_000, deadline=None, print_blob=True)
 
-# Rooms whose tests start workers and brokers, or measure: one after another, whatever else runs beside them.
-_ONE_BY_ONE = frozenset({"cli", "e2e", "loadtest"})
-_TESTS = Path(__file__).parent
+
+class _OneByOne(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Gives a process whole files, for what they set up, and one of them all that starts workers and brokers or measures."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return "one by one" if path.split("/")[1] in {"cli", "e2e", "loadtest"} else path
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let each file's tests share what they set up, where several processes run them."""
-    for item in items:
-        path = item.path.relative_to(_TESTS)
-        item.add_marker(pytest.mark.xdist_group("one-by-one" if path.parts[0] in _ONE_BY_ONE else path.as_posix()))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    """Say which tests may run beside which, where several processes run them."""
+    return _OneByOne(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
