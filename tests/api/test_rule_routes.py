@@ -121,6 +121,7 @@ def test_a_single_file_may_be_named(rules: Path) -> None:
     assert len(RuleFiles(rules / "rules.yaml").current().rules) == 2
 
 
+@pytest.mark.timed
 def test_five_thousand_rules_are_compiled_once_and_listed_within_two_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for file in range(50):
         text = "".join(f"  - id: rule-{file}-{n}\n    rule: when {{ a.b.where(x > {n}) }} always {{ c.d }}\n" for n in range(100))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,6 +40,7 @@ def test_intervals_say_what_a_walk_says(parent_ids: dict[str, str]) -> None:
         assert not ancestry.is_under(below, "gone")
 
 
+@pytest.mark.timed
 def test_a_long_chain_is_explained_in_seconds() -> None:
     """Walked one parent after the other, it took the cube of its length."""
     rule_set = compile_sources([SourceFile("r", b"rules: [{id: one, rule: 'for each a as x always { b under x }'}]")]).rule_set

@@ -316,6 +316,7 @@ def test_the_fixed_instant_is_the_first_of_january_2026() -> None:
     assert INSTANT_NS % 10**9 == 0
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "text",
     [

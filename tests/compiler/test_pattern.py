@@ -181,6 +181,7 @@ def test_patterns_of_one_text_are_equal() -> None:
     assert pattern("a+") != pattern("a*")
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     ("text", "matched"),
     [
@@ -198,6 +199,7 @@ def test_no_pattern_is_slow_on_any_text(text: str, matched: str) -> None:
     assert time.process_time() - started < 5
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "text",
     [

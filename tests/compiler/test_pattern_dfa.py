@@ -223,6 +223,7 @@ def test_states_share_a_block_exactly_if_no_text_tells_them_apart(automaton: tup
             assert (block[one] != block[other]) == told[one][other]
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:20])
 def test_any_pattern_gets_a_form_of_bounded_size_in_bounded_time(text: str) -> None:
     found = pattern(text)
@@ -237,6 +238,7 @@ def test_any_pattern_gets_a_form_of_bounded_size_in_bounded_time(text: str) -> N
         assert len(form.table) // form.class_count <= STATES_MAX
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     ("text", "piece", "is_compiled"),
     [

@@ -227,6 +227,7 @@ def test_an_id_has_up_to_128_characters() -> None:
     assert Code.BAD_VALUE in {found.code for found in read(f"rules: [{{id: {'a' * 129}, rule: x}}]").diagnostics}
 
 
+@pytest.mark.timed
 def test_five_thousand_rules_are_read_in_three_seconds() -> None:
     entry = FULL[FULL.index("  - id") :]
     text = "rules:\n" + "".join(entry.replace("fraud-check", f"check-{number}", 1) for number in range(5000))
@@ -236,6 +237,7 @@ def test_five_thousand_rules_are_read_in_three_seconds() -> None:
     assert (len(file.rules), file.diagnostics) == (5000, ())
 
 
+@pytest.mark.timed
 def test_fifty_thousand_unknown_keys_of_a_rule_are_shown_in_seconds() -> None:
     started = time.process_time()
     file = read("rules:\n  - id: a\n    rule: b\n" + "".join(f"    exception_{number}: 1\n" for number in range(50_000)))

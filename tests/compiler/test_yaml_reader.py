@@ -153,6 +153,7 @@ def test_nesting_up_to_the_limit_is_read() -> None:
     assert isinstance(node_of("[" * DEPTH_MAX + "]" * DEPTH_MAX), Sequence)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "text",
     [
