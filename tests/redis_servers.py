@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import signal
@@ -18,6 +17,7 @@ import redis
 
 from cli.embedded_broker import free_port
 from cli.embedded_store import store_binary
+from tests.frozen import freeze
 from tests.skipping import missing
 
 if TYPE_CHECKING:
@@ -105,8 +105,7 @@ class RedisServer:
     def frozen(self) -> Iterator[None]:
         """Let it hear everything and answer nothing."""
         assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
-        os.waitpid(self.process.pid, os.WUNTRACED)
+        freeze(self.process)
         try:
             yield
         finally:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from loadtest.machine import ROOT
 from loadtest.worker_process import COMMAND
+from tests.frozen import freeze
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +51,8 @@ class Member:
 
     def freeze(self) -> None:
         """Let it stand where it stands."""
-        self.signal(signal.SIGSTOP)
+        if self.is_running:
+            freeze(self.process)
         self.is_frozen = True
 
     def resume(self) -> None:

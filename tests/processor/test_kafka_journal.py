@@ -23,6 +23,7 @@ from processor.record import PartitionKey
 from processor.settings import Settings
 from tests.e2e.brokers import Broker, skipping_without_kafka
 from tests.e2e.wire_proxy import wire
+from tests.frozen import freeze
 
 APACHE_KAFKA = pytest.param("kafka", marks=pytest.mark.kafka)
 ON_KAFKA = pytest.mark.parametrize("broker", [APACHE_KAFKA], indirect=True)
@@ -225,7 +226,7 @@ def test_a_broker_that_freezes_or_dies_in_an_append_ends_the_journal_in_bounded_
             )
             for one in (frozen, full, killed):
                 one.append([(key(0), b"alive")])
-            kafka.process.send_signal(signal.SIGSTOP)
+            freeze(kafka.process)
             begun = time.monotonic()
             with pytest.raises(JournalError, match=r"timed out|acknowledged"):
                 frozen.append([(key(0), b"frozen"), (key(1), b"frozen")])
