@@ -39,7 +39,8 @@ class Partition:
 
     Deterministic: what is said depends on the spans, their arrivals and the marks alone. `number` tells the partition from others that its
     engines serve. `judging` judges the traces that begin now, `judgings` says how many each judges. Traces that begin up to `lost_until_ns`
-    may have begun earlier. `changed`, if it is there, is given the id of every trace of which anything changed, in order.
+    may have begun earlier. `changed`, if it is there, is given the id of every trace of which anything changed, in order, with whether
+    what its engine keeps may have.
     """
 
     def __init__(self, number: int, policy: ClosingPolicy, judging: Judging, metrics: Metrics, ledger: Ledger | None = None) -> None:
@@ -48,7 +49,7 @@ class Partition:
         self.metrics = metrics
         self.ledger = ledger or Ledger()
         self.lost_until_ns = -1
-        self.changed: dict[str, None] | None = None
+        self.changed: dict[str, bool] | None = None
         self.traces: dict[str, OpenTrace] = {}
         self.judgings: Counter[Judging] = Counter()
         self.shedding = Shedding()
@@ -132,7 +133,7 @@ class Partition:
         if is_shorter:
             self._enqueue(trace)
         if self.changed is not None:
-            self.changed[trace_id] = None
+            self.changed[trace_id] = True
 
     def _unless_displaced(self, trace: OpenTrace, touch: Touch, arrived_ns: Sequence[int], judging: Judging) -> OpenTrace | None:
         """Return the trace there is although an engine has opened one of its id, or None, where it is over."""
@@ -382,7 +383,7 @@ class Partition:
 
     def _note(self, trace: OpenTrace) -> None:
         if self.changed is not None:
-            self.changed[trace.trace_id] = None
+            self.changed.setdefault(trace.trace_id, False)
 
 
 def _is_past(at_ns: int | None, now_ns: int) -> bool:

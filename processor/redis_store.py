@@ -24,7 +24,7 @@ from processor.redis_address import RedisAddress, reason
 from processor.store import OPEN, Delta, Label, Snapshot, StoreUnavailableError, Written
 
 # Named in redis_put.lua too. Raised with every change of the file: workers of two versions may share a server.
-FUNCTION = b"betrace_put_1"
+FUNCTION = b"betrace_put_2"
 # A whole state from this size on is brought in parts, and then switched to.
 STAGED_BYTES_MIN = 8 << 20
 # Changes that hold so much in all may take as long as a load.
@@ -269,11 +269,13 @@ class _Write:
         delta = self._delta
         removed = sorted({*_counts(known), *self._states} if self.is_whole else {_name(bucket) for bucket in delta.passed})
         thinned = {} if self.is_whole else {_name(bucket): ids for bucket, ids in delta.gone.items() if ids}
+        closing = {} if self.is_whole else {_name(bucket): heads for bucket, heads in delta.closed.items() if heads}
         base = delta.base or Label(-1, "")
         mode = b"staged" if self.staged_keys else b"whole" if self.is_whole else b"change"
-        keys = [self.keys.meta, *(self.keys.bucket(name) for name in (*removed, *thinned, *self._states)), *self.staged_keys]
+        names = (_OPEN_NAME, *removed, *thinned, *self._states, *closing)
+        keys = [self.keys.meta, *map(self.keys.bucket, names), *self.staged_keys]
         arguments = [mode, *_label(base), known, *_label(delta.label), delta.header, self._mark]
-        arguments += [_number(len(some)) for some in (removed, thinned, self._states)]
+        arguments += [_number(len(some)) for some in (removed, thinned, self._states, closing)]
         arguments += removed
         for name, ids in thinned.items():
             arguments += (name, _number(len(ids)))
@@ -282,8 +284,9 @@ class _Write:
             if self.staged_keys:
                 arguments += (name, b"0")
             else:
-                arguments += (name, _number(2 * len(states)))
-                arguments += chain.from_iterable(states.items())
+                arguments += _pairs(name, states)
+        for name, heads in closing.items():
+            arguments += _pairs(name, heads)
         return _Call(self.keys.meta, (b"FCALL", FUNCTION, _number(len(keys)), *keys, *arguments))
 
 
@@ -339,6 +342,10 @@ def _name(bucket: int) -> bytes:
     return _OPEN_NAME if bucket == OPEN else _number(bucket)
 
 
+def _pairs(name: bytes, some: Mapping[bytes, bytes]) -> list[bytes]:
+    return [name, _number(2 * len(some)), *chain.from_iterable(some.items())]
+
+
 def _number(number: int) -> bytes:
     return b"%d" % number
 
@@ -348,7 +355,7 @@ def _label(label: Label) -> tuple[bytes, bytes]:
 
 
 def _puts(deltas: Mapping[PartitionKey, Delta]) -> list[Mapping[bytes, bytes]]:
-    return [states for delta in deltas.values() for states in delta.put.values()]
+    return [states for delta in deltas.values() for states in (*delta.put.values(), *delta.closed.values())]
 
 
 def _size(states: Collection[Mapping[bytes, bytes]]) -> int:

@@ -1,9 +1,10 @@
-"""A partition's state as the store keeps it: a header; of each remembered trace its times, what was said, and the engine's own state."""
+"""A partition's state as the store keeps it: a header; of each remembered trace its times and what was said, and the engine's own state."""
 
 from __future__ import annotations
 
 import struct
 from collections import Counter, defaultdict
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
@@ -11,13 +12,13 @@ from pydantic import BaseModel, ConfigDict
 from processor.closing import forgotten
 from processor.open_trace import NO_HANDLE, OpenTrace, Said
 from processor.partition import by_program
-from processor.store import OPEN, Delta, Label
+from processor.store import HEAD_SIZE, OPEN, Delta, Label
 from processor.trace_states import trace_id_of
 from topics.journal import Standing
 from topics.violation import CloseReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from processor.closing import ClosingPolicy
     from processor.judging import Judging
@@ -26,13 +27,13 @@ if TYPE_CHECKING:
     from processor.store import Snapshot
 
 _MINUTE_NS = 60 * 10**9
-_VERSION = 1
+_VERSION = 2
 _NONE = -1
 _REASONS = (None, *CloseReason)
 _REASON_CODES = {reason: code for code, reason in enumerate(_REASONS)}
-# version, close reason, root seen, scattered, state lost, kept by an engine; program; number, first and last record, opened, last new span,
-# over limit, first and last offset; how many verdicts and statements follow.
-_TRACE = struct.Struct("<BB????8s8qHH")
+# size of the head; version, close reason, root seen, scattered, state lost, kept by an engine; program; number, first and last record,
+# opened, last new span, over limit, first and last offset; how many verdicts and statements follow.
+_TRACE = struct.Struct(HEAD_SIZE.format + "BB????8s8qHH")
 _SAID = struct.Struct("<HI?32s")
 
 
@@ -70,20 +71,29 @@ class StoredTraces:
         remembered, policy = self._traces.traces, self._traces.policy
         ids = remembered if whole else self._changed
         there = [trace for trace in map(remembered.get, ids) if trace is not None]
-        put: defaultdict[int, dict[bytes, bytes]] = defaultdict(dict)
-        places: dict[str, int] = {}
-        for trace, state in zip(there, packed(there), strict=True):
-            bucket = places[trace.trace_id] = _bucket(trace, policy)
-            put[bucket][bytes.fromhex(trace.trace_id)] = state
+        places = {trace.trace_id: _bucket(trace, policy) for trace in there}
+        closed = {} if whole else {trace.trace_id: trace for trace in there if self._only_closes(trace, places[trace.trace_id])}
+        new = [trace for trace in there if trace.trace_id not in closed] if closed else there
         passed = frozenset() if whole else frozenset(bucket for bucket in self._counts if bucket != OPEN and _has_passed(bucket, standing))
         gone: defaultdict[int, set[bytes]] = defaultdict(set)
         for trace_id in () if whole else ids:
             was = self._places.get(trace_id)
-            if was is not None and was not in passed and places.get(trace_id) != was:
+            if was is not None and was not in passed and places.get(trace_id) != was and trace_id not in closed:
                 gone[was].add(bytes.fromhex(trace_id))
-        header = Header(standing=standing, layouts=_layouts(self._traces)).model_dump_json().encode()
-        base = None if whole else self.label
-        return Delta(base, label, header, put, {bucket: frozenset(some) for bucket, some in gone.items()}, passed)
+        return Delta(
+            None if whole else self.label,
+            label,
+            Header(standing=standing, layouts=_layouts(self._traces)).model_dump_json().encode(),
+            _by_bucket(places, zip(new, packed(new), strict=True)),
+            {bucket: frozenset(some) for bucket, some in gone.items()},
+            passed,
+            _by_bucket(places, zip(closed.values(), _heads(closed.values()), strict=True)),
+        )
+
+    def _only_closes(self, trace: OpenTrace, bucket: int) -> bool:
+        """Say whether an open trace of the store has closed, and what its engine keeps is as it lies there."""
+        is_as_stored = trace.handle != NO_HANDLE and not self._changed[trace.trace_id]
+        return is_as_stored and bucket != OPEN and self._places.get(trace.trace_id) == OPEN
 
     def written(self, delta: Delta) -> None:
         """Take note that the store holds this now."""
@@ -95,7 +105,7 @@ class StoredTraces:
             was = self._places.pop(trace_id, None)
             if was is not None:
                 self._counts[was] -= 1
-        for bucket, states in delta.put.items():
+        for bucket, states in chain(delta.put.items(), delta.closed.items()):
             self._places |= dict.fromkeys((trace_id.hex() for trace_id in states), bucket)
             self._counts[bucket] += len(states)
         self._counts = +self._counts
@@ -107,7 +117,7 @@ class StoredTraces:
         return len(self._changed)
 
     @property
-    def _changed(self) -> dict[str, None]:
+    def _changed(self) -> dict[str, bool]:
         assert self._traces.changed is not None
         return self._traces.changed
 
@@ -125,18 +135,30 @@ def packed(traces: Sequence[OpenTrace]) -> list[bytes]:
     states: dict[OpenTrace, bytes] = {}
     for judging, some in by_program(trace for trace in traces if trace.handle != NO_HANDLE):
         states.update(zip(some, judging.engine.export_many([trace.handle for trace in some]), strict=True))
-    programs = {judging: bytes.fromhex(judging.program_id) for judging in {trace.judging for trace in traces}}
-    return [_packed(trace, programs[trace.judging], states.get(trace)) for trace in traces]
+    programs = _programs(traces)
+    return [_packed(trace, programs[trace.judging], states.get(trace, b"")) for trace in traces]
 
 
-def _packed(trace: OpenTrace, program: bytes, state: bytes | None) -> bytes:
+def _heads(traces: Collection[OpenTrace]) -> list[bytes]:
+    programs = _programs(traces)
+    return [_packed(trace, programs[trace.judging]) for trace in traces]
+
+
+def _programs(traces: Iterable[OpenTrace]) -> dict[Judging, bytes]:
+    return {judging: bytes.fromhex(judging.program_id) for judging in {trace.judging for trace in traces}}
+
+
+def _packed(trace: OpenTrace, program: bytes, state: bytes = b"") -> bytes:
+    """Return the head of a trace, and what its engine keeps behind it."""
+    verdicts, said = trace.verdicts, trace.said
     head = _TRACE.pack(
+        _TRACE.size + len(verdicts) + _SAID.size * len(said),
         _VERSION,
         _REASON_CODES[trace.close_reason],
         trace.root_seen,
         trace.scattered,
         trace.state_lost,
-        state is not None,
+        trace.handle != NO_HANDLE,
         program,
         trace.number,
         trace.first_record_ns,
@@ -146,11 +168,11 @@ def _packed(trace: OpenTrace, program: bytes, state: bytes | None) -> bytes:
         _NONE if trace.over_limit_ns is None else trace.over_limit_ns,
         trace.first_offset,
         trace.last_offset,
-        len(trace.verdicts),
-        len(trace.said),
+        len(verdicts),
+        len(said),
     )
-    said = trace.said and b"".join([_SAID.pack(index, it.revision, it.stands, it.digest) for index, it in sorted(trace.said.items())])
-    return b"".join((head, trace.verdicts, said or b"", state or b""))
+    statements = said and b"".join([_SAID.pack(index, it.revision, it.stands, it.digest) for index, it in sorted(said.items())])
+    return b"".join((head, verdicts, statements or b"", state))
 
 
 def restore(snapshot: Snapshot, traces: Partition, key: PartitionKey, judging_of: Callable[[str], Judging | None]) -> None:
@@ -180,19 +202,18 @@ def _unpacked(
     trace_id: str, state: bytes, key: PartitionKey, judging_of: Callable[[str], Judging | None]
 ) -> tuple[OpenTrace, bytes | None]:
     try:
-        version, reason, root, scattered, lost, kept, program, number, first, last, opened, new, over, origin, behind, codes, said = (
+        size, version, reason, root, scattered, lost, kept, program, number, first, last, opened, new, over, origin, behind, codes, said = (
             _TRACE.unpack_from(state)
         )
         at = _TRACE.size + codes
-        statements = {
-            index: Said(revision, digest, stands)
-            for index, revision, stands, digest in _SAID.iter_unpack(state[at : at + said * _SAID.size])
-        }
+        statements = {index: Said(revision, digest, stands) for index, revision, stands, digest in _SAID.iter_unpack(state[at:size])}
     except struct.error as error:
         raise ValueError(f"the state of trace {trace_id} is cut short") from error
     judging = judging_of(program.hex())
     if version != _VERSION or judging is None:
         raise ValueError(f"the state of trace {trace_id} is of version {version}, program {program.hex()}")
+    if size != at + said * _SAID.size:
+        raise ValueError(f"the state of trace {trace_id} has a head of another size than it says")
     trace = OpenTrace(
         trace_id,
         judging,
@@ -213,7 +234,14 @@ def _unpacked(
         verdicts=state[_TRACE.size : at],
         said=statements,
     )
-    return trace, state[at + said * _SAID.size :] if kept else None
+    return trace, state[size:] if kept else None
+
+
+def _by_bucket(places: Mapping[str, int], states: Iterable[tuple[OpenTrace, bytes]]) -> dict[int, dict[bytes, bytes]]:
+    found: defaultdict[int, dict[bytes, bytes]] = defaultdict(dict)
+    for trace, state in states:
+        found[places[trace.trace_id]][bytes.fromhex(trace.trace_id)] = state
+    return found
 
 
 def _bucket(trace: OpenTrace, policy: ClosingPolicy) -> int:

@@ -1,11 +1,13 @@
 """The store of trace states as the core sees it: a fast copy of what the input and the journal say. Losing it loses no verdict.
 
 Each partition has one state, a *snapshot* behind one journal record, its *label*. A trace's state lies either with the open ones or in a
-*bucket* of the closed ones, numbered by the minute of partition time in which it will be forgotten.
+*bucket* of the closed ones, numbered by the minute of partition time in which it will be forgotten. It begins with a *head*, which is the
+flow's; what is behind it is the engine's, and often outlasts it: a trace that closes without new spans gets another head only.
 """
 
 from __future__ import annotations
 
+import struct
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 # The bucket of open traces.
 OPEN = -1
+# With which a head begins: its size in bytes, these included. Read in redis_put.lua too.
+HEAD_SIZE = struct.Struct("<I")
 
 
 class StoreUnavailableError(Exception):
@@ -40,7 +44,8 @@ class Snapshot(NamedTuple):
 class Delta(NamedTuple):
     """A change of a state, or with `base` None a whole one, which takes the place of whatever is there.
 
-    `put` and `gone` are by bucket; `passed` are buckets that nobody needs any more.
+    `put`, `gone` and `closed` are by bucket; `passed` are buckets that nobody needs any more. `closed` are new heads of open traces: each
+    moves to its bucket with what is behind its old head. They are not among `gone`.
     """
 
     base: Label | None
@@ -49,6 +54,7 @@ class Delta(NamedTuple):
     put: Mapping[int, Mapping[bytes, bytes]]
     gone: Mapping[int, frozenset[bytes]]
     passed: frozenset[int]
+    closed: Mapping[int, Mapping[bytes, bytes]] = {}
 
 
 class Written(StrEnum):
@@ -69,6 +75,7 @@ class Store(Protocol):
         """Write each partition's change whole or not at all.
 
         A change is written only onto its base, compared by offset and hash, a whole state onto anything; neither over a later label.
+        One that closes a trace which is not open there, or has no head, is stale as well.
         """
 
     def disown(self, key: PartitionKey) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from processor.record import PartitionKey
-from processor.store import Delta, Snapshot, Written
+from processor.store import HEAD_SIZE, OPEN, Delta, Snapshot, Written
 
 Buckets = dict[int, dict[bytes, bytes]]
 
@@ -35,11 +35,32 @@ class MemoryStore:
             return Written.NEWER
         if delta.base is not None and (there is None or there.label != delta.base):
             return Written.STALE
-        states = {} if delta.base is None or there is None else _without(there.states, delta)
+        before: Mapping[int, Mapping[bytes, bytes]] = {} if delta.base is None or there is None else there.states
+        closed = {} if delta.base is None else _closed(before.get(OPEN, {}), delta)
+        if closed is None:
+            return Written.STALE
+        states = _without(before, delta)
         for bucket, put in delta.put.items():
             states.setdefault(bucket, {}).update(put)
+        for bucket, some in closed.items():
+            for trace_id in some:
+                states.get(OPEN, {}).pop(trace_id, None)
+            states.setdefault(bucket, {}).update(some)
         self.snapshots[key] = Snapshot(delta.label, delta.header, {bucket: some for bucket, some in states.items() if some})
         return Written.DONE
+
+
+def _closed(there: Mapping[bytes, bytes], delta: Delta) -> Buckets | None:
+    """The states of traces that close: what stands behind their old heads stands behind the new ones. None where one cannot."""
+    found: Buckets = {}
+    for bucket, heads in delta.closed.items():
+        for trace_id, head in heads.items():
+            state = there.get(trace_id, b"")
+            size = HEAD_SIZE.unpack_from(state)[0] if len(state) >= HEAD_SIZE.size else len(state) + 1
+            if size > len(state):
+                return None
+            found.setdefault(bucket, {})[trace_id] = head + state[size:]
+    return found
 
 
 def _without(states: Mapping[int, Mapping[bytes, bytes]], delta: Delta) -> Buckets:

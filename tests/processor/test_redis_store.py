@@ -87,7 +87,7 @@ def test_a_change_of_the_function_gets_it_a_new_name() -> None:
     version = FUNCTION.rpartition(b"_")[2]
     assert code.startswith(b"#!lua name=betrace_" + version + b"\n")
     assert b"redis.register_function('" + FUNCTION + b"', put)" in code
-    assert (version, hashlib.sha256(code).hexdigest()[:16]) == (b"1", "a587bbb8dd451bde")
+    assert (version, hashlib.sha256(code).hexdigest()[:16]) == (b"2", "357104dbbf3affd9")
 
 
 def test_a_change_after_a_wipe_is_stale(server: RedisServer, store: RedisStore) -> None:

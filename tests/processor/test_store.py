@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from processor.record import PartitionKey
 from processor.redis_address import parse_address
 from processor.redis_store import RedisStore
-from processor.store import OPEN, Delta, Label, Snapshot, Store, Written
+from processor.store import HEAD_SIZE, OPEN, Delta, Label, Snapshot, Store, Written
 from tests.doubles.store import MemoryStore
 from tests.redis_servers import SERVERS, binary, running
 
@@ -61,9 +61,16 @@ def change(
     put: Mapping[int, Mapping[bytes, bytes]] | None = None,
     gone: Mapping[int, frozenset[bytes]] | None = None,
     passed: frozenset[int] = frozenset(),
+    closed: Mapping[int, Mapping[bytes, bytes]] | None = None,
 ) -> Delta:
     """A change of a state."""
-    return Delta(base, label, b"changed", put or {}, gone or {}, passed)
+    return Delta(base, label, b"changed", put or {}, gone or {}, passed, closed or {})
+
+
+def headed(text: bytes) -> bytes:
+    """A head, or with more behind it a state: what stands before the bar, with the size in front, and what stands behind it."""
+    head, _, rest = text.partition(b"|")
+    return HEAD_SIZE.pack(HEAD_SIZE.size + len(head)) + head + rest
 
 
 def held(store: Store, key: PartitionKey = KEY) -> Snapshot:
@@ -207,17 +214,57 @@ def test_states_of_many_traces_come_and_go(store: Store) -> None:
     assert held(store).states == {OPEN: {trace(17): b"state 17"}, 7: moved}
 
 
+def test_a_trace_that_closes_keeps_what_is_behind_its_head(store: Store) -> None:
+    store.write({KEY: whole(FIRST, {OPEN: {trace(n): headed(b"open|engine %d" % n) for n in range(4)}, 7: {trace(9): b"9"}})})
+    closed = {7: {trace(1): headed(b"closed, violated")}, 8: {trace(2): headed(b""), trace(3): headed(b"3")}}
+    assert store.write({KEY: change(FIRST, SECOND, {OPEN: {trace(0): b"0+"}, 8: {trace(4): b"4"}}, closed=closed)}) == {KEY: DONE}
+    assert held(store).states == {
+        OPEN: {trace(0): b"0+"},
+        7: {trace(9): b"9", trace(1): headed(b"closed, violated|engine 1")},
+        8: {trace(4): b"4", trace(2): headed(b"|engine 2"), trace(3): headed(b"3|engine 3")},
+    }
+
+
+@pytest.mark.parametrize("there", [{}, {trace(1): b""}, {trace(1): b"\x04\0\0"}, {trace(1): b"\x06\0\0\0a"}, {trace(1): b"\xff" * 9}])
+def test_closing_what_is_not_there_or_has_no_head_is_stale_and_changes_nothing(store: Store, there: Mapping[bytes, bytes]) -> None:
+    states = {OPEN: {trace(2): headed(b"2|2"), **there}, 7: {trace(3): b"3"}}
+    store.write({KEY: whole(FIRST, states)})
+    closed = {7: {trace(2): headed(b"2+"), trace(1): headed(b"1+")}}
+    assert store.write({KEY: change(FIRST, SECOND, {7: {trace(3): b"3+"}}, {OPEN: frozenset(there)}, closed=closed)}) == {KEY: STALE}
+    assert store.load(KEY) == Snapshot(FIRST, b"header", states)
+
+
+def test_the_last_open_trace_may_close(store: Store) -> None:
+    store.write({KEY: whole(FIRST, {OPEN: {trace(1): headed(b"|1")}})})
+    store.write({KEY: change(FIRST, SECOND, closed={7: {trace(1): headed(b"")}})})
+    assert held(store).states == {7: {trace(1): headed(b"|1")}}
+    assert store.write({KEY: change(SECOND, THIRD, {OPEN: {trace(2): b"2"}})}) == {KEY: DONE}
+    assert held(store).states == {OPEN: {trace(2): b"2"}, 7: {trace(1): headed(b"|1")}}
+
+
+def test_many_traces_close_at_once(store: Store) -> None:
+    """More than one command's arguments."""
+    store.write({KEY: whole(FIRST, {OPEN: {trace(number): headed(b"|%d" % number) for number in range(9_001)}})})
+    store.write({KEY: change(FIRST, SECOND, closed={7: {trace(number): headed(b"closed") for number in range(1, 9_001)}})})
+    assert held(store).states == {
+        OPEN: {trace(0): headed(b"|0")},
+        7: {trace(number): headed(b"closed|%d" % number) for number in range(1, 9_001)},
+    }
+
+
 BUCKETS = st.sampled_from([OPEN, 7, 8])
 IDS = st.integers(0, 5).map(trace)
+STATES = st.one_of(st.binary(max_size=4).map(headed), st.binary(max_size=4))
 LABELS = st.builds(Label, st.integers(0, 6), st.sampled_from(["a", "b"]))
 DELTAS = st.builds(
     Delta,
     st.one_of(st.none(), LABELS),
     LABELS,
     st.binary(max_size=4),
-    st.dictionaries(BUCKETS, st.dictionaries(IDS, st.binary(max_size=4), max_size=4), max_size=3),
+    st.dictionaries(BUCKETS, st.dictionaries(IDS, STATES, max_size=4), max_size=3),
     st.dictionaries(BUCKETS, st.frozensets(IDS, max_size=4), max_size=3),
     st.frozensets(BUCKETS, max_size=2),
+    st.dictionaries(BUCKETS, st.dictionaries(IDS, st.binary(max_size=4).map(headed), max_size=2), max_size=2),
 )
 # Whether a change is made onto what is there, as a worker that is alone would.
 WRITES = st.dictionaries(st.sampled_from([KEY, OTHER]), st.tuples(DELTAS, st.booleans()), max_size=2)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import random
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from processor.closing import SECOND_NS
 from processor.handler import Handler
 from processor.metrics import Tally
 from processor.record import PartitionKey
-from processor.store import Delta, Snapshot, StoreUnavailableError, Written
+from processor.store import OPEN, Delta, Snapshot, StoreUnavailableError, Written
 from processor.surroundings import CoreSettings, Surroundings
 from tests.doubles.store import MemoryStore
 from tests.processor.logs import KEY, Log, LogRecord
@@ -38,6 +39,16 @@ class BreakingStore(MemoryStore):
         self.asked_count += 1
         if self.is_down:
             raise StoreUnavailableError("connection refused")
+
+
+class WatchedStore(MemoryStore):
+    def __init__(self) -> None:
+        super().__init__()
+        self.deltas: list[Delta] = []
+
+    def write(self, deltas: Mapping[PartitionKey, Delta]) -> dict[PartitionKey, Written]:
+        self.deltas += deltas.values()
+        return super().write(deltas)
 
 
 def _on_store(store: MemoryStore) -> Log:
@@ -136,6 +147,52 @@ def test_closed_traces_move_to_buckets_and_go_with_them() -> None:
     owner.read()
     owner.checkpoint()
     assert bucket not in store.snapshots[KEY].states
+
+
+def test_a_trace_that_only_closes_is_not_brought_again() -> None:
+    store = WatchedStore()
+    log = _on_store(store)
+    owner = log.own()
+    log.append(0, span("charge", 1), span("charge", 2, of=2))
+    log.append(1, span("charge", 3, of=3))
+    owner.read()
+    owner.checkpoint()
+    log.append(2, span("check", 4, of=3))
+    log.append(40, span("other", 5, of=5))
+    owner.read()
+    owner.checkpoint()
+    delta = store.deltas[-1]
+    (minute,) = delta.closed
+    assert _numbers(delta.closed) == {minute: {1, 2}}
+    assert _numbers(delta.put) == {OPEN: {5}, minute: {3}}
+    assert _numbers(delta.gone) == {OPEN: {3}}
+
+
+def _numbers(by_bucket: Mapping[int, Iterable[bytes]]) -> dict[int, set[int]]:
+    return {bucket: {int.from_bytes(trace_id, "big") for trace_id in some} for bucket, some in by_bucket.items()}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_a_partition_goes_through_the_store_holds_what_it_would_be_told_anew(seed: int) -> None:
+    chance = random.Random(seed)
+    store = WatchedStore()
+    log = Log(store=store, wall_s=1000, memory_max_bytes=chance.choice((2**63, 20_000)))
+    owner, second = log.own(), 0.0
+    for step in range(60):
+        second += chance.choice((0, 0, 1, 5, 31, 70))
+        log.append(second, span(chance.choice(("charge", "check", "other")), chance.randrange(1, 40), of=chance.randrange(1, 12)))
+        owner.read()
+        if chance.random() < 0.5:
+            owner.checkpoint()
+            if chance.random() < 0.1:
+                owner = log.own()
+                owner.read()
+                owner.checkpoint()
+            stored = owner.handler.owned[KEY].stored
+            assert stored is not None
+            anew = stored.delta(store.snapshots[KEY].label, owner.owner.standing, whole=True)
+            assert store.snapshots[KEY].states == anew.put, step
+    assert log.memory_max_bytes == 20_000 or any(delta.closed for delta in store.deltas)
 
 
 _KEYS = [KEY, PartitionKey(KEY.topic, 1)]

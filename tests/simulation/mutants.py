@@ -246,9 +246,16 @@ MUTANTS = (
     Mutant(  # a trace that is forgotten stays in the store
         "forgotten",
         "processor.snapshot",
-        "places.get(trace_id) != was:",
-        "trace_id in places and places[trace_id] != was:",
+        "places.get(trace_id) != was and",
+        "trace_id in places and places[trace_id] != was and",
         "store",
+    ),
+    Mutant(  # a trace closes in the store with the spans that it had there
+        "grown and closed",
+        _PARTITION,
+        "            self.changed[trace_id] = True\n",
+        "            self.changed.setdefault(trace_id, False)\n",
+        "late",
     ),
     Mutant(  # whose journal and input are gone begins as if nothing had been
         "no journal", _OWNED, "is_loss = where.committed is not None or where.first > 0", "is_loss = False", "loss"
