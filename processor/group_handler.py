@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from processor.record import PartitionKey
 
@@ -29,13 +29,27 @@ class Checkpointed(NamedTuple):
     retake: Sequence[PartitionKey]
 
 
+# A short piece of work at each step; at the end it returns where to start.
+Taking = Generator[None, None, Mapping[PartitionKey, int]]
+
+
+def taken(taking: Taking) -> Mapping[PartitionKey, int]:
+    """Go through all steps at once; return where to start."""
+    while True:
+        try:
+            next(taking)
+        except StopIteration as end:
+            return cast("Mapping[PartitionKey, int]", end.value)
+
+
 class GroupHandler(Protocol):
     """The core as the group sees it."""
 
-    def assigned(self, committed: Mapping[PartitionKey, int | None]) -> Mapping[PartitionKey, int]:
-        """Own these partitions; `committed` is what was last committed of each. Say where to start; left out: where the log begins.
+    def taking(self, committed: Mapping[PartitionKey, int | None]) -> Taking:
+        """Own these partitions, in steps; `committed` is what was last committed of each. Returns where to start; left out: its beginning.
 
-        Nothing of the input is read yet: what must be read again is, in `chunk`, from the start on.
+        Between two steps others may be worked on. Whoever closes it owns none of them. Nothing of the input is read yet: what must be read
+        again is, in `chunk`, from the start on.
         """
 
     def chunk(self, key: PartitionKey, records: Sequence[Record], position: int) -> None:

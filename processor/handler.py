@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 from processor import metrics as m
 from processor.checkpoint import store_states, write_down
 from processor.closing import SECOND_NS
-from processor.group_handler import Bounds, Checkpointed
+from processor.group_handler import Bounds, Checkpointed, Taking, taken
 from processor.overload import Load, next_level
-from processor.owned import Owned, Taking, Whereabouts
+from processor.owned import Owned, Recovering, Whereabouts
 from processor.partition_owner import PartitionOwner
 from processor.programs import Programs
 from processor.records_read import ReadRecords
 from topics.journal import MARKS_MAX, Fence, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Mapping, Sequence
 
     from processor.journal import Ack, Journal
     from processor.overload import ShedPolicy
@@ -44,6 +44,7 @@ class Handler:
         self._load_seen_ns = 0
         # Partitions to be taken anew: fenced in a checkpoint of their own, and those whose input was made anew.
         self._retake: set[PartitionKey] = set()
+        self._taking: dict[PartitionKey, PartitionOwner] = {}
         self._truncated: set[PartitionKey] = set()
         self._settings = settings
         self._around = around
@@ -51,15 +52,19 @@ class Handler:
 
     # ---- partitions come and go -----------------------------------------------------------------------------------------------------
 
-    def assigned(self, committed: Mapping[PartitionKey, int | None]) -> dict[PartitionKey, int]:
-        """Own these partitions; `committed` is what was last committed of each. Return where to start reading."""
+    def assigned(self, committed: Mapping[PartitionKey, int | None]) -> Mapping[PartitionKey, int]:
+        """Take these partitions at once, as `taking` does step by step."""
+        return taken(self.taking(committed))
+
+    def taking(self, committed: Mapping[PartitionKey, int | None]) -> Taking:
+        """Own these partitions from the last step on (processor.group_handler.GroupHandler)."""
         for key in committed:
             self._release(key)
         if self._around.journal is None:
             for key in committed:
                 self._own_for_now(key)
         else:
-            self._take(committed, self._around.journal)
+            yield from self._take(committed, self._around.journal)
         self._around.metrics.set(m.PARTITIONS_OWNED, len(self.owned))
         return {key: self.owned[key].owner.position for key in committed}
 
@@ -76,21 +81,33 @@ class Handler:
         self.owned[key] = Owned(owner, None)
         owner.begin(0, is_loss=False)
 
-    def _take(self, committed: Mapping[PartitionKey, int | None], journal: Journal) -> None:
+    def _take(self, committed: Mapping[PartitionKey, int | None], journal: Journal) -> Generator[None]:
         keys = sorted(committed)
         fence = encode(Fence(worker=self._settings.worker))
         acks = journal.append([(key, fence) for key in keys])
         self._check_clock(acks)
         bounds = self._around.bounds(keys)
-        taking = Taking(journal, self._around.store, self._around.metrics)
-        for key, ack in zip(keys, acks, strict=True):
-            where = Whereabouts(ack.offset, committed[key], bounds.get(key), is_truncated=key in self._truncated)
-            self.owned[key] = taking.take(self._owner(key), where)
+        recovering = Recovering(journal, self._around.store, self._around.metrics)
+        found: dict[PartitionKey, Owned] = {}
+        try:
+            for key, ack in zip(keys, acks, strict=True):
+                yield
+                where = Whereabouts(ack.offset, committed[key], bounds.get(key), is_truncated=key in self._truncated)
+                owner = self._taking[key] = self._owner(key)
+                found[key] = yield from recovering.take(owner, where)
+        except BaseException:
+            for owner in self._taking.values():
+                owner.release()
+            raise
+        finally:
+            self._taking.clear()
+        self.owned |= found
         self._truncated -= committed.keys()
 
     def _owner(self, key: PartitionKey) -> PartitionOwner:
-        taken = {one.owner.traces.number for one in self.owned.values()}
-        number = next(number for number in count() if number not in taken)
+        owners = (*(one.owner for one in self.owned.values()), *self._taking.values())
+        numbers = {owner.traces.number for owner in owners}
+        number = next(number for number in count() if number not in numbers)
         return PartitionOwner(key, number, self._settings, self._around, self._programs)
 
     def _release(self, key: PartitionKey) -> None:
@@ -225,7 +242,9 @@ class Handler:
             self._release(key)
         mine = [one for one in owned if one.owner.key not in retake]
         self._store(mine, handing_over=handing_over)
-        self._programs.keep_only_used(one.owner for one in self.owned.values())
+        if not self._taking:
+            # What is being taken may bring traces of any program.
+            self._programs.keep_only_used(one.owner for one in self.owned.values())
         self._gauge(mine)
         commits = {one.owner.key: one.owner.low_watermark for one in mine if not one.owner.is_replaying}
         return Checkpointed(commits, sorted(retake))

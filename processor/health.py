@@ -91,6 +91,7 @@ class Health:
             refused=[fault.text for fault in standing.refused],
             rules_trouble=standing.trouble,
             not_kept=standing.not_kept,
+            taking=[_named(key) for key in self.group.waiting],
             replaying=[] if self.core is None else [_named(key) for key in self.core.replaying],
             stuck=self._stuck(),
             unkeyed_count=self.metrics.total(m.RECORDS_UNKEYED),

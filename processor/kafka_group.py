@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from processor import kafka_offsets
 from processor.garbage import OldGarbage
 from processor.group_handler import Bounds, GroupHandler
 from processor.kafka_records import consumer_properties, polled
+from processor.kafka_takeover import Takeover
 from processor.metrics import COMMITS_REFUSED
 from processor.record import PartitionKey
 from topics.connection import Refusal
@@ -36,6 +37,8 @@ _BROKER_TIMEOUT_S = 10.0
 _WAKE_TIMEOUT_S = 0.5
 _DRAIN_TIMEOUT_S = 30.0
 _URGENT_INTERVAL_S = 0.1
+# So long at a time partitions are taken, while those that stay wait.
+_TAKE_S = 0.1
 # What is urgent takes this share of the time at most while the worker is behind: where the broker acknowledges late, records would wait for
 # it again and again.
 _URGENT_SHARE = 0.2
@@ -71,7 +74,8 @@ class PartitionGroup(threading.Thread):
         self._handler: GroupHandler
         self._consumer: Consumer
         self._reading: dict[PartitionKey, Progress] = {}
-        self._fenced: set[PartitionKey] = set()
+        # New ones, and those that another worker took in between.
+        self._takeover = Takeover()
         self._last_commit: dict[PartitionKey, int] = {}
         self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._stop_asked = threading.Event()
@@ -105,6 +109,11 @@ class PartitionGroup(threading.Thread):
     def stop(self) -> None:
         """Ask the thread to make a last checkpoint, leave the group and end."""
         self._stop_asked.set()
+
+    @property
+    def waiting(self) -> list[PartitionKey]:
+        """The partitions that the group has given to this worker and that it has not taken yet; from any thread."""
+        return sorted(self._takeover.waiting)
 
     def reading(self) -> dict[PartitionKey, Progress]:
         """Return how reading each owned partition gets on; from any thread."""
@@ -161,8 +170,8 @@ class PartitionGroup(threading.Thread):
             interval_s = self._settings.checkpoint_interval_s
             if self._is_urgent_since(last) or self.progress >= last + interval_s:
                 self._checkpoint(self.owned)
-                self._retake()
                 last = time.monotonic()
+            self._take()
             garbage.collect(self.progress)
 
     def _is_urgent_since(self, last: float) -> bool:
@@ -194,7 +203,7 @@ class PartitionGroup(threading.Thread):
     def _poll(self) -> list[Message]:
         """Take what is there at once if the last round took its time, else wait a little, so that records come many at a time."""
         count_max = self._settings.records_per_chunk_max
-        wait_s = max(0.0, self._last_poll + self._settings.poll_timeout_s - time.monotonic())
+        wait_s = 0.0 if self._takeover.is_pressing else max(0.0, self._last_poll + self._settings.poll_timeout_s - time.monotonic())
         messages = self._consumer.consume(count_max, wait_s)
         self._last_poll = time.monotonic()
         self._is_behind = len(messages) >= count_max
@@ -219,7 +228,8 @@ class PartitionGroup(threading.Thread):
             return
         until = time.monotonic() + _DRAIN_TIMEOUT_S
         while time.monotonic() < until:
-            if not self._round() and self._is_at_end():
+            self._take()
+            if not self._round() and not self._takeover.waiting and self._is_at_end():
                 break
         self._handler.drain()
         self._checkpoint(self.owned)
@@ -236,7 +246,7 @@ class PartitionGroup(threading.Thread):
         if done.retake:
             log.warning("another worker has taken %s", _listed(done.retake))
             self._drop(done.retake, lost=True)
-            self._fenced |= set(done.retake)
+            self._takeover.add(done.retake)
         self._commit({key: offset for key, offset in done.commits.items() if self._last_commit.get(key) != offset}, sync=handing_over)
 
     def _commit(self, commits: Mapping[PartitionKey, int], *, sync: bool) -> bool:
@@ -254,46 +264,58 @@ class PartitionGroup(threading.Thread):
             return self._committed(error.args[0], offsets)
         return True
 
-    def _retake(self) -> None:
-        """Take anew what another worker has taken although the group says that it is ours.
+    def _take(self) -> None:
+        """Go on for some _TAKE_S with taking the partitions that wait; what the others have to say, and their records, go first."""
+        if not self._takeover.is_pressing:
+            return
+        self._say_what_is_urgent()
+        if not self._takeover.has_begun and not self._begin_to_take():
+            return
+        starts = self._takeover.go_on(_TAKE_S)
+        if starts is not None:
+            self._read_on(starts)
 
-        The group is asked first, by a commit that changes nothing: whoever slept too long and has lost its partitions is refused, and must
-        not take them from their new owner. It is asked again until it has an answer or takes them away.
+    def _begin_to_take(self) -> bool:
+        """Begin to take what waits, if the group has nothing against it.
+
+        It is asked by a commit that changes nothing: whoever slept too long and has lost its partitions is refused, and must not take them
+        from their new owner. It is asked again until it has an answer or takes them away.
         """
-        if not self._fenced:
-            return
-        keys = sorted(self._fenced)
-        partitions = [TopicPartition(*key) for key in keys]
-        committed = self._last_commits(self._consumer, partitions)
+        keys = sorted(self._takeover.waiting)
+        committed = self._last_commits([TopicPartition(*key) for key in keys])
         if not self._commit({key: offset for key, offset in committed.items() if offset is not None}, sync=True):
-            return
-        starts = self._handler.assigned(committed)
+            self._takeover.refused()
+            return False
+        self._takeover.begin(keys, self._handler.taking(committed))
+        return True
+
+    def _read_on(self, starts: Mapping[PartitionKey, int | None]) -> None:
+        """Own what was taken, and read it from where it is to start; only now, for those that are still to be taken would wait for it."""
+        partitions = [TopicPartition(*key) for key in starts]
         # Without a poll in between: a revocation may be waiting, and what is not assigned cannot be revoked.
         self._consumer.incremental_unassign(partitions)
-        self._begin(self._consumer, keys, starts)
-        log.info("taken anew: %s", _listed(keys))
+        begins = [TopicPartition(*key, OFFSET_BEGINNING if start is None else start) for key, start in starts.items()]
+        self._consumer.incremental_assign(begins)
+        self._consumer.resume(partitions)
+        self.owned |= set(starts)
+        now = time.monotonic()
+        self._reading |= {key: Progress(start, None, now) for key, start in starts.items()}
+        log.info("taken %s", _listed(starts))
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Let partitions wait to be taken: that takes the longer the more traces they have, and those that stay go on in between."""
         if self._is_closing:
             return
         self.has_joined = True
-        keys = _keys(partitions)
-        if keys:
-            # To take partitions lasts as long as they have traces; what the others have to say does not wait for it.
-            self._say_what_is_urgent()
-        self._begin(consumer, keys, self._handler.assigned(self._last_commits(consumer, partitions)) if keys else {})
-        log.info("assigned %s", _listed(keys))
-
-    def _begin(self, consumer: Consumer, keys: Sequence[PartitionKey], starts: Mapping[PartitionKey, int]) -> None:
-        consumer.incremental_assign([TopicPartition(*key, starts.get(key, OFFSET_BEGINNING)) for key in keys])
+        consumer.incremental_assign([TopicPartition(it.topic, it.partition, OFFSET_END) for it in partitions])
+        if partitions:
+            consumer.pause(partitions)
+        self._takeover.add(_keys(partitions))
         self._wake()
-        self.owned |= set(keys)
-        self._fenced -= set(keys)
-        now = time.monotonic()
-        self._reading |= {key: Progress(starts.get(key), None, now) for key in keys}
+        log.info("assigned %s", _listed(_keys(partitions)))
 
-    def _last_commits(self, consumer: Consumer, partitions: list[TopicPartition]) -> dict[PartitionKey, int | None]:
-        answers = consumer.committed(partitions, timeout=_BROKER_TIMEOUT_S)
+    def _last_commits(self, partitions: list[TopicPartition]) -> dict[PartitionKey, int | None]:
+        answers = self._consumer.committed(partitions, timeout=_BROKER_TIMEOUT_S)
         for it in answers:
             if it.error is not None:
                 raise KafkaException(it.error)
@@ -317,7 +339,7 @@ class PartitionGroup(threading.Thread):
     def _release(self, consumer: Consumer, partitions: list[TopicPartition], *, lost: bool) -> None:
         keys = _keys(partitions)
         consumer.incremental_unassign(partitions)
-        self._fenced -= set(keys)
+        self._takeover.remove(keys)
         self._drop([key for key in keys if key in self.owned], lost=lost)
         self._wake()
         log.info("%s %s", "lost" if lost else "released", _listed(keys))

@@ -14,6 +14,8 @@ from processor.store import StoreUnavailableError
 from topics.journal import MARKS_MAX
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from processor.group_handler import Bounds
     from processor.journal import Journal
     from processor.metrics import Metrics
@@ -92,14 +94,14 @@ class Whereabouts(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Taking:
-    """Takes partitions: finds out how they stood, and lets their owners stand so."""
+class Recovering:
+    """Finds out how partitions stood that are taken, and lets their owners stand so, in steps."""
 
     journal: Journal
     store: Store | None
     metrics: Metrics
 
-    def take(self, owner: PartitionOwner, where: Whereabouts) -> Owned:
+    def take(self, owner: PartitionOwner, where: Whereabouts) -> Generator[None, None, Owned]:
         """Let the owner go on where the journal says."""
         history = read_history(self.journal, owner.key, where.fence)
         owner.tail = JournalTail(where.fence, () if history is None else history.records)
@@ -109,12 +111,12 @@ class Taking:
             self._disown(one)
             self._begin(one, max(where.first, where.committed or 0), "no_journal" if is_loss else None)
         else:
-            self._go_on(one, history, where)
+            yield from self._go_on(one, history, where)
         return one
 
-    def _go_on(self, one: Owned, history: History, where: Whereabouts) -> None:
+    def _go_on(self, one: Owned, history: History, where: Whereabouts) -> Generator[None]:
         owner, last = one.owner, history.last.record
-        snapshot = self._snapshot(one, history, where) if history.is_whole else None
+        snapshot = (yield from self._snapshot(one, history, where)) if history.is_whole else None
         # What to do again cannot be said by a journal whose beginning is gone.
         replay = replay_from(history, None if snapshot is None else snapshot.label) if history.is_whole else None
         loss = self._loss(owner, history, replay, where)
@@ -152,7 +154,7 @@ class Taking:
             with suppress(StoreUnavailableError):
                 self.store.disown(one.owner.key)
 
-    def _snapshot(self, one: Owned, history: History, where: Whereabouts) -> Snapshot | None:
+    def _snapshot(self, one: Owned, history: History, where: Whereabouts) -> Generator[None, None, Snapshot | None]:
         """Load what the store holds, if it is of use: not older than is needed, whole, of programs and before input that are there."""
         if self.store is None or one.stored is None:
             return None
@@ -170,7 +172,7 @@ class Taking:
             return None
         one.owner.stand(header.standing)
         try:
-            restore(snapshot, one.owner.traces, one.owner.key, one.owner.judging)
+            yield from restore(snapshot, one.owner.traces, one.owner.key, one.owner.judging)
         except ValueError:
             one.clear()
             return None

@@ -13,6 +13,7 @@ class NotReady(StrEnum):
     WAITING_FOR_ASSIGNMENT = "waiting_for_assignment"
     NO_ASSIGNMENT = "no_assignment"
     RULES_MISSING = "rules_missing"
+    TAKING_PARTITIONS = "taking_partitions"
     REPLAYING = "replaying"
     NO_PROGRESS = "no_progress"
 
@@ -35,9 +36,10 @@ class Notice(StrEnum):
 class Facts:
     """What the parts of a worker say of themselves.
 
-    `waited_s`: how long it has waited for its first assignment, None once it had one; `assignment_hint`: what may be wrong. `replaying`:
-    the partitions still read again; `stuck`: those whose position has not moved although there is more to read, and for how many seconds;
-    `shed_shares`: what share of the traces that begin now is shed, of the partitions where any is.
+    `waited_s`: how long it has waited for its first assignment, None once it had one; `assignment_hint`: what may be wrong. `taking`: the
+    partitions that it was given and has not taken yet; `replaying`: those still read again; `stuck`: those whose position has not moved
+    although there is more to read, and for how many seconds; `shed_shares`: what share of the traces that begin now is shed, of the
+    partitions where any is.
     """
 
     waited_s: float | None
@@ -48,6 +50,7 @@ class Facts:
     refused: Sequence[str] = ()
     rules_trouble: str = ""
     not_kept: str = ""
+    taking: Sequence[str] = ()
     replaying: Sequence[str] = ()
     stuck: Mapping[str, float] = field(default_factory=dict)
     unkeyed_count: int = 0
@@ -68,6 +71,8 @@ def not_ready(facts: Facts) -> dict[NotReady, str]:
         found[NotReady.WAITING_FOR_ASSIGNMENT] = "waiting for the group to assign partitions"
     elif facts.waited_s is not None:
         found[NotReady.NO_ASSIGNMENT] = f"no assignment for {facts.waited_s:.0f} s: {facts.assignment_hint}"
+    if facts.taking:
+        found[NotReady.TAKING_PARTITIONS] = f"finding out how partitions stood: {', '.join(facts.taking)}"
     if facts.replaying:
         found[NotReady.REPLAYING] = f"reading again what an earlier owner had open: {', '.join(facts.replaying)}"
     if facts.stuck:

@@ -14,6 +14,7 @@ from topics.otlp_traces import only_trace, split_by_trace
 from topics.refusal import RefusalReason
 
 if TYPE_CHECKING:
+    from processor.group_handler import Taking
     from processor.metrics import Metrics
     from processor.record import PartitionKey, Record
     from topics.dead_letter import DeadLetter
@@ -119,8 +120,9 @@ class Sharder:
         """Nothing waits to be said."""
         return False
 
-    def assigned(self, committed: Mapping[PartitionKey, int | None]) -> Mapping[PartitionKey, int]:
-        """Go on at what was committed, else where the log begins."""
+    def taking(self, committed: Mapping[PartitionKey, int | None]) -> Taking:
+        """Go on at what was committed, else where the log begins; in no steps."""
+        yield from ()
         self._positions |= committed
         self._count_owned()
         return {key: offset for key, offset in committed.items() if offset is not None}

@@ -18,7 +18,7 @@ from topics.journal import Standing
 from topics.violation import CloseReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 
     from processor.closing import ClosingPolicy
     from processor.judging import Judging
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from processor.record import PartitionKey
     from processor.store import Snapshot
 
+# How many traces one step of a recovery takes: some ten milliseconds.
+_RESTORED_AT_ONCE = 1_000
 _MINUTE_NS = 60 * 10**9
 _VERSION = 2
 _NONE = -1
@@ -175,27 +177,34 @@ def _packed(trace: OpenTrace, program: bytes, state: bytes = b"") -> bytes:
     return b"".join((head, verdicts, statements or b"", state))
 
 
-def restore(snapshot: Snapshot, traces: Partition, key: PartitionKey, judging_of: Callable[[str], Judging | None]) -> None:
-    """Let an empty partition remember the traces of a snapshot.
+def restore(snapshot: Snapshot, traces: Partition, key: PartitionKey, judging_of: Callable[[str], Judging | None]) -> Generator[None]:
+    """Let an empty partition remember the traces of a snapshot, in steps.
 
     Raises ValueError where a state is damaged or of another program; the partition is to be released then.
     """
-    found: list[OpenTrace] = []
+    found: list[tuple[OpenTrace, bytes | None]] = []
+    states = list(chain.from_iterable(some.items() for some in snapshot.states.values()))
+    for first in range(0, len(states), _RESTORED_AT_ONCE):
+        some = states[first : first + _RESTORED_AT_ONCE]
+        found += [_unpacked(trace_id.hex(), state, key, judging_of) for trace_id, state in some]
+        yield
+    found.sort(key=lambda one: one[0].number)
+    for first in range(0, len(found), _RESTORED_AT_ONCE):
+        _remember(found[first : first + _RESTORED_AT_ONCE], traces)
+        yield
+
+
+def _remember(found: Iterable[tuple[OpenTrace, bytes | None]], traces: Partition) -> None:
     states: dict[Judging, list[tuple[OpenTrace, bytes]]] = {}
-    for some in snapshot.states.values():
-        for trace_id, state in some.items():
-            trace, own = _unpacked(trace_id.hex(), state, key, judging_of)
-            if own is not None and trace_id_of(own) != trace_id.hex():
-                raise ValueError(f"the state of trace {trace_id.hex()} is another one's")
-            found.append(trace)
-            if own is not None:
-                states.setdefault(trace.judging, []).append((trace, own))
+    for trace, state in found:
+        # Before an engine has it: what is remembered is released if another state is damaged.
+        traces.remember(trace)
+        if state is not None:
+            states.setdefault(trace.judging, []).append((trace, state))
     for judging, pairs in states.items():
         handles = judging.engine.load_many(traces.number, [state for _, state in pairs])
         for (trace, _), handle in zip(pairs, handles, strict=True):
             trace.handle = handle
-    for trace in sorted(found, key=lambda one: one.number):
-        traces.remember(trace)
 
 
 def _unpacked(
@@ -234,7 +243,10 @@ def _unpacked(
         verdicts=state[_TRACE.size : at],
         said=statements,
     )
-    return trace, state[size:] if kept else None
+    own = state[size:] if kept else None
+    if own is not None and trace_id_of(own) != trace_id:
+        raise ValueError(f"the state of trace {trace_id} is another one's")
+    return trace, own
 
 
 def _by_bucket(places: Mapping[str, int], states: Iterable[tuple[OpenTrace, bytes]]) -> dict[int, dict[bytes, bytes]]:

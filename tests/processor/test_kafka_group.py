@@ -28,7 +28,8 @@ def test_a_partition_starts_where_the_handler_says_who_knows_what_was_committed(
     running.stored = 7
     running.handler.start = 5
     running.start()
-    assert running.handler.calls[:2] == [("assigned", {KEY: 7}), ("start", 5)]
+    assert running.handler.calls[:3] == [("commit", 7), ("assigned", {KEY: 7}), ("start", 5)]
+    assert running.consumer.paused == set()
 
 
 def test_a_partition_of_which_the_handler_says_nothing_starts_where_its_log_does(running: Running) -> None:

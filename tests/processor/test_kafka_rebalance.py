@@ -14,7 +14,7 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # it exports these without saying so
 
-from processor.group_handler import Bounds, Checkpointed
+from processor.group_handler import Bounds, Checkpointed, Taking
 from processor.kafka_group import PartitionGroup
 from processor.kafka_journal import KafkaJournal
 from processor.metrics import COMMITS_REFUSED, Tally
@@ -50,8 +50,9 @@ class Reader:
         self.before_chunk: Callable[[], None] = lambda: None
         self.at_assignment: Callable[[], None] = lambda: None
 
-    def assigned(self, committed: Mapping[PartitionKey, int | None]) -> Mapping[PartitionKey, int]:
+    def taking(self, committed: Mapping[PartitionKey, int | None]) -> Taking:
         self.committed |= committed
+        yield
         self.at_assignment()
         self.journal.append([(key, b"fence") for key in committed])
         for key in committed:
@@ -185,12 +186,14 @@ def test_a_partition_taken_anew_can_be_handed_over_to_a_newcomer(broker: Broker,
         first.until(lambda: all(first.reader.read(key) for key in stage.keys))
         first.reader.retake = list(stage.keys)
         first.until(lambda: all(len(first.reader.lives[key]) == 2 for key in stage.keys))
+        stage.produce(1)
+        first.until(lambda: all(first.reader.read(key)[-1:] == [RECORD_COUNT] for key in stage.keys))
         second = stage.join()
         second.until(lambda: any(second.reader.lives.values()))
         first.until(lambda: len(first.group.owned) == len(second.group.owned) == 1)
         # The newcomer starts where the other one stopped.
         (passed,) = second.group.owned
-        assert second.reader.committed[passed] == first.reader.read(passed)[-1] + 1
+        assert second.reader.committed[passed] == RECORD_COUNT + 1
         assert (passed, False) in first.reader.ends
 
 

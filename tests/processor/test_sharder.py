@@ -14,6 +14,7 @@ from cli.shop_rules import SHOP_RULES
 from compiler import compile_sources
 from processor import metrics as m
 from processor.finite import FiniteOutcome, judge_finite
+from processor.group_handler import taken
 from processor.metrics import Tally
 from processor.record import PartitionKey
 from processor.rule_directory import read_sources
@@ -200,7 +201,7 @@ class Life:
     def __post_init__(self) -> None:
         self.outbox = Outbox()
         self.sharder = Sharder(self.outbox, Tally())
-        self.position = self.sharder.assigned({KEY: self.committed}).get(KEY, 0)
+        self.position = taken(self.sharder.taking({KEY: self.committed})).get(KEY, 0)
 
     def read(self, count: int) -> None:
         part = self.log[self.position : self.position + count]
@@ -239,7 +240,7 @@ def test_nothing_is_committed_where_the_flush_fails() -> None:
 def test_only_partitions_that_are_asked_for_and_were_read_are_committed() -> None:
     tally = Tally()
     sharder = Sharder(Outbox(), tally)
-    assert sharder.assigned({KEY: 5, OTHER: None}) == {KEY: 5}
+    assert taken(sharder.taking({KEY: 5, OTHER: None})) == {KEY: 5}
     assert tally.gauges[m.PARTITIONS_OWNED.name,] == 2
     sharder.chunk(OTHER, [LogRecord(ONE)], 18)
     assert sharder.checkpoint([OTHER]).commits == {OTHER: 18}
@@ -248,5 +249,5 @@ def test_only_partitions_that_are_asked_for_and_were_read_are_committed() -> Non
     assert sharder.checkpoint([KEY, OTHER]).commits == {KEY: 5}
     assert tally.gauges[m.PARTITIONS_OWNED.name,] == 1
     assert (sharder.checkpoint([KEY]).retake, sharder.is_urgent) == ((), False)
-    sharder.assigned({OTHER: None})
+    taken(sharder.taking({OTHER: None}))
     assert sharder.checkpoint([KEY, OTHER]).commits == {KEY: 5}

@@ -9,15 +9,17 @@ from dataclasses import replace
 import pytest
 
 from processor import metrics as m
+from processor import snapshot
 from processor.closing import SECOND_NS
 from processor.handler import Handler
+from processor.lua_traces import LuaTraceEngine
 from processor.metrics import Tally
 from processor.record import PartitionKey
 from processor.store import OPEN, Delta, Snapshot, StoreUnavailableError, Written
 from processor.surroundings import CoreSettings, Surroundings
 from tests.doubles.store import MemoryStore
-from tests.processor.logs import KEY, Log, LogRecord
-from tests.processor.played import span
+from tests.processor.logs import KEY, PROGRAM_ID, Log, LogRecord
+from tests.processor.played import NEEDS_CHECK, rules, span
 from topics.otlp import encode_protobuf
 
 pytestmark = pytest.mark.usefixtures("engine")
@@ -39,6 +41,77 @@ class BreakingStore(MemoryStore):
         self.asked_count += 1
         if self.is_down:
             raise StoreUnavailableError("connection refused")
+
+
+def _moving(monkeypatch: pytest.MonkeyPatch) -> Log:
+    """A log of which a store knows three traces; whoever takes it takes them one by one."""
+    monkeypatch.setattr(snapshot, "_RESTORED_AT_ONCE", 1)
+    log = _on_store(MemoryStore())
+    owner = log.own()
+    for number in (1, 2, 3):
+        log.append(0, span("charge", number, of=number))
+    owner.read()
+    owner.checkpoint()
+    return log
+
+
+def test_others_are_worked_on_while_a_partition_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = _moving(monkeypatch)
+    # The program of the traces that come is not the one in force any more: it stays while they come.
+    log.put_in_force("00000000000000bb", rules(NEEDS_CHECK))
+    owner, other = log.own(), PartitionKey(KEY.topic, 1)
+    owner.handler.released([KEY], lost=False)
+    owner.handler.assigned({other: None})
+    steps = owner.handler.taking({KEY: log.committed})
+    seen, made = 0, set[int]()
+    for _ in steps:
+        seen += 1
+        record = LogRecord(seen, log.at(seen), None, encode_protobuf([span("charge", 9, of=10 + seen)]), partition=1)
+        owner.handler.chunk(other, [record], seen + 1)
+        owner.handler.checkpoint([other])
+        assert set(owner.handler.owned) == {other}
+        made.add(id(owner.handler._programs.engine(PROGRAM_ID)))
+    assert seen == 7
+    assert len(made) == 1
+    assert set(owner.handler.owned) == {other, KEY}
+    log.append(40, span("other", 4, of=4))
+    owner.read()
+    owner.checkpoint()
+    assert sorted(it.trace.id[-1] for it in log.outbox.sent if it.input.partition == 0) == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("step_count", range(1, 8))
+def test_who_gives_up_amid_the_steps_owns_nothing_and_keeps_nothing(monkeypatch: pytest.MonkeyPatch, step_count: int) -> None:
+    log = _moving(monkeypatch)
+    owner = log.own()
+    engine = owner.owner.traces.judging.engine
+    owner.handler.released([KEY], lost=False)
+    steps = owner.handler.taking({KEY: log.committed})
+    for _ in range(step_count):
+        next(steps)
+    steps.close()
+    assert not owner.handler.owned
+    kept = engine.program.memory()[0] if isinstance(engine, LuaTraceEngine) else engine.memory_bytes
+    assert kept == 0
+    owner.position = owner.handler.assigned({KEY: log.committed})[KEY]
+    log.append(40, span("other", 4, of=4))
+    owner.read()
+    owner.checkpoint()
+    assert sorted(it.trace.id[-1] for it in log.outbox.sent) == ["1", "2", "3"]
+
+
+def test_a_state_that_is_damaged_behind_others_is_found_and_all_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = _moving(monkeypatch)
+    assert isinstance(log.store, MemoryStore)
+    states = {trace_id: state for some in log.store.snapshots[KEY].states.values() for trace_id, state in some.items()}
+    last = max(states)
+    log.store.snapshots[KEY] = log.store.snapshots[KEY]._replace(states={OPEN: {**states, last: states[last][:-1]}})
+    owner = log.own()
+    assert owner.tally.by_label(m.STATES_RECOVERED) == {"input": 1}
+    log.append(40, span("other", 4, of=4))
+    owner.read()
+    owner.checkpoint()
+    assert sorted(it.trace.id[-1] for it in log.outbox.sent) == ["1", "2", "3"]
 
 
 class WatchedStore(MemoryStore):

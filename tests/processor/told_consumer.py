@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaError, KafkaException, TopicPartition
 
 from processor import kafka_group
-from processor.group_handler import Checkpointed
+from processor.group_handler import Checkpointed, Taking
 from processor.kafka_group import PartitionGroup
 from processor.metrics import Tally
 from processor.record import PartitionKey, Record
@@ -78,6 +78,7 @@ class FakeConsumer:
         self.leaderless = 0
         self.is_begun = False
         self.assigned: set[int] = set()
+        self.paused: set[int] = set()
         self.waits_s: list[float] = []
         self.on_close: Callable[[], None] = lambda: None
 
@@ -107,10 +108,19 @@ class FakeConsumer:
         for it in partitions:
             assert it.partition not in self.assigned
             self.assigned.add(it.partition)
-            self.calls.append(("start", it.offset))
+            if it.offset != OFFSET_END:
+                self.calls.append(("start", it.offset))
 
     def incremental_unassign(self, partitions: list[TopicPartition]) -> None:
         self.assigned -= {it.partition for it in partitions}
+
+    def pause(self, partitions: list[TopicPartition]) -> None:
+        assert self.assigned >= {it.partition for it in partitions}
+        self.paused |= {it.partition for it in partitions}
+
+    def resume(self, partitions: list[TopicPartition]) -> None:
+        assert self.assigned >= {it.partition for it in partitions}
+        self.paused -= {it.partition for it in partitions}
 
     def offsets_for_times(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
         assert timeout > 0
@@ -150,12 +160,21 @@ class Notebook:
         self.breaks = False
         self.breaks_on_hand_over = False
         self.is_urgent = False
+        self.steps, self.seconds_per_step = 0, 0.0
         self.seconds_per_chunk = self.seconds_per_checkpoint = 0.0
         self.retake: list[PartitionKey] = []
         self.start: int | None = None
 
-    def assigned(self, committed: Mapping[PartitionKey, int | None]) -> Mapping[PartitionKey, int]:
+    def taking(self, committed: Mapping[PartitionKey, int | None]) -> Taking:
         self.calls.append(("assigned", dict(committed)))
+        for _ in range(self.steps):
+            self.calls.append(("step",))
+            time.sleep(self.seconds_per_step)
+            try:
+                yield
+            except GeneratorExit:
+                self.calls.append(("given up",))
+                raise
         offsets = {key: offset if self.start is None else self.start for key, offset in committed.items()}
         return {key: offset for key, offset in offsets.items() if offset is not None}
 
@@ -212,7 +231,7 @@ class Running:
 
     def start(self) -> Running:
         self.group.drive(self.handler)
-        self.until(lambda: bool(self.consumers) and self.group.has_joined)
+        self.until(lambda: KEY in self.group.owned)
         return self
 
     def until(self, holds: Callable[[], bool]) -> None:
