@@ -16,7 +16,7 @@ from processor.partition_time import PartitionTime
 from processor.records_read import ReadRecords
 from processor.refused_records import bury_refused
 from topics.dead_letter import DeadLetter
-from topics.journal import Checkpoint, Mark, Standing
+from topics.journal import LOST_SO_FAR_NS, Checkpoint, Mark, Standing
 from topics.written_violation import WrittenViolation
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 # What goes out once the journal has the record that it belongs to.
 Said = WrittenViolation | DeadLetter
-
-# Until the first mark tells what time it is.
-_LOST_SO_FAR_NS = 2**62
 
 
 class PartitionOwner:
@@ -79,7 +76,7 @@ class PartitionOwner:
                 time_ns=self.time.now_ns,
                 program=self._programs.current.id,
                 limits=limits_of(self._settings.policy),
-                lost_until_ns=_LOST_SO_FAR_NS if is_loss else None,
+                lost_until_ns=LOST_SO_FAR_NS if is_loss else None,
                 shed_level=0 if is_loss else None,
             )
         )
@@ -163,7 +160,8 @@ class PartitionOwner:
         program_id = self._programs.current.id
         limits = None if self.traces.policy == self._settings.policy else limits_of(self._settings.policy)
         lost_until_ns = None
-        if self.traces.lost_until_ns == _LOST_SO_FAR_NS and time_ns:
+        if self.traces.lost_until_ns == LOST_SO_FAR_NS and (wall_ns or self.time.is_told):
+            # The time of the last mark before the loss says nothing: what was lost may have come much later.
             lost_until_ns = time_ns + (self._settings.policy.closed_retention_ns or 0) + self._settings.policy.timestamp_skew_max_ns
         self._decide(
             Mark(

@@ -57,6 +57,11 @@ class PartitionTime:
         self._greatest_ns = max(self._greatest_ns, min(greatest_ns, limit_ns))
         return Arrivals(at_ns, clamped > 0)
 
+    @property
+    def is_told(self) -> bool:
+        """Whether a record that was read here has told the time."""
+        return self._greatest_ns > 0
+
     def next_ns(self, wall_ns: int = 0) -> int:
         """Return the time of the next mark: the greatest timestamp read, or the wall clock where the caller has read the whole log."""
         return max(self.now_ns, self._greatest_ns, wall_ns)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from topics.journal import Checkpoint, Fence, Placed, read_entry, record_hash, valid
+from topics.journal import LOST_SO_FAR_NS, Checkpoint, Fence, Placed, read_entry, record_hash, valid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -86,8 +86,13 @@ def replay_from(history: History, label: Label | None) -> Replay:
 
 
 def reaches(history: History, label: Label) -> bool:
-    """Say whether a state with this label can be gone on from: it is a record that counts and not older than what is needed."""
-    return any(placed.offset == label.offset and placed.hash == label.hash for placed in history.records)
+    """Say whether a state with this label can be gone on from: it is a record that counts, not older than is needed, nor than a loss."""
+    for placed in reversed(history.records):
+        if placed.offset == label.offset and placed.hash == label.hash:
+            return True
+        if any(mark.lost_until_ns == LOST_SO_FAR_NS for mark in placed.record.marks):
+            return False
+    return False
 
 
 def _last_valid(journal: Journal, key: PartitionKey, fence: int) -> Placed | None:

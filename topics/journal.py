@@ -19,6 +19,8 @@ from topics.violation import Offset, TraceId, canonical_json
 
 SCHEMA_ID = "urn:betrace:schema:journal"
 MARKS_MAX = 2_000
+# What `lost_until_ns` of a mark is that begins with nothing: what was remembered is lost, and what time it is no mark has told yet.
+LOST_SO_FAR_NS = 2**62
 CUT_MAX = 1_000
 SHED_LEVEL_MAX = 256
 _HASH_DIGITS = 32

@@ -71,6 +71,40 @@ def test_a_journal_whose_beginning_is_gone_is_said(*, has_store: bool) -> None:
     _inconclusive_and_silent(log.own(), log, "journal_gone")
 
 
+def test_a_state_from_before_a_loss_is_not_gone_on_from_behind_it() -> None:
+    """Whoever found the loss has written it down, and died before the store heard of it."""
+    store = MemoryStore()
+    log = _judged(store)
+    before = store.snapshots[KEY]
+    log.journal.remove_before(KEY, before.label.offset)
+    finder = log.own()
+    assert finder.tally.by_label(m.PARTITIONS_STATE_LOST) == {"journal_gone": 1}
+    finder.checkpoint()
+    store.snapshots[KEY] = before
+    successor = log.own()
+    assert not successor.owner.traces.traces
+    assert successor.tally.by_label(m.STATES_RECOVERED) == {"input": 1}
+
+
+def test_a_loss_lasts_until_something_behind_it_tells_the_time() -> None:
+    """What was lost may have come much later than the last mark before it: a mark that moves no time does not say how late it is now."""
+    log = _judged()
+    log.append(1_300, span("charge", 3, of=3))
+    log.first = 3
+    owner = log.own()
+    log.put_in_force("00000000000000bb", rules(NEEDS_CHECK))
+    owner.checkpoint()
+    assert owner.owner.traces.judging.program_id == "00000000000000bb"
+    log.append(1_500, span("other", 4, of=3))
+    log.append(2_500, span("other", 10, of=10))
+    log.wall_s = 2_500
+    owner.read(chunk=1)
+    owner.checkpoint()
+    # The trace of the first of these began in what was lost.
+    assert owner.tally.count(m.TRACES_STATE_LOST) == 1
+    assert owner.tally.count(m.VERDICTS, "needs-check", "inconclusive") == 1
+
+
 def test_input_that_is_deleted_under_a_worker_that_lags_behind_is_said() -> None:
     """The client goes on behind it without a word, so the worker finds out by the offsets."""
     log = _judged()
