@@ -89,7 +89,7 @@ class StoredTraces:
             _by_bucket(places, zip(new, packed(new), strict=True)),
             {bucket: frozenset(some) for bucket, some in gone.items()},
             passed,
-            _by_bucket(places, zip(closed.values(), _heads(closed.values()), strict=True)),
+            _by_bucket(places, zip(closed.values(), _written(closed.values(), {}), strict=True)),
         )
 
     def _only_closes(self, trace: OpenTrace, bucket: int) -> bool:
@@ -137,21 +137,16 @@ def packed(traces: Sequence[OpenTrace]) -> list[bytes]:
     states: dict[OpenTrace, bytes] = {}
     for judging, some in by_program(trace for trace in traces if trace.handle != NO_HANDLE):
         states.update(zip(some, judging.engine.export_many([trace.handle for trace in some]), strict=True))
-    programs = _programs(traces)
+    return _written(traces, states)
+
+
+def _written(traces: Collection[OpenTrace], states: Mapping[OpenTrace, bytes]) -> list[bytes]:
+    """Return the heads of some traces, each with the state that its engine keeps, if it is given, behind it."""
+    programs = {judging: bytes.fromhex(judging.program_id) for judging in {trace.judging for trace in traces}}
     return [_packed(trace, programs[trace.judging], states.get(trace, b"")) for trace in traces]
 
 
-def _heads(traces: Collection[OpenTrace]) -> list[bytes]:
-    programs = _programs(traces)
-    return [_packed(trace, programs[trace.judging]) for trace in traces]
-
-
-def _programs(traces: Iterable[OpenTrace]) -> dict[Judging, bytes]:
-    return {judging: bytes.fromhex(judging.program_id) for judging in {trace.judging for trace in traces}}
-
-
-def _packed(trace: OpenTrace, program: bytes, state: bytes = b"") -> bytes:
-    """Return the head of a trace, and what its engine keeps behind it."""
+def _packed(trace: OpenTrace, program: bytes, state: bytes) -> bytes:
     verdicts, said = trace.verdicts, trace.said
     head = _TRACE.pack(
         _TRACE.size + len(verdicts) + _SAID.size * len(said),
