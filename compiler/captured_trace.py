@@ -36,6 +36,11 @@ class TraceTotals:
     root_count: int
     orphan_count: int
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether there is a root and no orphan."""
+        return self.root_count > 0 and self.orphan_count == 0
+
 
 class CapturedView(TraceView):
     """A trace of which only some spans are there; totals are of all.
@@ -84,7 +89,7 @@ class CapturedView(TraceView):
     @property
     def is_whole(self) -> bool:
         """Whether there is a root and no orphan."""
-        return self._totals.root_count > 0 and self._totals.orphan_count == 0
+        return self._totals.is_whole
 
 
 # Of a leaf the captured spans that it selects; of one that captures nothing whether it has selected any.

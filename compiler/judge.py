@@ -10,7 +10,7 @@ from compiler.evaluate import formula
 from compiler.interpreter import Memory, Trace
 from compiler.relations import select_related
 from compiler.rule_set import Rule, RuleException, RuleSet
-from compiler.trace import Span, TraceView
+from compiler.trace import Span, TraceView, Whole
 from compiler.values import Truth
 from compiler.verdict import Closing, Judgement, Verdict
 
@@ -80,7 +80,7 @@ def judge(
     return _with_evidence(rule.id, Verdict.VIOLATED if excuse is None else Verdict.EXCUSED, instances, excuse or "", offender_count_max)
 
 
-def closing_for(program: ir.Rule, view: TraceView, closing: Closing) -> Closing:
+def closing_for(program: ir.Rule, view: Whole, closing: Closing) -> Closing:
     """Return how much of a trace is there for one rule: one that requires a complete trace does without only when it has it."""
     is_short = program.requires_complete and not view.is_whole and closing is Closing.COMPLETE
     return Closing.INCOMPLETE if is_short else closing

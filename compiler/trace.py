@@ -99,6 +99,13 @@ def place(span: Span) -> tuple[bool, int, str]:
     return (not timed, span.start_ns if timed else 0, span.span_id)
 
 
+class Whole(Protocol):
+    """What says of a trace whether it has a root and no orphan."""
+
+    @property
+    def is_whole(self) -> bool: ...
+
+
 class TraceView:
     """The spans of one trace as a rule sees them: of one span id the first to arrive stands (rule-language.md section 6).
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
@@ -60,6 +60,6 @@ class Judgement:
     comparisons: tuple[Comparison, ...] = ()
     exception: str = ""
 
-    def naming(self, offenders: Iterable[Span]) -> Judgement:
-        """Return the same with these offenders named."""
-        return Judgement(self.rule_id, self.verdict, self.clauses, tuple(offenders), self.offender_count, self.comparisons, self.exception)
+    def naming(self, offenders: Sequence[Span], offender_count: int) -> Judgement:
+        """Return the same with these offenders named, of so many."""
+        return Judgement(self.rule_id, self.verdict, self.clauses, tuple(offenders), offender_count, self.comparisons, self.exception)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from compiler.engine_layout import ANY_CLASS, SERVICE_KEY, WORD_BITS, Column, ColumnKind
 from topics.otlp_protobuf import read_span, read_value
@@ -34,7 +34,7 @@ _LENGTH_TAGS = frozenset({0x2A, 0x32, 0x3A})
 class CapturedSpan:
     """A captured span (compiler.trace.Span): what orders and relates spans is there, the rest is read when somebody asks for it.
 
-    Not to be kept: a text that stands in the program's pool is read as late as that. `whole` gives a span that holds by itself.
+    A text of the program's pool is read as late as that: who keeps a span beyond the program's next change lets it `settle` before.
     """
 
     __slots__ = (
@@ -43,8 +43,8 @@ class CapturedSpan:
         "_cell_count",
         "_class_id",
         "_parts",
+        "_resource",
         "_service",
-        "_whole",
         "end_ns",
         "kind",
         "parent_id",
@@ -63,37 +63,16 @@ class CapturedSpan:
         self._block = block
         self._at = at
         self._parts: _Parts | None = None
-        self._whole: Span | None = None
+        self._resource: Resource | None = None
 
     def _read(self) -> _Parts:
         if self._parts is None:
             self._parts = self._block.reader.parts(self._block.wire, self._at, self._class_id, self._cell_count)
         return self._parts
 
-    @property
-    def whole(self) -> Span:
-        """The span, read whole."""
-        if self._whole is None:
-            parts, block = self._read(), self._block
-            if self._service:
-                parts.resource[SERVICE_KEY] = block.pooled(self._service)
-            self._whole = Span(
-                block.trace_id,
-                self.span_id,
-                parts.name,
-                self.start_ns,
-                self.end_ns,
-                self.parent_id,
-                self.kind,
-                self.status,
-                parts.status_message,
-                parts.own,
-                () if parts.whole is None else parts.whole.events,
-                () if parts.whole is None else parts.whole.links,
-                Resource(parts.resource),
-                Scope(parts.scope_name, parts.scope_version, parts.scope),
-            )
-        return self._whole
+    def settle(self) -> None:
+        """Read what may change."""
+        _ = self.resource
 
     @property
     def trace_id(self) -> str:
@@ -118,41 +97,38 @@ class CapturedSpan:
     @property
     def events(self) -> Sequence[Event]:
         """The events."""
-        return self.whole.events
+        whole = self._read().whole
+        return () if whole is None else whole.events
 
     @property
     def links(self) -> Sequence[Link]:
         """The links."""
-        return self.whole.links
+        whole = self._read().whole
+        return () if whole is None else whole.links
 
     @property
     def resource(self) -> Resource:
         """What was captured of its resource."""
-        return self.whole.resource
+        if self._resource is None:
+            attributes = self._read().resource
+            if self._service:
+                attributes[SERVICE_KEY] = self._block.reader.pooled(self._service)
+            self._resource = Resource(attributes)
+        return self._resource
 
     @property
     def scope(self) -> Scope:
         """What was captured of its scope."""
-        return self.whole.scope
+        parts = self._read()
+        return Scope(parts.scope_name, parts.scope_version, parts.scope)
 
 
-class _Block:
+class _Block(NamedTuple):
     """What spans of one trace are read from; it does not know them, so that nobody need look for circles to free it."""
 
-    __slots__ = ("_texts", "reader", "trace_id", "wire")
-
-    def __init__(self, reader: RowReader, wire: bytes, trace_id: str) -> None:
-        self.reader = reader
-        self.wire = wire
-        self.trace_id = trace_id
-        self._texts: dict[int, str] = {}
-
-    def pooled(self, place: int) -> str:
-        """Return the text of a place in the pool."""
-        found = self._texts.get(place)
-        if found is None:
-            found = self._texts[place] = self.reader.pooled(place)
-        return found
+    reader: RowReader
+    wire: bytes
+    trace_id: str
 
 
 class CapturedRows:
@@ -177,6 +153,13 @@ class CapturedRows:
 
     def selected(self, leaf: Leaf) -> list[CapturedSpan]:
         """Return the spans of the rows that a leaf selects."""
+        return [self._span(at) for at in self._places_selected(leaf)]
+
+    def count(self, leaf: Leaf) -> int:
+        """Return how many rows a leaf selects."""
+        return len(self._places_selected(leaf))
+
+    def _places_selected(self, leaf: Leaf) -> list[int]:
         if leaf.class_id == ANY_CLASS:
             places, words = self._places, 0
         else:
@@ -184,7 +167,7 @@ class CapturedRows:
         # A byte of the word holds the bit: words are little-endian.
         byte, mask = _HEAD.size + _WORD_SIZE * words + leaf.local // 8, 1 << leaf.local % 8
         block = self._block.wire
-        return [self._span(at) for at in places if block[at + byte] & mask]
+        return [at for at in places if block[at + byte] & mask]
 
     def _span(self, at: int) -> CapturedSpan:
         found = self._spans.get(at)
@@ -208,19 +191,31 @@ class _Parts:
 
 
 class RowReader:
-    """Reads the rows of a program's traces; `pooled` gives the text of a place in the runtime's pool."""
+    """Reads the rows of a program's traces; `pooled` gives the text of a place in the runtime's pool, which `changed` may change."""
 
     def __init__(self, layout: Layout, pooled: Callable[[int], str]) -> None:
         self.any_word_count = layout.any_word_count
         # Of each class the name its spans share, empty for class 0.
         self.names = [one.name for one in layout.classes]
-        self.pooled = pooled
+        self._pooled = pooled
+        self._texts: dict[int, str] = {}
         self._columns: dict[int, Column] = {number: column for column, number in layout.columns.items()}
         # Attributes of a span or its resource.
         self._keys = {number: column.key for number, column in self._columns.items() if column.kind not in _OTHERS}
         # Of each class how far behind a row's beginning its cells stand.
         words = [layout.any_word_count + (one.word_count if number else 0) for number, one in enumerate(layout.classes)]
         self._cells_at = [_HEAD.size + _padded(_WORD_SIZE * count) for count in words]
+
+    def pooled(self, place: int) -> str:
+        """Return the text of a place in the pool."""
+        found = self._texts.get(place)
+        if found is None:
+            found = self._texts[place] = self._pooled(place)
+        return found
+
+    def changed(self) -> None:
+        """Take note that other texts may stand in the pool."""
+        self._texts.clear()
 
     def parts(self, block: bytes, at: int, class_id: int, cell_count: int) -> _Parts:
         """Return what the cells of the row at a place add up to."""

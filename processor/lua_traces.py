@@ -13,33 +13,29 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from compiler import ir
-from compiler.captured_trace import AskedLeaf, CapturedView, TraceTotals, asked_leaves, known
+from compiler.captured_trace import TraceTotals
 from compiler.engine_layout import ANY_CLASS, ELEMENT_TAGS, column_of
 from compiler.engine_program import compile_program
-from compiler.judge import judge
 from compiler.values import text_bytes
 from compiler.verdict import Closing
-from processor.captured_rows import CapturedRows, CapturedSpan, RowReader
+from processor.captured_rows import RowReader
 from processor.lua_batch import LuaBatch, policy_numbers, touches_of
 from processor.lua_engine import BYTES_OFFSET, MEMORY_MAX_BYTES, LuaProgram
+from processor.lua_evidence import Explainer, KeptTrace
 from processor.trace_engine import Asked, Taken, TraceFacts, moved
 from processor.trace_states import Seal
 from topics.otlp import decode, encode_protobuf
 from topics.refusal import RefusalReason
-from topics.span import Span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from compiler.engine_layout import Leaf
     from compiler.read_names import Read
     from compiler.rule_set import RuleSet
     from compiler.verdict import Judgement
     from processor.trace_engine import Batch, TakePolicy, Touch
 
 _TIMES = struct.Struct("<qq")
-_ID_DIGITS = 16
-_NO_ID = "0" * _ID_DIGITS
 _CLOSINGS = {Closing.OPEN: 0, Closing.INCOMPLETE: 1, Closing.COMPLETE: 2}
 _DONE, _MORE, _ODD, _TOO_MANY = range(4)
 # Spans of one record given to the program at a time, where they had to be written anew.
@@ -49,7 +45,6 @@ _ROOM_SIZE = 256 * 1024
 _KNOWN = 2
 # Of how many sets of services it is remembered which they are.
 _SERVICES_MAX = 1024
-_STAND_IN = Span("", "", "", 0, 0)
 
 
 class LuaTraceEngine:
@@ -82,16 +77,16 @@ class LuaTraceEngine:
         self._layout = self.program.program.layout
         self._reader = RowReader(self._layout, lambda place: _text(self.program.pooled(place)))
         # By the index of a rule that was explained before.
-        self._leaves: dict[int, tuple[AskedLeaf, ...]] = {}
+        self._explainers: dict[int, Explainer] = {}
         self._seal = Seal(self.layout)
         self._room = array("B", bytes(_ROOM_SIZE))
         # Of the trace explained last: who asks for one rule's evidence often asks for another's.
-        self._explained: tuple[int, CapturedRows, CapturedView] | None = None
+        self._explained: KeptTrace | None = None
         self._told: tuple[int, TraceTotals] | None = None
 
     def take(self, partition: int, batch: Batch, policy: TakePolicy) -> Taken:
         """Decode some records of a partition, in their order, and take in their spans; never raises for what they hold."""
-        self._explained = self._told = None
+        self._changes()
         taken, given = Taken([], {}, []), LuaBatch(batch)
         at = 0
         while at < len(given):
@@ -119,30 +114,12 @@ class LuaTraceEngine:
 
     def explain(self, asked: Asked, rule_index: int) -> Judgement:
         """Return the verdict of one enabled rule with its evidence."""
-        rows, view = self._view(asked.handle)
-        rule = self._rules[rule_index]
-        state = b""
-
-        def members(leaf: Leaf) -> Sequence[CapturedSpan] | bool:
-            if leaf.is_captured:
-                return rows.selected(leaf)
-            nonlocal state
-            if leaf.seen is None:
-                return False
-            state = state or self.program.seen(asked.handle)
-            return bool(state[leaf.seen // 8] >> leaf.seen % 8 & 1)
-
-        found = judge(
-            rule,
-            view,
-            asked.closing,
-            opened_ns=asked.opened_ns,
-            skew_tolerance_ns=self._skew_tolerance_ns,
-            offender_count_max=self._offender_count_max,
-            memory=known(self._asked_leaves(rule_index), members, _STAND_IN),
-        )
-        # What is said of a trace outlives it.
-        return found.naming([span.whole if isinstance(span, CapturedSpan) else span for span in found.offenders])
+        explainer = self._explainers.get(rule_index)
+        if explainer is None:
+            explainer = self._explainers[rule_index] = Explainer(
+                self._rules[rule_index], self._layout, self._skew_tolerance_ns, self._offender_count_max
+            )
+        return explainer.judgement(asked, self._kept(asked.handle))
 
     def facts(self, handle: int) -> TraceFacts:
         """Return what there is to say of a trace itself."""
@@ -159,7 +136,7 @@ class LuaTraceEngine:
 
     def drop_many(self, handles: Sequence[int]) -> None:
         """Forget traces; their handles may be used again."""
-        self._explained = self._told = None
+        self._changes()
         numbers = array("q", handles)
         self.program.drop_many(numbers.buffer_info()[0], len(numbers))
 
@@ -211,6 +188,7 @@ class LuaTraceEngine:
     def load_many(self, partition: int, states: Sequence[bytes]) -> list[int]:
         """Take in traces that were exported and return their handles; raises ValueError, and takes in none, where one cannot be."""
         self._seal.check(states)
+        self._changes()
         addresses, sizes = array("Q", map(id, states)), array("q", map(len, states))
         handles = array("q", bytes(8 * len(states)))
         pointers = (addresses.buffer_info()[0], sizes.buffer_info()[0])
@@ -252,23 +230,15 @@ class LuaTraceEngine:
 
     # ---- reading back ---------------------------------------------------------------------------------------------------------------
 
-    def _asked_leaves(self, rule_index: int) -> tuple[AskedLeaf, ...]:
-        found = self._leaves.get(rule_index)
-        if found is None:
-            found = self._leaves[rule_index] = asked_leaves(self._rules[rule_index], self._layout)
-        return found
+    def _changes(self) -> None:
+        """Let nothing stand that was read back: the program is about to change."""
+        self._explained = self._told = None
+        self._reader.changed()
 
-    def _view(self, handle: int) -> tuple[CapturedRows, CapturedView]:
-        if self._explained is None or self._explained[0] != handle:
-            totals = self._totals(handle)
-            rows = CapturedRows(self._reader, self.program.captured(handle), totals.trace_id)
-            self._explained = (handle, rows, CapturedView(rows.spans, totals, lambda: self._links(handle)))
-        return self._explained[1:]
-
-    def _links(self, handle: int) -> dict[str, str]:
-        digits = self.program.tree(handle).hex()
-        ids = [digits[at : at + _ID_DIGITS] for at in range(0, len(digits), _ID_DIGITS)]
-        return {span_id: "" if parent_id == _NO_ID else parent_id for span_id, parent_id in zip(ids[::2], ids[1::2], strict=True)}
+    def _kept(self, handle: int) -> KeptTrace:
+        if self._explained is None or self._explained.handle != handle:
+            self._explained = KeptTrace(self.program, self._reader, handle, self._totals(handle))
+        return self._explained
 
     def _totals(self, handle: int) -> TraceTotals:
         """Return what there is to say of a trace, which is asked for again and again until its records go on."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
 
 from compiler import Closing
+from compiler.trace import Span as Offender
 from processor.lua_traces import LuaTraceEngine
 from processor.reference_traces import ReferenceTraceEngine
 from processor.trace_engine import Asked, TakenRecord, TakePolicy, TraceEngine, batch_of
 from tests.processor.played import rules, span
 from topics.otlp import encode_protobuf
-from topics.span import Span
+from topics.span import Resource, Span
 
 RULES = {
     "children": "for each order as o always { audit child of o }",
@@ -66,3 +68,29 @@ def said(engine: TraceEngine, taken: list[TakenRecord]) -> object:
 def test_relatives_are_found_however_many_rows_there_are(size: int) -> None:
     rule_set = rules("rules:\n" + "".join(f"  - {{id: rule-{n}, rule: '{text}'}}\n" for n, text in enumerate(RULES.values())))
     assert said(LuaTraceEngine(rule_set), records(size)) == said(ReferenceTraceEngine(rule_set), records(size))
+
+
+def test_what_is_said_of_a_trace_outlives_its_texts_and_others_that_take_their_place_are_read() -> None:
+    engine = LuaTraceEngine(rules("rules: [{id: no-bypass, rule: 'never { bypass }'}]"))
+
+    def offender(service: str, of: int) -> tuple[Offender, int]:
+        given = replace(span("bypass", 1, of=of), resource=Resource({"service.name": service}))
+        (touch,) = engine.take(0, batch_of([TakenRecord(encode_protobuf([given]), "protobuf", 0)]), TakePolicy(10_000)).touches
+        (found,) = engine.explain(Asked(touch.handle, Closing.OPEN, None), 0).offenders
+        return found, touch.handle
+
+    def flood(of: int, size: int) -> None:
+        spans = [
+            replace(span("other", number, of=of), resource=Resource({"service.name": f"{of} {number}"})) for number in range(1, size + 1)
+        ]
+        engine.take(0, batch_of([TakenRecord(encode_protobuf(spans), "protobuf", 0)]), TakePolicy(10_000))
+
+    # The first services keep their places for ever.
+    flood(12, 64)
+    gone, handle = offender("gone", 1)
+    engine.drop_many([handle])
+    # More texts than the pool holds before it looks for some that nobody needs.
+    for of in range(2, 10):
+        flood(of, 9_000)
+    new, _ = offender("new", 11)
+    assert [one.resource.attributes["service.name"] for one in (gone, new)] == ["gone", "new"]

@@ -196,8 +196,10 @@ def test_an_explanation_has_the_offenders_and_what_the_rule_declares_as_evidence
     (touch,) = take(engine, record(*charges, span("other", 9)))
     asked = Asked(touch.handle, Closing.COMPLETE, None)
     engine.judge([asked])
-    for _ in range(2):
-        said = engine.explain(asked, 0)
+    explained = [engine.explain(asked, 0) for _ in range(2)]
+    # What is said of a trace is kept when the trace is gone.
+    engine.drop_many([touch.handle])
+    for said in explained:
         assert (said.rule_id, said.verdict, said.clauses, said.offender_count) == ("needs-check", Verdict.VIOLATED, ("always",), 2)
         assert [(it.span_id, it.name, it.start_ns, it.end_ns, it.parent_id) for it in said.offenders] == [
             (it.span_id, "charge", it.start_ns, it.end_ns, it.parent_id) for it in sorted(charges, key=lambda it: it.start_ns)
@@ -205,8 +207,6 @@ def test_an_explanation_has_the_offenders_and_what_the_rule_declares_as_evidence
         assert [(it.attributes["amount"], it.attributes["customer"]) for it in said.offenders] == [(1, "ann"), (2, "ann")]
         assert {it.resource.attributes["region"] for it in said.offenders} == {"eu"}
         assert {it.resource.attributes["service.name"] for it in said.offenders} == {"shop"}
-        # What is said is kept when the trace is gone: offenders must not be read from it later.
-        assert {type(it) for it in said.offenders} == {Span}
 
 
 def test_an_explanation_can_be_asked_for_without_a_judgement_before_it() -> None:
