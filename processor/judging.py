@@ -137,10 +137,12 @@ class Judging:
 
     def _answered(self, traces: Sequence[OpenTrace]) -> Iterator[tuple[OpenTrace, Asked, bytes]]:
         """Yield traces, how they were asked about, and what the engine said of them."""
+        new = tuple.__new__
         for first in range(0, len(traces), _ASKED_COUNT_MAX):
             some = traces[first : first + _ASKED_COUNT_MAX]
             opened_ns = map(self._opened_ns, some) if self._some_expire else repeat(None)
-            asked = [Asked(trace.handle, completeness(trace), at_ns) for trace, at_ns in zip(some, opened_ns, strict=False)]
+            # Without the named tuple's own constructor, which is a call of Python's for each.
+            asked = [new(Asked, (trace.handle, completeness(trace), at_ns)) for trace, at_ns in zip(some, opened_ns, strict=False)]
             yield from zip(some, asked, self.engine.judge(asked), strict=True)
 
     def _opened_ns(self, trace: OpenTrace) -> int | None:

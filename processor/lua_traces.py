@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from processor.trace_engine import Batch, TakePolicy, Touch
 
 _TIMES = struct.Struct("<qq")
+# A question is three numbers of 64 bits.
+_ASKED_SIZE = 24
 _CLOSINGS = {Closing.OPEN: 0, Closing.INCOMPLETE: 1, Closing.COMPLETE: 2}
 _DONE, _MORE, _ODD, _TOO_MANY = range(4)
 # Spans of one record given to the program at a time, where they had to be written anew.
@@ -100,14 +102,10 @@ class LuaTraceEngine:
 
     def judge(self, asked: Sequence[Asked]) -> list[bytes]:
         """Return for each trace asked one byte per enabled rule: the index of its verdict in VERDICTS."""
-        numbers = array(
-            "q",
-            [
-                number
-                for handle, closing, opened_ns in asked
-                for number in (handle, _CLOSINGS[closing], -1 if opened_ns is None else opened_ns)
-            ],
-        )
+        numbers = array("q", bytes(_ASKED_SIZE * len(asked)))
+        numbers[0::3] = array("q", [handle for handle, _, _ in asked])
+        numbers[1::3] = array("q", [_CLOSINGS[closing] for _, closing, _ in asked])
+        numbers[2::3] = array("q", [-1 if opened_ns is None else opened_ns for _, _, opened_ns in asked])
         codes = self.program.judge(numbers.buffer_info()[0], len(asked))
         width = len(self._rules)
         return [codes[start : start + width] for start in range(0, width * len(asked), width)] if width else [b""] * len(asked)

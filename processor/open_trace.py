@@ -32,7 +32,7 @@ class OpenTrace:
     `judging` judges it, and `handle` names it to that one's engine; NO_HANDLE where only its times are remembered. `state_lost`: it may
     have begun before what this worker could read, so nothing is decided of it. `over_limit_ns` is when the first span beyond the limit
     arrived. `verdicts` are those of its last close or revision, a byte per enabled rule (processor.trace_engine.VERDICTS), and `said` is
-    what went out, by the index of the rule. `queued_ns` belongs to the partition's queue of due times.
+    what went out, by the index of the rule. `queued_ns` is when the partition looks at it next.
     """
 
     trace_id: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections import Counter
 from itertools import groupby, islice
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from processor import metrics as m
 from processor.closing import ClosingPolicy, begins_anew, due, forgotten
 from processor.cut_times import CutTimes
+from processor.due_times import DueTimes
 from processor.ledger import Ledger
 from processor.open_trace import NO_HANDLE, open_trace
 from processor.routing import Router, take
@@ -57,7 +57,7 @@ class Partition:
         # Traces with anything new since the last mark, by number, and where among all records it came first.
         self._touched: dict[int, tuple[int, OpenTrace]] = {}
         self._order_before = 0
-        self._queue: list[tuple[int, int, str]] = []
+        self._due_times = DueTimes()
         self._cut_times = CutTimes(self.traces)
         # Handles of an engine that stand for nothing the flow remembers.
         self._superfluous: dict[Judging, list[int]] = {}
@@ -78,7 +78,7 @@ class Partition:
     @property
     def next_due_ns(self) -> int | None:
         """A time at or before which no mark can close, cut or forget anything; None where nothing will ever fall due."""
-        times = (self._queue[0][0] if self._queue else None, self._cut_times.first_ns)
+        times = (self._due_times.first_ns, self._cut_times.first_ns)
         return min((at_ns for at_ns in times if at_ns is not None), default=None)
 
     # ---- records --------------------------------------------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ class Partition:
             trace.root_seen = is_shorter = True
         if first_over_limit != NONE and trace.over_limit_ns is None:
             trace.over_limit_ns, is_shorter = arrived_ns[first_over_limit], True
-        # Records let a trace live longer, for which its place in the queue need not change, unless one brings a shorter limit.
+        # Records let a trace live longer, for which the time it is looked at need not change, unless one brings a shorter limit.
         if is_shorter:
             self._enqueue(trace)
         if self.changed is not None:
@@ -221,7 +221,7 @@ class Partition:
     def limit_by(self, policy: ClosingPolicy) -> None:
         """Put other limits in force, for the traces that are there too."""
         self.policy = policy
-        self._queue.clear()
+        self._due_times.clear()
         self._cut_times.clear()
         for trace in self.traces.values():
             trace.queued_ns = None
@@ -234,13 +234,14 @@ class Partition:
         self.traces.clear()
         self.judgings.clear()
         self._touched.clear()
-        self._queue.clear()
+        self._due_times.clear()
         self._cut_times.clear()
         self.shedding.clear()
 
     def _forget(self, traces: Sequence[OpenTrace]) -> None:
         for trace in traces:
             self._touched.pop(trace.number, None)
+            trace.queued_ns = None
             del self.traces[trace.trace_id]
             self.shedding.trace_ids.discard(trace.trace_id)
             self._note(trace)
@@ -326,21 +327,17 @@ class Partition:
         """
         closed: list[tuple[int, int, OpenTrace]] = []
         gone: list[OpenTrace] = []
-        while self._queue and self._queue[0][0] <= now_ns:
-            queued_ns, number, trace_id = heapq.heappop(self._queue)
-            trace = self.traces.get(trace_id)
-            if trace is None or trace.number != number or trace.queued_ns != queued_ns:
-                continue
-            trace.queued_ns = None
-            if trace.close_reason is None:
-                limit = due(trace, self.policy)
-                if limit is not None and limit[0] <= now_ns:
-                    self._end(trace, limit[1])
-                    closed.append((limit[0], number, trace))
-            elif _is_past(forgotten(trace, self.policy), now_ns):
-                gone.append(trace)
-                continue
-            self._enqueue(trace)
+        while passed := self._due_times.passed(now_ns):
+            for trace in passed:
+                if trace.close_reason is None:
+                    limit = due(trace, self.policy)
+                    if limit is not None and limit[0] <= now_ns:
+                        self._end(trace, limit[1])
+                        closed.append((limit[0], trace.number, trace))
+                elif _is_past(forgotten(trace, self.policy), now_ns):
+                    gone.append(trace)
+                    continue
+                self._enqueue(trace)
         closed.sort()
         self._say_closed([trace for _, _, trace in closed], now_ns)
         self._forget(gone)
@@ -370,8 +367,7 @@ class Partition:
         else:
             at_ns = forgotten(trace, self.policy)
         if at_ns is not None and (trace.queued_ns is None or at_ns < trace.queued_ns):
-            trace.queued_ns = at_ns
-            heapq.heappush(self._queue, (at_ns, trace.number, trace.trace_id))
+            self._due_times.add(at_ns, trace)
             if trace.close_reason is not None:
                 self._cut_before(at_ns, trace)
 

@@ -208,4 +208,4 @@ def test_due_times_are_not_piled_up_by_busy_traces() -> None:
     for second in range(200):
         played.arrive(second, span("charge", second + 1))
         played.mark(second)
-    assert len(played.partition._queue) <= 2
+    assert len(played.partition._due_times) <= 2
