@@ -7,7 +7,6 @@ select. Spans that no violation of the rule would name were not captured: a stan
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
     from compiler.rule_set import Rule
 
 
-@dataclass(frozen=True, slots=True)
-class TraceTotals:
+class TraceTotals(NamedTuple):
     """What every engine keeps of a trace, whatever its rules are."""
 
     trace_id: str

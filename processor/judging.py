@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -32,8 +31,7 @@ _WITH_EVIDENCE = frozenset({_VIOLATED, CODES[Verdict.EXCUSED]})
 _ASKED_COUNT_MAX = 256
 
 
-@dataclass(frozen=True, slots=True)
-class SaidVerdict:
+class SaidVerdict(NamedTuple):
     """A verdict as it is said: first, early or revised. `record` is set where a violation record goes out with it."""
 
     rule: Rule

@@ -67,7 +67,6 @@ class _Functions(Protocol):
     def seen(self, handle: int, /) -> bytes: ...
     def tree(self, handle: int, /) -> bytes: ...
     def captured(self, handle: int, /) -> bytes: ...
-    def services(self, handle: int, /) -> bytes: ...
     def facts(self, handle: int, /) -> Facts: ...
     def pooled(self, place: int, /) -> bytes: ...
     def watch(self, class_id: int, column: int, is_root: bool, tag: int, key: bytes, /) -> None: ...  # noqa: FBT001
@@ -79,8 +78,9 @@ class _Functions(Protocol):
     def memory(self) -> tuple[int, int, int, int, float]: ...
 
 
-# Name and service of the first root, the number of spans, orphans and roots, first start and last end as two int64.
-Facts: TypeAlias = "tuple[bytes | Exactly[False], bytes | Exactly[False], int, int, int, bytes]"
+# The id; the names of services, each behind its length in four bytes; name and service of the first root; the number of spans, orphans and
+# roots; first start and last end as two int64.
+Facts: TypeAlias = "tuple[bytes, bytes, bytes | Exactly[False], bytes | Exactly[False], int, int, int, bytes]"
 
 
 class LuaProgram:
@@ -144,10 +144,6 @@ class LuaProgram:
     def captured(self, handle: int) -> bytes:
         """Return the captured rows."""
         return self._safe(self._functions.captured, handle)
-
-    def services(self, handle: int) -> bytes:
-        """Return the names of services, each behind its length in four bytes."""
-        return self._safe(self._functions.services, handle)
 
     def facts(self, handle: int) -> Facts:
         """Return what there is to say of a trace itself."""

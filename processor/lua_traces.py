@@ -245,12 +245,12 @@ class LuaTraceEngine:
         return self._told[1]
 
     def _new_totals(self, handle: int) -> TraceTotals:
-        root_name, root_service, span_count, orphan_count, root_count, times = self.program.facts(handle)
+        trace_id, services, root_name, root_service, span_count, orphan_count, root_count, times = self.program.facts(handle)
         first_start_ns, last_end_ns = _TIMES.unpack(times)
         return TraceTotals(
-            self.program.trace_id(handle).decode(),
+            trace_id.hex(),
             span_count,
-            _services(self.program.services(handle)),
+            _services(services),
             first_start_ns if last_end_ns else None,
             last_end_ns or None,
             None if root_name is False else _text(root_name),

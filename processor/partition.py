@@ -104,7 +104,7 @@ class Partition:
     def _arrive(self, touch: Touch, records: ReadRecords, arrived_ns: Sequence[int], judging: Judging) -> None:
         """Take in what records brought to a trace."""
         # All at once: this runs for nearly every record.
-        _, _, trace_id, opened, spans, new, _, _, _, at_ns, new_at_ns, new_order, last_new, first_over_limit, _, apart = touch
+        _, _, trace_id, opened, spans, new, _, _, _, at_ns, new_at_ns, new_order, last_new, first_over_limit, first_root, apart = touch
         trace = self.traces.get(trace_id)
         if trace is not None and opened:
             trace = self._unless_displaced(trace, touch, arrived_ns, judging)
@@ -125,7 +125,7 @@ class Partition:
             if records.offsets[last_new] > trace.last_offset and trace.log == records.log_of(last_new):
                 trace.last_offset = records.offsets[last_new]
         is_shorter = trace.queued_ns is None
-        if touch.root_seen:
+        if first_root != NONE:
             trace.root_seen = is_shorter = True
         if first_over_limit != NONE and trace.over_limit_ns is None:
             trace.over_limit_ns, is_shorter = arrived_ns[first_over_limit], True

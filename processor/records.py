@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from compiler.trace import has_times
 from compiler.verdict import Closing, Verdict
@@ -43,8 +42,7 @@ _SCOPES = frozenset({"span", "resource"})
 _REMEMBERED_MAX = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class RecordMaker:
+class RecordMaker(NamedTuple):
     """All that one violation record is made of, but its revision; `rule_part` and `judged_part` are shared with others."""
 
     rule: Rule

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from compiler.verdict import Verdict
@@ -115,11 +114,6 @@ class Touch(NamedTuple):
         """The first record."""
         return self.order >> ORDER_BITS
 
-    @property
-    def root_seen(self) -> bool:
-        """Whether a kept span has no parent id."""
-        return self.first_root != NONE
-
 
 class Taken(NamedTuple):
     """What became of a batch.
@@ -167,8 +161,7 @@ class Asked(NamedTuple):
     opened_ns: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class TraceFacts:
+class TraceFacts(NamedTuple):
     """What a violation record says of its trace, whatever the rules read.
 
     Name and service are those of the first root in order of (start, id); `services` are distinct and sorted. Times are unix nanoseconds

@@ -7,9 +7,8 @@ members in order of their names, so a record is written in runs of members, and 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from math import isfinite
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 import orjson
 
@@ -28,8 +27,7 @@ _INT64_MIN, _UINT64_MAX = -(2**63), 2**64 - 1
 Part: TypeAlias = "JsonValue | orjson.Fragment | Mapping[str, Part] | Sequence[Part]"
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenViolation:
+class WrittenViolation(NamedTuple):
     """A violation record with its bytes; `violation` reads it."""
 
     id: str
@@ -50,8 +48,7 @@ class WrittenViolation:
         return read_violation(self.value)
 
 
-@dataclass(frozen=True, slots=True)
-class ViolationBody:
+class ViolationBody(NamedTuple):
     """What a violation says, without when and as which revision: runs of the record's members, as `members` writes them.
 
     `failed` are clauses and comparisons; `found` all from `early` to `offenders`; `rule` is one member; `judged` are trace and verdict.

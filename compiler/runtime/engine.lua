@@ -7,7 +7,7 @@ return function(E)
   local API = {}
   -- Rows that are given to their traces while the cache still holds them.
   local BLOCK_ROWS = 512
-  local SUM = ffi.sizeof("sum_t")
+  local SUM, FIRST_START = ffi.sizeof("sum_t"), ffi.offsetof("state_t", "first_start")
 
   -- Fails in time: what runs out of memory inside of compiled code ends the process. What nobody holds any more does not count.
   local function tend_heap()
@@ -81,10 +81,12 @@ return function(E)
     return block.p == nil and "" or fstr(block.p, block.n)
   end
 
+  local size = ffi.new("int32_t[1]")
+
   -- The texts of the pool that a trace holds as services, each behind its length in 4 bytes.
-  function API.services(s)
-    local found, size = {}, ffi.new("int32_t[1]")
-    for k, place in ipairs(E.service_places(E.states()[s])) do
+  local function services(state)
+    local found = {}
+    for k, place in ipairs(E.service_places(state)) do
       local text = E.pool[place]
       size[0] = #text
       found[k] = fstr(size, 4) .. text
@@ -94,8 +96,8 @@ return function(E)
 
   function API.facts(s)
     local state = E.states()[s]
-    return E.W.root_name(state) or false, E.W.root_service(state) or false, tonumber(state.ids.n), tonumber(state.orphans),
-      tonumber(state.roots), fstr(cast("const uint8_t *", state) + ffi.offsetof("state_t", "first_start"), 16)
+    return fstr(state.td, 16), services(state), E.W.root_name(state) or false, E.W.root_service(state) or false, tonumber(state.ids.n),
+      tonumber(state.orphans), tonumber(state.roots), fstr(cast("const uint8_t *", state) + FIRST_START, 16)
   end
 
   -- Writes the states of traces first, first + 1 .. of n, one behind the other, as long as there is room. `handles` and `ends` are arrays of

@@ -158,7 +158,7 @@ class _MiscountsOrphans(ReferenceTraceEngine):
     def facts(self, handle: int) -> TraceFacts:
         found = super().facts(handle)
         own = sum(span.parent_id == span.span_id for span in self._traces[handle].spans.values())
-        return replace(found, orphan_count=found.orphan_count - own)
+        return found._replace(orphan_count=found.orphan_count - own)
 
 
 class _LosesTimes(ReferenceTraceEngine):

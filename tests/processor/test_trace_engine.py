@@ -101,9 +101,9 @@ def test_spans_beyond_the_limit_are_counted_and_not_kept() -> None:
 def test_a_root_is_seen_with_the_record_that_brings_it_and_only_if_it_is_kept() -> None:
     engine, root = fresh(), span("checkout", 1, parent=None)
     touches = take(engine, record(span("charge", 2)), record(root), record(root), policy=TakePolicy(2))
-    assert [it.root_seen for it in touches] == [False, True, False]
+    assert [it.first_root != NONE for it in touches] == [False, True, False]
     (late,) = take(engine, record(span("other", 3, parent=None)), policy=TakePolicy(2))
-    assert (late.root_seen, late.over_limit_count) == (False, 1)
+    assert (late.first_root, late.over_limit_count) == (NONE, 1)
 
 
 def test_traces_of_different_partitions_never_meet() -> None:
