@@ -18,7 +18,7 @@ from topics.journal import Standing
 from topics.violation import CloseReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from processor.closing import ClosingPolicy
     from processor.judging import Judging
@@ -70,32 +70,36 @@ class StoredTraces:
     def delta(self, label: Label, standing: Standing, *, whole: bool = False) -> Delta:
         """Return what must be written so that the store holds the partition as it stands behind a journal record."""
         whole = whole or self.label is None
-        remembered, policy = self._traces.traces, self._traces.policy
-        ids = remembered if whole else self._changed
-        there = [trace for trace in map(remembered.get, ids) if trace is not None]
-        places = {trace.trace_id: _bucket(trace, policy) for trace in there}
-        closed = {} if whole else {trace.trace_id: trace for trace in there if self._only_closes(trace, places[trace.trace_id])}
-        new = [trace for trace in there if trace.trace_id not in closed] if closed else there
+        remembered, policy, places = self._traces.traces, self._traces.policy, {} if whole else self._places
         passed = frozenset() if whole else frozenset(bucket for bucket in self._counts if bucket != OPEN and _has_passed(bucket, standing))
+        new: defaultdict[int, list[OpenTrace]] = defaultdict(list)
+        closed: defaultdict[int, list[OpenTrace]] = defaultdict(list)
         gone: defaultdict[int, set[bytes]] = defaultdict(set)
-        for trace_id in () if whole else ids:
-            was = self._places.get(trace_id)
-            if was is not None and was not in passed and places.get(trace_id) != was and trace_id not in closed:
+        for trace_id in remembered if whole else self._changed:
+            trace, was = remembered.get(trace_id), places.get(trace_id)
+            if trace is not None:
+                bucket = _bucket(trace, policy)
+                if was == OPEN != bucket and self._is_as_stored(trace):
+                    closed[bucket].append(trace)
+                    continue
+                new[bucket].append(trace)
+                if was == bucket:
+                    continue
+            if was is not None and was not in passed:
                 gone[was].add(bytes.fromhex(trace_id))
         return Delta(
             None if whole else self.label,
             label,
             Header(standing=standing, layouts=_layouts(self._traces)).model_dump_json().encode(),
-            _by_bucket(places, zip(new, packed(new), strict=True)),
+            {bucket: _by_id(some, packed(some)) for bucket, some in new.items()},
             {bucket: frozenset(some) for bucket, some in gone.items()},
             passed,
-            _by_bucket(places, zip(closed.values(), _written(closed.values(), {}), strict=True)),
+            {bucket: _by_id(some, _written(some, {})) for bucket, some in closed.items()},
         )
 
-    def _only_closes(self, trace: OpenTrace, bucket: int) -> bool:
-        """Say whether an open trace of the store has closed, and what its engine keeps is as it lies there."""
-        is_as_stored = trace.handle != NO_HANDLE and not self._changed[trace.trace_id]
-        return is_as_stored and bucket != OPEN and self._places.get(trace.trace_id) == OPEN
+    def _is_as_stored(self, trace: OpenTrace) -> bool:
+        """Say whether what an engine keeps of a trace is as it lies in the store."""
+        return trace.handle != NO_HANDLE and not self._changed[trace.trace_id]
 
     def written(self, delta: Delta) -> None:
         """Take note that the store holds this now."""
@@ -140,7 +144,7 @@ def packed(traces: Sequence[OpenTrace]) -> list[bytes]:
     return _written(traces, states)
 
 
-def _written(traces: Collection[OpenTrace], states: Mapping[OpenTrace, bytes]) -> list[bytes]:
+def _written(traces: Sequence[OpenTrace], states: Mapping[OpenTrace, bytes]) -> list[bytes]:
     """Return the heads of some traces, each with the state that its engine keeps, if it is given, behind it."""
     programs = {judging: bytes.fromhex(judging.program_id) for judging in {trace.judging for trace in traces}}
     return [_packed(trace, programs[trace.judging], states.get(trace, b"")) for trace in traces]
@@ -244,11 +248,8 @@ def _unpacked(
     return trace, own
 
 
-def _by_bucket(places: Mapping[str, int], states: Iterable[tuple[OpenTrace, bytes]]) -> dict[int, dict[bytes, bytes]]:
-    found: defaultdict[int, dict[bytes, bytes]] = defaultdict(dict)
-    for trace, state in states:
-        found[places[trace.trace_id]][bytes.fromhex(trace.trace_id)] = state
-    return found
+def _by_id(traces: Iterable[OpenTrace], states: Iterable[bytes]) -> dict[bytes, bytes]:
+    return dict(zip([bytes.fromhex(trace.trace_id) for trace in traces], states, strict=True))
 
 
 def _bucket(trace: OpenTrace, policy: ClosingPolicy) -> int:

@@ -139,8 +139,8 @@ MUTANTS = (
     Mutant(  # closed traces are not kept in the store
         "phantom",
         "processor.snapshot",
-        "if trace is not None]",
-        "if trace is not None and trace.close_reason is None]",
+        "if trace is not None:\n                bucket",
+        "if trace is not None and trace.close_reason is None:\n                bucket",
         "late",
     ),
     Mutant(  # an emptied store takes a change for the whole
@@ -246,8 +246,8 @@ MUTANTS = (
     Mutant(  # a trace that is forgotten stays in the store
         "forgotten",
         "processor.snapshot",
-        "places.get(trace_id) != was and",
-        "trace_id in places and places[trace_id] != was and",
+        "if was is not None and was not in passed:",
+        "if trace is not None and was is not None and was not in passed:",
         "store",
     ),
     Mutant(  # a trace closes in the store with the spans that it had there
