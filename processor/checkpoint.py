@@ -1,23 +1,20 @@
-"""The one place that orders a checkpoint: journal, then what was said, then the store, then the offsets that let input be forgotten."""
+"""What a checkpoint makes durable, in the one order there is: first the journal, then what was said."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
 from processor import metrics as m
-from processor.store import Label, StoreUnavailableError, Written
 from topics.dead_letter import DeadLetter
 from topics.journal import Fence, encode, read_entry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from processor.journal import Ack, Journal
     from processor.metrics import Metrics
     from processor.owned import Owned
     from processor.partition_owner import Said
-    from processor.record import PartitionKey
-    from processor.store import Delta, Store
     from topics.written_violation import WrittenViolation
 
 
@@ -91,42 +88,3 @@ def _is_fence(value: bytes) -> bool:
         return isinstance(read_entry(value), Fence)
     except ValueError:
         return False
-
-
-def store_states(owned: Sequence[Owned], store: Store, metrics: Metrics) -> str | None:
-    """Let the store know how these partitions stand behind their last records; return why it could not.
-
-    A partition whose base is gone, or another one, is written whole at once. The worker goes on without a store.
-    """
-    deltas = {one.owner.key: _delta(one, whole=False) for one in owned}
-    by_key = {one.owner.key: one for one in owned}
-    try:
-        stale = _write(by_key, deltas, store, metrics)
-        if stale:
-            _write(by_key, {key: _delta(by_key[key], whole=True) for key in stale}, store, metrics)
-    except StoreUnavailableError as error:
-        metrics.add(m.STORE_WRITES, len(deltas), "unavailable")
-        return str(error) or "the store does not answer"
-    return None
-
-
-def _write(
-    by_key: Mapping[PartitionKey, Owned], deltas: Mapping[PartitionKey, Delta], store: Store, metrics: Metrics
-) -> list[PartitionKey]:
-    stale: list[PartitionKey] = []
-    for key, written in store.write(deltas).items():
-        metrics.add(m.STORE_WRITES, 1, str(written))
-        stored = by_key[key].stored
-        if written is Written.DONE and stored is not None:
-            stored.written(deltas[key])
-        elif written is Written.STALE:
-            stale.append(key)
-    return stale
-
-
-def _delta(one: Owned, *, whole: bool) -> Delta:
-    assert one.owner.tail is not None
-    previous = one.owner.tail.previous
-    assert previous is not None
-    assert one.stored is not None
-    return one.stored.delta(Label(previous.offset, previous.hash), one.owner.standing, whole=whole)

@@ -10,7 +10,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from processor import metrics as m
-from processor.checkpoint import store_states, write_down
+from processor.checkpoint import write_down
 from processor.closing import SECOND_NS
 from processor.group_handler import Bounds, Checkpointed, Taking, taken
 from processor.overload import Load, next_level
@@ -18,6 +18,7 @@ from processor.owned import Owned, Recovering, Whereabouts
 from processor.partition_owner import PartitionOwner
 from processor.programs import Programs
 from processor.records_read import ReadRecords
+from processor.store_beside import StoreBeside
 from topics.journal import MARKS_MAX, Fence, encode
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ class Handler:
     def __init__(self, settings: CoreSettings, around: Surroundings) -> None:
         self.owned: dict[PartitionKey, Owned] = {}
         self.clock_offset_ns = 0
-        self.store_trouble: str | None = None
         self._clock_checked_ns = 0
         self._load_seen_ns = 0
         # Partitions to be taken anew: fenced in a checkpoint of their own, and those whose input was made anew.
@@ -49,6 +49,7 @@ class Handler:
         self._settings = settings
         self._around = around
         self._programs = Programs(around.rules)
+        self._store = None if around.store is None else StoreBeside(around.store, around.aside, around.metrics)
 
     # ---- partitions come and go -----------------------------------------------------------------------------------------------------
 
@@ -87,7 +88,7 @@ class Handler:
         acks = journal.append([(key, fence) for key in keys])
         self._check_clock(acks)
         bounds = self._around.bounds(keys)
-        recovering = Recovering(journal, self._around.store, self._around.metrics)
+        recovering = Recovering(journal, self._store, self._around.metrics)
         found: dict[PartitionKey, Owned] = {}
         try:
             for key, ack in zip(keys, acks, strict=True):
@@ -241,7 +242,7 @@ class Handler:
         for key in retake:
             self._release(key)
         mine = [one for one in owned if one.owner.key not in retake]
-        self._store(mine, handing_over=handing_over)
+        self._write_states(mine, handing_over=handing_over)
         if not self._taking:
             # What is being taken may bring traces of any program.
             self._programs.keep_only_used(one.owner for one in self.owned.values())
@@ -249,23 +250,41 @@ class Handler:
         commits = {one.owner.key: one.owner.low_watermark for one in mine if not one.owner.is_replaying}
         return Checkpointed(commits, sorted(retake))
 
-    def _store(self, owned: Sequence[Owned], *, handing_over: bool) -> None:
-        store, now_ns = self._around.store, self._now_ns()
+    def _write_states(self, owned: Sequence[Owned], *, handing_over: bool) -> None:
+        """Let the store know how partitions stand that are due; of those that are handed over before anybody else takes them."""
+        store = self._store
         if store is None:
             return
+        if handing_over or self._overfull(owned):
+            store.finish()
+        due = [] if store.is_writing() else self._to_store(owned, handing_over=handing_over)
+        while due:
+            store.write(due)
+            if handing_over:
+                store.finish()
+            # What the store turns out not to hold is written whole at once.
+            due = [] if store.is_writing() else store.stale
+
+    def _to_store(self, owned: Sequence[Owned], *, handing_over: bool) -> list[Owned]:
+        """Return the partitions whose state is to be written now, and remember when."""
+        now_ns = self._now_ns()
         behind = [one for one in owned if one.is_behind]
         due = [one for one in behind if handing_over or now_ns is None or self._is_store_due(one, now_ns)] or self._overfull(behind)
-        if due:
-            self.store_trouble = store_states(due, store, self._around.metrics)
-            for one in due:
-                one.stored_at_ns = now_ns or 0
+        for one in due:
+            one.stored_at_ns = now_ns or 0
+        return due
 
-    def _overfull(self, behind: Sequence[Owned]) -> list[Owned]:
+    def _overfull(self, owned: Sequence[Owned]) -> list[Owned]:
         """Return the partition of which most has changed, if that gets too much to be written at once. A store in trouble is left alone."""
-        most = max(behind, key=lambda one: one.change_count, default=None)
+        most = max(owned, key=lambda one: one.change_count, default=None)
         if most is None or most.change_count < self._settings.stored_at_once_max or self.store_trouble is not None:
             return []
         return [most]
+
+    @property
+    def store_trouble(self) -> str | None:
+        """Why the last write to the store was in vain; from any thread."""
+        return None if self._store is None else self._store.trouble
 
     def _is_store_due(self, one: Owned, now_ns: int) -> bool:
         """Whether the partition's moment of the interval has come; each has its own, so that not all are written at once."""

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from processor.metrics import Metrics
     from processor.overload import Load
     from processor.partition_owner import PartitionOwner
-    from processor.store import Snapshot, Store
+    from processor.store import Snapshot
+    from processor.store_beside import StoreBeside
 
 
 @dataclass(slots=True)
@@ -98,7 +99,7 @@ class Recovering:
     """Finds out how partitions stood that are taken, and lets their owners stand so, in steps."""
 
     journal: Journal
-    store: Store | None
+    store: StoreBeside | None
     metrics: Metrics
 
     def take(self, owner: PartitionOwner, where: Whereabouts) -> Generator[None, None, Owned]:

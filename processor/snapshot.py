@@ -58,6 +58,8 @@ class StoredTraces:
         self._places: dict[str, int] = {}
         # How many lie in each bucket.
         self._counts: Counter[int] = Counter()
+        # What has changed with the write that is under way.
+        self._sent: dict[str, bool] = {}
         traces.changed = {}
 
     def loaded(self, snapshot: Snapshot) -> None:
@@ -101,13 +103,24 @@ class StoredTraces:
         """Say whether what an engine keeps of a trace is as it lies in the store."""
         return trace.handle != NO_HANDLE and not self._changed[trace.trace_id]
 
+    def sent(self) -> None:
+        """Take note that what has changed so far is under way; what changes from now on goes with the next delta."""
+        self._sent, self._traces.changed = self._changed, {}
+
+    def unwritten(self) -> None:
+        """Take note that the store does not hold what was under way."""
+        meanwhile, self._traces.changed = self._changed, self._sent
+        for trace_id, has_grown in meanwhile.items():
+            self._changed[trace_id] = has_grown or self._changed.get(trace_id, False)
+        self._sent = {}
+
     def written(self, delta: Delta) -> None:
-        """Take note that the store holds this now."""
+        """Take note that the store holds what was under way."""
         self.label = delta.label
         if delta.base is None:
             self._places.clear()
             self._counts.clear()
-        for trace_id in self._changed:
+        for trace_id in self._sent:
             was = self._places.pop(trace_id, None)
             if was is not None:
                 self._counts[was] -= 1
@@ -115,7 +128,7 @@ class StoredTraces:
             self._places |= dict.fromkeys((trace_id.hex() for trace_id in states), bucket)
             self._counts[bucket] += len(states)
         self._counts = +self._counts
-        self._changed.clear()
+        self._sent = {}
 
     @property
     def change_count(self) -> int:

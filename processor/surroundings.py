@@ -11,6 +11,7 @@ from processor.group_handler import Bounds, LogBounds
 from processor.judging import SaidVerdict, Say
 from processor.keyring import NO_KEYS, Keyring
 from processor.record import PartitionKey
+from processor.store_beside import Aside, at_once
 
 if TYPE_CHECKING:
     from processor.checkpoint import Publisher
@@ -35,7 +36,8 @@ class Surroundings:
     """All that the core is given from outside.
 
     `journal` None: a run that nobody goes on with. `clock` None: there is no wall clock, partition time follows the records alone. `bounds`
-    says where the logs of the input begin and end. `listen` hears every verdict that a record goes out with, when it is decided.
+    says where the logs of the input begin and end. `aside` makes the calls to the store. `listen` hears every verdict
+    that a record goes out with, when it is decided.
     """
 
     publisher: Publisher
@@ -43,6 +45,7 @@ class Surroundings:
     metrics: Metrics
     journal: Journal | None = None
     store: Store | None = None
+    aside: Aside = at_once
     clock: Clock | None = None
     bounds: LogBounds = _no_bounds
     listen: Say = _nobody

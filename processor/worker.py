@@ -7,6 +7,7 @@ import logging
 import socket
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -133,6 +134,7 @@ def _run(settings: Settings, rules: RulesInForce, journal: KafkaJournal, port: i
         metrics,
         journal=journal,
         store=_store(settings),
+        aside=ThreadPoolExecutor(1, thread_name_prefix="store").submit,
         clock=wall_clock_ns,
         bounds=group.log_bounds,
     )

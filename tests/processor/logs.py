@@ -14,6 +14,7 @@ from processor.overload import ShedPolicy
 from processor.partition_owner import PartitionOwner
 from processor.record import PartitionKey, RecordFormat
 from processor.rule_source import Program
+from processor.store_beside import Aside, at_once
 from processor.surroundings import CoreSettings, Surroundings
 from tests.doubles.journal import MemoryJournal
 from tests.doubles.reading import reread
@@ -81,6 +82,7 @@ class Log:
     outbox: Outbox = field(default_factory=Outbox)
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     store: Store | None = None
+    aside: Aside = at_once
     keyring: Keyring = NO_KEYS
     memory_max_bytes: int = 2**63
     shed: ShedPolicy | None = field(default_factory=ShedPolicy)
@@ -132,6 +134,7 @@ class Owner:
             self.tally,
             journal=log.journal,
             store=log.store,
+            aside=log.aside,
             clock=lambda: log.at(log.wall_s),
             bounds=lambda keys: dict.fromkeys(keys, Bounds(log.first, len(log.records))),
         )

@@ -170,9 +170,8 @@ MUTANTS = (
         "hand-over",
         _HANDLER,
         "            fenced = write_down(",
-        "            if self._around.store is not None:\n"
-        "                early = [one for one in owned if one.owner.has_news and one.owner.tail.previous]\n"
-        "                store_states(early, self._around.store, self._around.metrics)\n"
+        "            if self._store is not None and not self._store.is_writing():\n"
+        "                self._store.write([one for one in owned if one.owner.has_news and one.owner.tail.previous])\n"
         "            fenced = write_down(",
         "plain",
     ),
@@ -256,6 +255,20 @@ MUTANTS = (
         "            self.changed[trace_id] = True\n",
         "            self.changed.setdefault(trace_id, False)\n",
         "late",
+    ),
+    Mutant(  # what changes while a write is under way counts as written with it
+        "meanwhile",
+        "processor.snapshot",
+        "        self._counts = +self._counts\n",
+        "        self._counts = +self._counts\n        self._changed.clear()\n",
+        "store",
+    ),
+    Mutant(  # what a write in vain should have brought is not brought again
+        "in vain",
+        "processor.snapshot",
+        "meanwhile, self._traces.changed = self._changed, self._sent",
+        "meanwhile = dict[str, bool]()",
+        "store",
     ),
     Mutant(  # whose journal and input are gone begins as if nothing had been
         "no journal", _OWNED, "is_loss = where.committed is not None or where.first > 0", "is_loss = False", "loss"

@@ -13,6 +13,7 @@ from processor.journal import Ack, JournalError
 from processor.metrics import Silent
 from processor.record import PartitionKey
 from processor.surroundings import CoreSettings, Surroundings
+from tests.doubles.later import Later
 from tests.doubles.reading import reread
 from tests.simulation.broker import Broker
 from tests.simulation.faults import Answer, Died, Fault, Points, Standing
@@ -22,6 +23,8 @@ from tests.simulation.stores import FailingStore, StoreOf
 from topics.dead_letter import DeadLetter
 from topics.violation import Violation
 from topics.written_violation import WrittenViolation
+
+_LOOKS_MAX = 4
 
 
 class NoAnswerError(Exception):
@@ -125,6 +128,8 @@ class Worker:
         self.standing: Standing | None = None
         self.seen: list[Seen] = []
         self.points = Points()
+        # What it asks of the store is done at once, or some checkpoints later.
+        self.later = Later(number % _LOOKS_MAX)
         self._broker = broker
         journal, publisher = JournalOf(broker, self.points), PublisherOf(broker, self.points, is_eager)
         around = Surroundings(
@@ -133,6 +138,7 @@ class Worker:
             metrics=Silent(),
             journal=journal,
             store=None if store is None else StoreOf(store, self.points),
+            aside=self.later,
             clock=lambda: broker.now_ns + self.clock_offset_ns,
             bounds=self._bounds,
         )

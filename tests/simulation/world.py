@@ -108,7 +108,15 @@ class World:
 
     def _do_clock(self, step: Step) -> bool:
         self.broker.now_ns += step.what[0]
+        self._finish_what_the_dead_have_asked()
         return True
+
+    def _finish_what_the_dead_have_asked(self) -> None:
+        """Let the store do what was on its way to it from workers that have died since."""
+        for worker in self.workers:
+            if not worker.is_alive:
+                worker.points.arm(None)
+                worker.later.finish()
 
     def _do_rules(self, step: Step) -> bool:
         if self.rules.number == step.what[0]:
@@ -280,6 +288,7 @@ class World:
         for worker in self.workers:
             while worker.standing is not None:
                 worker.resume()
+        self._finish_what_the_dead_have_asked()
         for place, one in enumerate(self.places):
             if one is not None and one.is_alive and one.clock_offset_ns:
                 # A wrong clock is set right, or its worker is stopped.
