@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,10 @@ _NO_ID = "0" * _ID_DIGITS
 
 
 class KeptTrace:
-    """What a program has kept of one trace; it holds until the program's next change."""
+    """What a program has kept of one trace; it holds until the program's next change.
+
+    Nothing that it is made of knows it, so that nobody need look for circles to free it.
+    """
 
     def __init__(self, program: LuaProgram, reader: RowReader, handle: int, totals: TraceTotals) -> None:
         self.handle = handle
@@ -35,7 +38,7 @@ class KeptTrace:
     @cached_property
     def view(self) -> CapturedView:
         """The trace as a rule sees it."""
-        return CapturedView(self._rows.spans, self.totals, self._links)
+        return CapturedView(self._rows.spans, self.totals, partial(_links, self._program, self.handle))
 
     def members(self, leaf: Leaf) -> list[CapturedSpan] | bool:
         """Return the spans that a leaf selects, or, where they were not captured, whether there was one."""
@@ -55,11 +58,6 @@ class KeptTrace:
     @cached_property
     def _seen(self) -> bytes:
         return self._program.seen(self.handle)
-
-    def _links(self) -> dict[str, str]:
-        digits = self._program.tree(self.handle).hex()
-        ids = [digits[at : at + _ID_DIGITS] for at in range(0, len(digits), _ID_DIGITS)]
-        return {span_id: "" if parent_id == _NO_ID else parent_id for span_id, parent_id in zip(ids[::2], ids[1::2], strict=True)}
 
 
 class Explainer:
@@ -100,6 +98,12 @@ class Explainer:
             offender_count_max=self._offender_count_max,
             memory=known(self._asked, trace.members, _stand_in("")),
         )
+
+
+def _links(program: LuaProgram, handle: int) -> dict[str, str]:
+    digits = program.tree(handle).hex()
+    ids = [digits[at : at + _ID_DIGITS] for at in range(0, len(digits), _ID_DIGITS)]
+    return {span_id: "" if parent_id == _NO_ID else parent_id for span_id, parent_id in zip(ids[::2], ids[1::2], strict=True)}
 
 
 def _stand_in(span_id: str) -> Span:

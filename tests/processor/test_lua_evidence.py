@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from itertools import product
 from random import Random
 
@@ -67,3 +69,18 @@ def test_the_engines_explain_alike_whatever_was_asked_before() -> None:
         pairs = zip(engines, handles, strict=True)
         expected, found = (told(engine.explain(Asked(some[trace], closing, opened_ns), rule)) for engine, some in pairs)
         assert found == expected, (trace, rule_set.enabled[rule].id, closing, opened_ns)
+
+
+def test_nothing_that_was_read_back_waits_for_the_garbage_collector() -> None:
+    engine = LuaTraceEngine(rules(MORE))
+    spans = [span("b", 1), span("a", 2, parent=1, attributes={"k": 1})]
+    (touch,) = engine.take(0, batch_of([TakenRecord(encode_protobuf(spans), "protobuf", 0)]), TakePolicy(10_000)).touches
+    gc.disable()
+    try:
+        for rule in range(len(engine.rule_set.enabled)):
+            engine.explain(Asked(touch.handle, Closing.COMPLETE, None), rule)
+        kept = weakref.ref(engine._explained)
+        engine.drop_many([touch.handle])
+        assert kept() is None
+    finally:
+        gc.enable()
