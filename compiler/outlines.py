@@ -7,7 +7,7 @@ Violations of one rule differ in their spans, and seldom in these numbers. So th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from compiler import ir
 from compiler.captured_trace import AskedLeaf, CapturedView, TraceTotals, known
@@ -21,9 +21,11 @@ from compiler.verdict import Closing, Judgement
 if TYPE_CHECKING:
     from compiler.rule_set import Rule
 
-# Who selects more spans seldom does so twice.
+# Who selects more spans, or asks for more selections, seldom meets a situation twice.
 _SPAN_COUNT_MAX = 64
-_REMEMBERED_MAX = 256
+_LEAF_COUNT_MAX = 64
+# Situations of all rules together.
+_REMEMBERED_MAX = 4_096
 _NOTHING = CapturedView(list, TraceTotals("", 0, (), None, None, None, None, 1, 0), dict)
 
 
@@ -45,29 +47,33 @@ def asks_numbers_alone(rule: Rule) -> bool:
     return not any(reads_rows(part) or any(isinstance(node, ir.TraceValue) for node in walk(part)) for part in parts)
 
 
-class Outlines:
-    """The outlines of a rule that asks numbers alone; `stand_in` makes a span of an id."""
+# What is known of situations, of rules by their ids.
+Remembered: TypeAlias = dict[tuple[object, ...], Outline]
 
-    def __init__(self, rule: Rule, asked: Sequence[AskedLeaf], stand_in: Callable[[str], Span]) -> None:
+
+class Outlines:
+    """The outlines of a rule that asks numbers alone; `stand_in` makes a span of an id, `remembered` is shared by the rules of a set."""
+
+    def __init__(self, rule: Rule, asked: Sequence[AskedLeaf], stand_in: Callable[[str], Span], remembered: Remembered) -> None:
         self.leaves: tuple[Leaf, ...] = tuple({id(one.leaf): one.leaf for one in asked}.values())
         self._rule = rule
         self._asked = asked
         self._stand_in = stand_in
-        self._found: dict[tuple[object, ...], Outline] = {}
+        self._remembered = remembered
 
     def find(self, counts: Sequence[int], totals: TraceTotals, closing: Closing, opened_ns: int | None) -> Outline | None:
         """Return the outline for a trace of which the leaves hold so many spans each; None where these are too many to remember it."""
-        if sum(counts) > _SPAN_COUNT_MAX:
+        if sum(counts) > _SPAN_COUNT_MAX or len(counts) > _LEAF_COUNT_MAX:
             return None
         rule = self._rule
         closing = closing_for(rule.program, totals, closing)
         excuses = tuple([one.name for one in in_force(rule, opened_ns)]) if rule.exceptions else ()
-        situation = (*counts, closing, excuses)
-        found = self._found.get(situation)
+        situation = (rule.id, *counts, closing, excuses)
+        found = self._remembered.get(situation)
         if found is None:
-            if len(self._found) >= _REMEMBERED_MAX:
-                self._found.clear()
-            found = self._found[situation] = self._outline(counts, closing, opened_ns)
+            if len(self._remembered) >= _REMEMBERED_MAX:
+                self._remembered.clear()
+            found = self._remembered[situation] = self._outline(counts, closing, opened_ns)
         return found
 
     def _outline(self, counts: Sequence[int], closing: Closing, opened_ns: int | None) -> Outline:

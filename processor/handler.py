@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _STUCK_NS = 30 * SECOND_NS
 # So much of the traces goes at once, and again at the next checkpoint if that was not enough.
 _EVICTED_SHARE = 0.1
+# So many times as much as is written at once may have changed before a worker waits for a write that is under way.
+_BACKLOG_MAX = 2
 
 
 class Handler:
@@ -255,7 +257,7 @@ class Handler:
         store = self._store
         if store is None:
             return
-        if handing_over or self._overfull(owned):
+        if handing_over or self._overfull(owned, _BACKLOG_MAX):
             store.finish()
         due = [] if store.is_writing() else self._to_store(owned, handing_over=handing_over)
         while due:
@@ -274,10 +276,10 @@ class Handler:
             one.stored_at_ns = now_ns or 0
         return due
 
-    def _overfull(self, owned: Sequence[Owned]) -> list[Owned]:
+    def _overfull(self, owned: Sequence[Owned], times: int = 1) -> list[Owned]:
         """Return the partition of which most has changed, if that gets too much to be written at once. A store in trouble is left alone."""
         most = max(owned, key=lambda one: one.change_count, default=None)
-        if most is None or most.change_count < self._settings.stored_at_once_max or self.store_trouble is not None:
+        if most is None or most.change_count < times * self._settings.stored_at_once_max or self.store_trouble is not None:
             return []
         return [most]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from compiler.captured_trace import CapturedView, TraceTotals, asked_leaves, known
 from compiler.judge import judge
-from compiler.outlines import Outlines, asks_numbers_alone
+from compiler.outlines import Outlines, Remembered, asks_numbers_alone
 from processor.captured_rows import CapturedRows, CapturedSpan, RowReader
 from topics.span import Span
 
@@ -61,12 +61,12 @@ class KeptTrace:
 
 
 class Explainer:
-    """Explains the verdicts of one rule."""
+    """Explains the verdicts of one rule; `remembered` is shared by those of an engine."""
 
-    def __init__(self, rule: Rule, layout: Layout, skew_tolerance_ns: int, offender_count_max: int) -> None:
+    def __init__(self, rule: Rule, layout: Layout, remembered: Remembered, skew_tolerance_ns: int, offender_count_max: int) -> None:
         self._rule = rule
         self._asked = asked_leaves(rule, layout)
-        self._outlines = Outlines(rule, self._asked, _stand_in) if asks_numbers_alone(rule) else None
+        self._outlines = Outlines(rule, self._asked, _stand_in, remembered) if asks_numbers_alone(rule) else None
         self._skew_tolerance_ns = skew_tolerance_ns
         self._offender_count_max = offender_count_max
 

@@ -30,6 +30,7 @@ from topics.refusal import RefusalReason
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from compiler.outlines import Remembered
     from compiler.read_names import Read
     from compiler.rule_set import RuleSet
     from compiler.verdict import Judgement
@@ -80,6 +81,7 @@ class LuaTraceEngine:
         self._reader = RowReader(self._layout, lambda place: _text(self.program.pooled(place)))
         # By the index of a rule that was explained before.
         self._explainers: dict[int, Explainer] = {}
+        self._remembered: Remembered = {}
         self._seal = Seal(self.layout)
         self._room = array("B", bytes(_ROOM_SIZE))
         # Of the trace explained last: who asks for one rule's evidence often asks for another's.
@@ -115,7 +117,7 @@ class LuaTraceEngine:
         explainer = self._explainers.get(rule_index)
         if explainer is None:
             explainer = self._explainers[rule_index] = Explainer(
-                self._rules[rule_index], self._layout, self._skew_tolerance_ns, self._offender_count_max
+                self._rules[rule_index], self._layout, self._remembered, self._skew_tolerance_ns, self._offender_count_max
             )
         return explainer.judgement(asked, self._kept(asked.handle))
 

@@ -85,6 +85,7 @@ class Log:
     aside: Aside = at_once
     keyring: Keyring = NO_KEYS
     memory_max_bytes: int = 2**63
+    stored_at_once_max: int = 4_096
     shed: ShedPolicy | None = field(default_factory=ShedPolicy)
     wall_s: float = 0.0
     first: int = 0
@@ -138,7 +139,14 @@ class Owner:
             clock=lambda: log.at(log.wall_s),
             bounds=lambda keys: dict.fromkeys(keys, Bounds(log.first, len(log.records))),
         )
-        settings = CoreSettings(log.policy, store_interval_ns=0, keyring=log.keyring, memory_max_bytes=log.memory_max_bytes, shed=log.shed)
+        settings = CoreSettings(
+            log.policy,
+            store_interval_ns=0,
+            stored_at_once_max=log.stored_at_once_max,
+            keyring=log.keyring,
+            memory_max_bytes=log.memory_max_bytes,
+            shed=log.shed,
+        )
         self.handler = Handler(settings, around)
         self.position = self.handler.assigned({KEY: log.committed})[KEY]
 

@@ -7,7 +7,9 @@ import weakref
 from itertools import product
 from random import Random
 
-from compiler import Closing
+import pytest
+
+from compiler import Closing, outlines
 from compiler.outlines import asks_numbers_alone
 from compiler.verdict import Judgement
 from processor.lua_traces import LuaTraceEngine
@@ -58,7 +60,9 @@ def test_rules_are_told_apart_by_what_they_ask() -> None:
     assert [asks_numbers_alone(rule) for text in (NUMBERS, MORE) for rule in rules(text).enabled] == [True] * 7 + [False] * 4
 
 
-def test_the_engines_explain_alike_whatever_was_asked_before() -> None:
+@pytest.mark.parametrize("remembered_max", [4_096, 3])
+def test_the_engines_explain_alike_whatever_was_asked_before(remembered_max: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outlines, "_REMEMBERED_MAX", remembered_max)
     rule_set, r = rules(NUMBERS, MORE), Random(5)
     engines: list[TraceEngine] = [engine(rule_set, 0, 3) for engine in (ReferenceTraceEngine, LuaTraceEngine)]
     batch = batch_of([TakenRecord(encode_protobuf(made(number, r)), "protobuf", 0) for number in range(1, 61)])

@@ -130,6 +130,18 @@ def test_what_a_worker_had_on_its_way_when_it_lost_the_partition_disturbs_nobody
     assert _holds_what_there_is(log, successor)
 
 
+def test_a_worker_waits_for_a_write_once_twice_as_much_has_changed_as_is_written_at_once() -> None:
+    store = AskedStore()
+    log = Log(store=store, aside=Later(1_000), stored_at_once_max=3)
+    owner = log.own()
+    ended: list[int] = []
+    for second in range(1, 14):
+        _changes(log, owner, second, second)
+        ended.append(len(store.sizes))
+    assert ended == [0] * 6 + [1] * 6 + [2]
+    assert store.sizes == [1, 6]
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_however_long_writes_take_the_store_holds_what_there_is_once_all_have_ended(seed: int) -> None:
     chance = random.Random(seed)
