@@ -34,10 +34,11 @@ class Arrivals(NamedTuple):
 
 
 class PartitionTime:
-    """The time of one partition; `now_ns` is that of the last mark."""
+    """The time of one partition; `now_ns` is that of the last mark. `is_told`: a record that was read here has told the time."""
 
     def __init__(self, metrics: Metrics, now_ns: int = 0) -> None:
         self.now_ns = now_ns
+        self.is_told = False
         self._metrics = metrics
         self._greatest_ns = 0
 
@@ -55,12 +56,8 @@ class PartitionTime:
             at_ns = [min(stamp_ns, limit_ns) for stamp_ns in at_ns]
             self._metrics.add(m.TIMESTAMPS_CLAMPED, clamped)
         self._greatest_ns = max(self._greatest_ns, min(greatest_ns, limit_ns))
+        self.is_told = self.is_told or any(stamp_ns is not None and stamp_ns >= 0 for stamp_ns in timestamps_ns)
         return Arrivals(at_ns, clamped > 0)
-
-    @property
-    def is_told(self) -> bool:
-        """Whether a record that was read here has told the time."""
-        return self._greatest_ns > 0
 
     def next_ns(self, wall_ns: int = 0) -> int:
         """Return the time of the next mark: the greatest timestamp read, or the wall clock where the caller has read the whole log."""

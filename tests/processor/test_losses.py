@@ -86,7 +86,8 @@ def test_a_state_from_before_a_loss_is_not_gone_on_from_behind_it() -> None:
     assert successor.tally.by_label(m.STATES_RECOVERED) == {"input": 1}
 
 
-def test_a_loss_lasts_until_something_behind_it_tells_the_time() -> None:
+@pytest.mark.parametrize("has_unstamped", [False, True])
+def test_a_loss_lasts_until_something_behind_it_tells_the_time(*, has_unstamped: bool) -> None:
     """What was lost may have come much later than the last mark before it: a mark that moves no time does not say how late it is now."""
     log = _judged()
     log.append(1_300, span("charge", 3, of=3))
@@ -95,14 +96,17 @@ def test_a_loss_lasts_until_something_behind_it_tells_the_time() -> None:
     log.put_in_force("00000000000000bb", rules(NEEDS_CHECK))
     owner.checkpoint()
     assert owner.owner.traces.judging.program_id == "00000000000000bb"
+    if has_unstamped:
+        # It comes at the time of the last mark, for want of a better one.
+        log.append(None, span("other", 5, of=5))
     log.append(1_500, span("other", 4, of=3))
     log.append(2_500, span("other", 10, of=10))
     log.wall_s = 2_500
     owner.read(chunk=1)
     owner.checkpoint()
-    # The trace of the first of these began in what was lost.
-    assert owner.tally.count(m.TRACES_STATE_LOST) == 1
-    assert owner.tally.count(m.VERDICTS, "needs-check", "inconclusive") == 1
+    # The trace of the first record with a stamp began in what was lost.
+    assert owner.tally.count(m.TRACES_STATE_LOST) == 1 + has_unstamped
+    assert owner.tally.count(m.VERDICTS, "needs-check", "inconclusive") == 1 + has_unstamped
 
 
 def test_input_that_is_deleted_under_a_worker_that_lags_behind_is_said() -> None:
