@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import islice, pairwise
 from random import Random
 
@@ -11,6 +11,7 @@ import pytest
 
 from cli.shop_rules import SHOP_RULES
 from compiler import Closing, RuleSet, compile_sources
+from compiler.verdict import Judgement
 from processor.inputs import InputRecord, read_inputs
 from processor.lua_traces import LuaTraceEngine
 from processor.reference_traces import ReferenceTraceEngine
@@ -50,8 +51,14 @@ def said(engine: TraceEngine, handle: int) -> tuple[object, ...]:
     """Return all that an engine says of a trace: verdicts at every stage, facts, evidence of all rules."""
     asked = [Asked(handle, closing, None) for closing in Closing]
     count = len(engine.rule_set.enabled)
-    evidence = [repr(engine.explain(one, rule)) for one in asked for rule in range(count)]
+    evidence = [shown(engine.explain(one, rule)) for one in asked for rule in range(count)]
     return engine.judge(asked), engine.facts(handle), evidence
+
+
+def shown(judgement: Judgement) -> str:
+    """Return all that a judgement says, whatever kind of spans it names."""
+    offenders = [[getattr(one, part.name) for part in fields(Span)] for one in judgement.offenders]
+    return f"{replace(judgement, offenders=())} {offenders}"
 
 
 def traces(chance: Random) -> Iterator[list[Span]]:
