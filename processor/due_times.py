@@ -55,14 +55,12 @@ class DueTimes:
                 self._slots[now] = later
                 if not later:
                     del self._slots[heapq.heappop(self._numbers)]
-        return [trace for at_ns, trace in found if self._is_meant(at_ns, trace)]
-
-    @staticmethod
-    def _is_meant(at_ns: int, trace: OpenTrace) -> bool:
-        if trace.queued_ns != at_ns:
-            return False
-        trace.queued_ns = None
-        return True
+        passed: list[OpenTrace] = []
+        for at_ns, trace in found:
+            if trace.queued_ns == at_ns:
+                trace.queued_ns = None
+                passed.append(trace)
+        return passed
 
     def clear(self) -> None:
         """Forget all times; the traces are to be put in again or forgotten."""

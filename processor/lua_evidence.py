@@ -33,7 +33,11 @@ class KeptTrace:
         self.handle = handle
         self.totals = totals
         self._program = program
-        self._rows = CapturedRows(reader, program.captured(handle), totals.trace_id)
+        self._reader = reader
+
+    @cached_property
+    def _rows(self) -> CapturedRows:
+        return CapturedRows(self._reader, self._program.captured(self.handle), self.totals.trace_id)
 
     @cached_property
     def view(self) -> CapturedView:

@@ -84,9 +84,8 @@ class LuaTraceEngine:
         self._remembered: Remembered = {}
         self._seal = Seal(self.layout)
         self._room = array("B", bytes(_ROOM_SIZE))
-        # Of the trace explained last: who asks for one rule's evidence often asks for another's.
-        self._explained: KeptTrace | None = None
-        self._told: tuple[int, TraceTotals] | None = None
+        # Of the trace asked about last: who asks for one rule's evidence often asks for another's.
+        self._read_back: KeptTrace | None = None
 
     def take(self, partition: int, batch: Batch, policy: TakePolicy) -> Taken:
         """Decode some records of a partition, in their order, and take in their spans; never raises for what they hold."""
@@ -123,7 +122,7 @@ class LuaTraceEngine:
 
     def facts(self, handle: int) -> TraceFacts:
         """Return what there is to say of a trace itself."""
-        totals = self._totals(handle)
+        totals = self._kept(handle).totals
         return TraceFacts(
             totals.root_name,
             totals.root_service or None,
@@ -232,21 +231,16 @@ class LuaTraceEngine:
 
     def _changes(self) -> None:
         """Let nothing stand that was read back: the program is about to change."""
-        self._explained = self._told = None
+        self._read_back = None
         self._reader.changed()
 
     def _kept(self, handle: int) -> KeptTrace:
-        if self._explained is None or self._explained.handle != handle:
-            self._explained = KeptTrace(self.program, self._reader, handle, self._totals(handle))
-        return self._explained
+        """Return what there is of a trace, which is asked for again and again until its records go on."""
+        if self._read_back is None or self._read_back.handle != handle:
+            self._read_back = KeptTrace(self.program, self._reader, handle, self._totals(handle))
+        return self._read_back
 
     def _totals(self, handle: int) -> TraceTotals:
-        """Return what there is to say of a trace, which is asked for again and again until its records go on."""
-        if self._told is None or self._told[0] != handle:
-            self._told = (handle, self._new_totals(handle))
-        return self._told[1]
-
-    def _new_totals(self, handle: int) -> TraceTotals:
         trace_id, services, root_name, root_service, span_count, orphan_count, root_count, times = self.program.facts(handle)
         first_start_ns, last_end_ns = _TIMES.unpack(times)
         return TraceTotals(

@@ -83,7 +83,7 @@ def test_nothing_that_was_read_back_waits_for_the_garbage_collector() -> None:
     try:
         for rule in range(len(engine.rule_set.enabled)):
             engine.explain(Asked(touch.handle, Closing.COMPLETE, None), rule)
-        kept = weakref.ref(engine._explained)
+        kept = weakref.ref(engine._read_back)
         engine.drop_many([touch.handle])
         assert kept() is None
     finally:

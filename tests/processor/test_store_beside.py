@@ -164,17 +164,16 @@ def test_however_long_writes_take_the_store_holds_what_there_is_once_all_have_en
 
 
 def test_a_worker_judges_on_while_its_store_does_not_answer() -> None:
-    answers, store = threading.Event(), AskedStore()
-    log = Log(store=store)
+    answers = threading.Event()
 
     class Standing(AskedStore):
         def write(self, deltas: Mapping[PartitionKey, Delta]) -> dict[PartitionKey, Written]:
             assert answers.wait(30)
             return super().write(deltas)
 
-    log.store = standing = Standing()
+    standing = Standing()
     with ThreadPoolExecutor(1) as aside:
-        log.aside = aside.submit
+        log = Log(store=standing, aside=aside.submit)
         owner = log.own()
         for number in range(1, 4):
             log.append(number, span("bypass", number, of=number))
