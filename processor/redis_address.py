@@ -104,7 +104,7 @@ class RedisAddress:
         if self.kind is Kind.CLUSTER:
             return _Cluster(self, options | self.login._asdict() | self._tls_options())
         if self.kind is Kind.SENTINEL:
-            return _OneServer(self._by_sentinels(options))
+            return self._by_sentinels(options)
         options |= self.login._asdict() | {"db": self.db}
         if self.kind is Kind.SOCKET:
             del options["socket_keepalive"]
@@ -112,11 +112,11 @@ class RedisAddress:
         host, port = self.hosts[0]
         return _OneServer(redis.Redis(host=host, port=port, **options, **self._tls_options()))
 
-    def _by_sentinels(self, options: Mapping[str, Any]) -> redis.Redis:
+    def _by_sentinels(self, options: Mapping[str, Any]) -> _OneServer:
         options = {**options, **self._tls_options()}
         sentinels = Sentinel(self.hosts, sentinel_kwargs=options | self.sentinel_login._asdict())
-        client: redis.Redis = sentinels.master_for(self.service, db=self.db, **options, **self.login._asdict())
-        return client
+        master = sentinels.master_for(self.service, db=self.db, **options, **self.login._asdict())
+        return _OneServer(master, *sentinels.sentinels)
 
     def _tls_options(self) -> dict[str, Any]:
         if self.tls is None:
@@ -141,16 +141,18 @@ class Servers(Protocol):
 
 
 class _OneServer:
-    """One server holds everything: a given one, or whichever the sentinels name."""
+    """One server holds everything: a given one, or whichever the sentinels name, which are connected to as well."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, *sentinels: redis.Redis) -> None:
         self._client = client
+        self._sentinels = sentinels
 
     def client(self, key: bytes) -> redis.Redis:  # noqa: ARG002 - one server holds every key
         return self._client
 
     def renew(self) -> None:
-        self._client.connection_pool.disconnect()
+        for each in (self._client, *self._sentinels):
+            each.connection_pool.disconnect()
 
 
 class _Cluster:

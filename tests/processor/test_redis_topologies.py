@@ -163,7 +163,8 @@ def cluster(program: Path, folder: Path, node_count: int) -> Iterator[list[Redis
                 bus = node.arguments[node.arguments.index("--cluster-port") + 1]
                 for other in nodes:
                     if other is not node:
-                        other.client().execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
+                        with other.client() as meeting:
+                            meeting.execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
         for node in nodes:
             eventually(lambda node=node: _is_whole(node, node_count))  # type: ignore[misc]
         yield nodes
@@ -299,6 +300,19 @@ def test_the_master_is_found_through_sentinels_and_found_again_after_a_failover(
             first.kill()
             eventually(lambda: _is_written(store))
             assert held(store).label == SECOND
+
+
+def test_a_closed_store_has_no_connection_to_a_sentinel_left(program: Path, tmp_path: Path) -> None:
+    with (
+        running(program, tmp_path / "first") as first,
+        sentinel(program, tmp_path / "sentinel", first) as watching,
+        watching.client() as asked,
+    ):
+        eventually(lambda: len(asked.client_list()) == 1)
+        with store_at(f"redis+sentinel://127.0.0.1:{watching.port}/state") as store:
+            assert store.write({KEY: ONE}) == {KEY: Written.DONE}
+            assert len(asked.client_list()) == 2
+        eventually(lambda: len(asked.client_list()) == 1)
 
 
 def test_sentinels_have_logins_of_their_own(program: Path, tmp_path: Path) -> None:
