@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError, Message
 from processor.record import PartitionKey
 from processor.records_read import ReadRecords
 from processor.settings import GroupProtocol, InputFormat
-from topics.otlp import detected, format_of
+from topics.otlp import all_detected, format_of
 
 if TYPE_CHECKING:
     from processor.record import RecordFormat
@@ -61,11 +61,12 @@ class Polled:
 def polled(topic: str, messages: Sequence[Message], given: InputFormat) -> Polled:
     """Sort the messages of a consumer that reads one topic, those of each partition in their order."""
     found = Polled()
-    for message in filter(_ERROR, messages):
-        _take_event(found, topic, message)
+    events = list(filter(_ERROR, messages))
+    for event in events:
+        _take_event(found, topic, event)
     by_partition: dict[int, list[Message]] = {}
     # Messages of a partition come in runs.
-    for partition, run in groupby(filterfalse(_ERROR, messages), _PARTITION):
+    for partition, run in groupby(filterfalse(_ERROR, messages) if events else messages, _PARTITION):
         by_partition.setdefault(partition or 0, []).extend(run)
     for partition, records in by_partition.items():
         log = PartitionKey(topic, partition)
@@ -102,10 +103,10 @@ def _record(log: PartitionKey, fixed: RecordFormat | None, message: Message) -> 
 
 
 def _formats(messages: Sequence[Message], values: Sequence[bytes]) -> list[RecordFormat]:
-    found = list(map(detected, values))
-    for index, headers in enumerate(map(_HEADERS, messages)):
-        if headers:
-            found[index] = format_of(_headers(messages[index]), found[index])
+    found = all_detected(values)
+    if any(map(_HEADERS, messages)):
+        for index, message in enumerate(messages):
+            found[index] = format_of(_headers(message), found[index])
     return found
 
 

@@ -38,6 +38,8 @@ _TRY_COUNT = 3
 _SCAN_COUNT = b"1000"
 _ARGUMENTS_MAX = 4_000
 _SENT_BYTES = 1 << 17
+# How the protocol says sizes of arguments: of nearly all that a state has.
+_SIZES = [b"$%d" % size for size in range(1 << 12)]
 # What nobody switched to, for its worker was killed, does not stay.
 _STAGED_LIFE_MS = b"600000"
 
@@ -305,13 +307,13 @@ def _leased(client: Redis) -> Iterator[ConnectionInterface]:
 
 
 def _packed(commands: Sequence[Sequence[bytes]], deadline: _Deadline) -> Iterator[bytes]:
-    """Write commands in Redis's protocol, in pieces that are sent while the next one is made. The library's own way takes twice as long."""
+    """Write commands in Redis's protocol, in pieces that are sent while the next one is made. The library's own way takes much longer."""
     pieces: list[bytes] = []
     size = 0
     for arguments in commands:
         pieces.append(b"*%d\r\n" % len(arguments))
         for begin in range(0, len(arguments), _ARGUMENTS_MAX):
-            piece = b"".join([b"$%d\r\n%b\r\n" % (len(some), some) for some in arguments[begin : begin + _ARGUMENTS_MAX]])
+            piece = _with_sizes(arguments[begin : begin + _ARGUMENTS_MAX])
             pieces.append(piece)
             size += len(piece)
             if size >= _SENT_BYTES:
@@ -320,6 +322,13 @@ def _packed(commands: Sequence[Sequence[bytes]], deadline: _Deadline) -> Iterato
                 pieces, size = [], 0
     if pieces:
         yield b"".join(pieces)
+
+
+def _with_sizes(arguments: Sequence[bytes]) -> bytes:
+    """Write arguments, each behind its size; nothing here is done by Python for each of them unless they are large."""
+    sizes = list(map(len, arguments))
+    heads = map(_SIZES.__getitem__, sizes) if max(sizes) < len(_SIZES) else map(b"$%d".__mod__, sizes)
+    return b"\r\n".join((*chain.from_iterable(zip(heads, arguments, strict=True)), b""))
 
 
 def _read_meta(keys: _Keys) -> _Call:
