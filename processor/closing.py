@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from processor.open_trace import OpenTrace
 
 SECOND_NS = 1_000_000_000
-_COMPLETE = frozenset({CloseReason.ROOT_ENDED, CloseReason.IDLE, CloseReason.DRAINED})
+# By names of this module: a member of an enum is looked up in Python's slow way, and these are needed several times of every trace.
+_ROOT_ENDED, _IDLE, _MAX_AGE, _SPAN_LIMIT = CloseReason.ROOT_ENDED, CloseReason.IDLE, CloseReason.MAX_AGE, CloseReason.SPAN_LIMIT
+_OPEN, _WHOLE, _PART = Closing.OPEN, Closing.COMPLETE, Closing.INCOMPLETE
+_COMPLETE = frozenset({_ROOT_ENDED, _IDLE, CloseReason.DRAINED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +79,13 @@ def due(trace: OpenTrace, policy: ClosingPolicy) -> tuple[int, CloseReason] | No
     found: tuple[int, CloseReason] | None = None
     # Written out: it is asked several times of every trace.
     if trace.root_seen and policy.root_grace_ns is not None:
-        found = (trace.last_new_span_ns + policy.root_grace_ns, CloseReason.ROOT_ENDED)
+        found = (trace.last_new_span_ns + policy.root_grace_ns, _ROOT_ENDED)
     if policy.idle_timeout_ns is not None and (found is None or trace.last_record_ns + policy.idle_timeout_ns < found[0]):
-        found = (trace.last_record_ns + policy.idle_timeout_ns, CloseReason.IDLE)
+        found = (trace.last_record_ns + policy.idle_timeout_ns, _IDLE)
     if policy.max_age_ns is not None and (found is None or trace.first_record_ns + policy.max_age_ns < found[0]):
-        found = (trace.first_record_ns + policy.max_age_ns, CloseReason.MAX_AGE)
+        found = (trace.first_record_ns + policy.max_age_ns, _MAX_AGE)
     if trace.over_limit_ns is not None and (found is None or trace.over_limit_ns < found[0]):
-        found = (trace.over_limit_ns, CloseReason.SPAN_LIMIT)
+        found = (trace.over_limit_ns, _SPAN_LIMIT)
     return found
 
 
@@ -96,6 +99,13 @@ def forgotten(trace: OpenTrace, policy: ClosingPolicy) -> int | None:
     return trace.last_record_ns + policy.closed_retention_ns + policy.timestamp_skew_max_ns + 1
 
 
+def last_forgotten_ns(limits: Limits, until_ns: int) -> int | None:
+    """Return when the last record of a closed trace came at the latest, if it is forgotten at this time; None: none is."""
+    if limits.closed_retention_ns is None or until_ns < 0:
+        return None
+    return until_ns - limits.closed_retention_ns - limits.timestamp_skew_max_ns - 1
+
+
 def begins_anew(policy: TakePolicy, last_record_ns: int, arrived_ns: int) -> bool:
     """Say whether a record that arrives now begins a new trace of the id instead of belonging to the one whose last record came then."""
     return policy.closed_retention_ns is not None and arrived_ns > last_record_ns + policy.closed_retention_ns
@@ -104,8 +114,8 @@ def begins_anew(policy: TakePolicy, last_record_ns: int, arrived_ns: int) -> boo
 def completeness(trace: OpenTrace) -> Closing:
     """Say which column judges the trace, by its close reason: open, incomplete, complete."""
     if trace.close_reason is None:
-        return Closing.OPEN
+        return _OPEN
     if trace.scattered:
-        return Closing.INCOMPLETE
-    whole = trace.close_reason in _COMPLETE or (trace.close_reason is CloseReason.MAX_AGE and trace.root_seen)
-    return Closing.COMPLETE if whole else Closing.INCOMPLETE
+        return _PART
+    whole = trace.close_reason in _COMPLETE or (trace.close_reason is _MAX_AGE and trace.root_seen)
+    return _WHOLE if whole else _PART

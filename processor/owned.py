@@ -173,7 +173,7 @@ class Recovering:
             return None
         one.owner.stand(header.standing)
         try:
-            yield from restore(snapshot, one.owner.traces, one.owner.key, one.owner.judging)
+            yield from restore(snapshot, header, one.owner.traces, one.owner.key, one.owner.judging)
         except ValueError:
             one.clear()
             return None

@@ -40,7 +40,8 @@ class Partition:
     Deterministic: what is said depends on the spans, their arrivals and the marks alone. `number` tells the partition from others that its
     engines serve. `judging` judges the traces that begin now, `judgings` says how many each judges. Traces that begin up to `lost_until_ns`
     may have begun earlier. `changed`, if it is there, is given the id of every trace of which anything changed, in order, with whether
-    what its engine keeps may have.
+    what its engine keeps may have; not of those that are forgotten in their time. By the limits in force all of these are forgotten whose
+    time came until `forgotten_until_ns`; -1: some may be left.
     """
 
     def __init__(self, number: int, policy: ClosingPolicy, judging: Judging, metrics: Metrics, ledger: Ledger | None = None) -> None:
@@ -49,6 +50,7 @@ class Partition:
         self.metrics = metrics
         self.ledger = ledger or Ledger()
         self.lost_until_ns = -1
+        self.forgotten_until_ns = -1
         self.changed: dict[str, bool] | None = None
         self.traces: dict[str, OpenTrace] = {}
         self.judgings: Counter[Judging] = Counter()
@@ -207,12 +209,12 @@ class Partition:
         self._opened_count = max(self._opened_count, trace.number)
         self._add(trace)
         self._enqueue(trace)
+        if trace.close_reason is CloseReason.SHED:
+            self.shedding.trace_ids.add(trace.trace_id)
 
     def _add(self, trace: OpenTrace) -> None:
         self.traces[trace.trace_id] = trace
         self.judgings[trace.judging] += 1
-        if trace.close_reason is CloseReason.SHED:
-            self.shedding.trace_ids.add(trace.trace_id)
 
     def judge_by(self, judging: Judging) -> None:
         """Let the traces that begin from now on be judged by this one."""
@@ -221,6 +223,7 @@ class Partition:
     def limit_by(self, policy: ClosingPolicy) -> None:
         """Put other limits in force, for the traces that are there too."""
         self.policy = policy
+        self.forgotten_until_ns = -1
         self._due_times.clear()
         self._cut_times.clear()
         for trace in self.traces.values():
@@ -238,13 +241,14 @@ class Partition:
         self._cut_times.clear()
         self.shedding.clear()
 
-    def _forget(self, traces: Sequence[OpenTrace]) -> None:
+    def _forget(self, traces: Sequence[OpenTrace], *, in_time: bool = False) -> None:
         for trace in traces:
             self._touched.pop(trace.number, None)
             trace.queued_ns = None
             del self.traces[trace.trace_id]
             self.shedding.trace_ids.discard(trace.trace_id)
-            self._note(trace)
+            if not in_time:
+                self._note(trace)
         self.judgings -= Counter(map(_JUDGING, traces))
         self._drop(traces)
 
@@ -279,6 +283,7 @@ class Partition:
         self._fall_due(now_ns)
         if mark.drain:
             self._close_all(CloseReason.DRAINED, now_ns)
+            self.forgotten_until_ns = -1
         if self.policy.early_verdicts:
             for judging, some in by_program(trace for trace in touched if trace.close_reason is None):
                 judging.early(some, now_ns)
@@ -340,7 +345,8 @@ class Partition:
                 self._enqueue(trace)
         closed.sort()
         self._say_closed([trace for _, _, trace in closed], now_ns)
-        self._forget(gone)
+        self._forget(gone, in_time=True)
+        self.forgotten_until_ns = now_ns
 
     def _say_closed(self, traces: Sequence[OpenTrace], now_ns: int) -> None:
         for reason, count in Counter(trace.close_reason for trace in traces).items():

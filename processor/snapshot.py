@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import struct
-from collections import Counter, defaultdict
+from collections import defaultdict
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from processor.closing import forgotten
+from processor.closing import forgotten, last_forgotten_ns
 from processor.open_trace import NO_HANDLE, OpenTrace, Said
 from processor.partition import by_program
 from processor.store import HEAD_SIZE, OPEN, Delta, Label
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # How many traces one step of a recovery takes: some ten milliseconds.
 _RESTORED_AT_ONCE = 1_000
 _MINUTE_NS = 60 * 10**9
-_VERSION = 2
+_VERSION = 3
 _NONE = -1
 _REASONS = (None, *CloseReason)
 _REASON_CODES = {reason: code for code, reason in enumerate(_REASONS)}
@@ -40,12 +40,16 @@ _SAID = struct.Struct("<HI?32s")
 
 
 class Header(BaseModel):
-    """What a snapshot says of the whole partition; `layouts`: of each program what its engine's states look like."""
+    """What a snapshot says of the whole partition; `layouts`: of each program what its engine's states look like.
+
+    Closed traces whose time came until `forgotten_until_ns` are forgotten; their states may lie there until their bucket has passed.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     standing: Standing
     layouts: dict[str, str]
+    forgotten_until_ns: int
 
 
 class StoredTraces:
@@ -56,8 +60,8 @@ class StoredTraces:
         self._traces = traces
         # Where each trace's state lies.
         self._places: dict[str, int] = {}
-        # How many lie in each bucket.
-        self._counts: Counter[int] = Counter()
+        # Which lie in each bucket of closed ones.
+        self._closed: defaultdict[int, set[str]] = defaultdict(set)
         # What has changed with the write that is under way.
         self._sent: dict[str, bool] = {}
         traces.changed = {}
@@ -65,15 +69,17 @@ class StoredTraces:
     def loaded(self, snapshot: Snapshot) -> None:
         """Take note that the partition was loaded from this state."""
         self.label = snapshot.label
-        self._places = {trace_id.hex(): bucket for bucket, states in snapshot.states.items() for trace_id in states}
-        self._counts = Counter({bucket: len(states) for bucket, states in snapshot.states.items()})
+        self._clear()
+        for bucket, states in snapshot.states.items():
+            self._lie(bucket, states)
         self._changed.clear()
 
     def delta(self, label: Label, standing: Standing, *, whole: bool = False) -> Delta:
         """Return what must be written so that the store holds the partition as it stands behind a journal record."""
-        whole = whole or self.label is None
+        # What was forgotten in its time lies there still: where that cannot be told from what is remembered, all is written anew.
+        whole = whole or self.label is None or self._traces.forgotten_until_ns < 0
         remembered, policy, places = self._traces.traces, self._traces.policy, {} if whole else self._places
-        passed = frozenset() if whole else frozenset(bucket for bucket in self._counts if bucket != OPEN and _has_passed(bucket, standing))
+        passed = frozenset() if whole else frozenset(bucket for bucket in self._closed if _has_passed(bucket, standing))
         new: defaultdict[int, list[OpenTrace]] = defaultdict(list)
         closed: defaultdict[int, list[OpenTrace]] = defaultdict(list)
         gone: defaultdict[int, set[bytes]] = defaultdict(set)
@@ -92,7 +98,7 @@ class StoredTraces:
         return Delta(
             None if whole else self.label,
             label,
-            Header(standing=standing, layouts=_layouts(self._traces)).model_dump_json().encode(),
+            _header(self._traces, standing).model_dump_json().encode(),
             {bucket: _by_id(some, packed(some)) for bucket, some in new.items()},
             {bucket: frozenset(some) for bucket, some in gone.items()},
             passed,
@@ -118,17 +124,28 @@ class StoredTraces:
         """Take note that the store holds what was under way."""
         self.label = delta.label
         if delta.base is None:
-            self._places.clear()
-            self._counts.clear()
+            self._clear()
         for trace_id in self._sent:
-            was = self._places.pop(trace_id, None)
-            if was is not None:
-                self._counts[was] -= 1
+            was = self._places.pop(trace_id, OPEN)
+            if was != OPEN:
+                self._closed[was].discard(trace_id)
+        for bucket in delta.passed:
+            for trace_id in self._closed.pop(bucket):
+                del self._places[trace_id]
         for bucket, states in chain(delta.put.items(), delta.closed.items()):
-            self._places |= dict.fromkeys((trace_id.hex() for trace_id in states), bucket)
-            self._counts[bucket] += len(states)
-        self._counts = +self._counts
+            self._lie(bucket, states)
         self._sent = {}
+
+    def _clear(self) -> None:
+        self._places.clear()
+        self._closed.clear()
+
+    def _lie(self, bucket: int, trace_ids: Iterable[bytes]) -> None:
+        """Take note that the states of traces lie in a bucket."""
+        found = [trace_id.hex() for trace_id in trace_ids]
+        self._places |= dict.fromkeys(found, bucket)
+        if bucket != OPEN:
+            self._closed[bucket].update(found)
 
     @property
     def change_count(self) -> int:
@@ -189,16 +206,20 @@ def _packed(trace: OpenTrace, program: bytes, state: bytes) -> bytes:
     return b"".join((head, verdicts, statements or b"", state))
 
 
-def restore(snapshot: Snapshot, traces: Partition, key: PartitionKey, judging_of: Callable[[str], Judging | None]) -> Generator[None]:
+def restore(
+    snapshot: Snapshot, header: Header, traces: Partition, key: PartitionKey, judging_of: Callable[[str], Judging | None]
+) -> Generator[None]:
     """Let an empty partition remember the traces of a snapshot, in steps.
 
     Raises ValueError where a state is damaged or of another program; the partition is to be released then.
     """
     found: list[tuple[OpenTrace, bytes | None]] = []
+    over_ns = last_forgotten_ns(header.standing.limits, header.forgotten_until_ns)
     states = list(chain.from_iterable(some.items() for some in snapshot.states.values()))
     for first in range(0, len(states), _RESTORED_AT_ONCE):
         some = states[first : first + _RESTORED_AT_ONCE]
-        found += [_unpacked(trace_id.hex(), state, key, judging_of) for trace_id, state in some]
+        unpacked = [_unpacked(trace_id.hex(), state, key, judging_of, over_ns) for trace_id, state in some]
+        found += [one for one in unpacked if one is not None]
         yield
     found.sort(key=lambda one: one[0].number)
     for first in range(0, len(found), _RESTORED_AT_ONCE):
@@ -220,8 +241,9 @@ def _remember(found: Iterable[tuple[OpenTrace, bytes | None]], traces: Partition
 
 
 def _unpacked(
-    trace_id: str, state: bytes, key: PartitionKey, judging_of: Callable[[str], Judging | None]
-) -> tuple[OpenTrace, bytes | None]:
+    trace_id: str, state: bytes, key: PartitionKey, judging_of: Callable[[str], Judging | None], over_ns: int | None
+) -> tuple[OpenTrace, bytes | None] | None:
+    """Return a trace and what its engine keeps of it; None where it is forgotten: closed, its last record not later than `over_ns`."""
     try:
         size, version, reason, root, scattered, lost, kept, program, number, first, last, opened, new, over, origin, behind, codes, said = (
             _TRACE.unpack_from(state)
@@ -230,6 +252,9 @@ def _unpacked(
         statements = {index: Said(revision, digest, stands) for index, revision, stands, digest in _SAID.iter_unpack(state[at:size])}
     except struct.error as error:
         raise ValueError(f"the state of trace {trace_id} is cut short") from error
+    if version == _VERSION and reason and over_ns is not None and last <= over_ns:
+        # Maybe the last of its program.
+        return None
     judging = judging_of(program.hex())
     if version != _VERSION or judging is None:
         raise ValueError(f"the state of trace {trace_id} is of version {version}, program {program.hex()}")
@@ -274,8 +299,9 @@ def _has_passed(bucket: int, standing: Standing) -> bool:
     return (bucket + 1) * _MINUTE_NS <= standing.time_ns
 
 
-def _layouts(traces: Partition) -> dict[str, str]:
-    return {judging.program_id: judging.engine.layout.hex() for judging in traces.judgings}
+def _header(traces: Partition, standing: Standing) -> Header:
+    layouts = {judging.program_id: judging.engine.layout.hex() for judging in traces.judgings}
+    return Header(standing=standing, layouts=layouts, forgotten_until_ns=traces.forgotten_until_ns)
 
 
 def fits(header: Header, judging_of: Callable[[str], Judging | None]) -> bool:

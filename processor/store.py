@@ -1,8 +1,9 @@
 """The store of trace states as the core sees it: a fast copy of what the input and the journal say. Losing it loses no verdict.
 
 Each partition has one state, a *snapshot* behind one journal record, its *label*. A trace's state lies either with the open ones or in a
-*bucket* of the closed ones, numbered by the minute of partition time in which it will be forgotten. It begins with a *head*, which is the
-flow's; what is behind it is the engine's, and often outlasts it: a trace that closes without new spans gets another head only.
+*bucket* of the closed ones, numbered by the minute of partition time in which it will be forgotten; it may lie there until that minute has
+passed. It begins with a *head*, which is the flow's; what is behind it is the engine's, and often outlasts it: a trace that closes without
+new spans gets another head only.
 """
 
 from __future__ import annotations

@@ -146,7 +146,7 @@ def test_a_program_that_is_gone_is_said_and_its_state_is_not_gone_on_from() -> N
     log.put_in_force("00000000000000bb", rules(NEEDS_CHECK))
     owner = log.own()
     _inconclusive_and_silent(owner, log, "program_gone")
-    assert {state[4:5] for some in store.snapshots[KEY].states.values() for state in some.values()} == {b"\x02"}
+    assert {state[4:5] for some in store.snapshots[KEY].states.values() for state in some.values()} == {b"\x03"}
     assert {trace_id[-1] for some in store.snapshots[KEY].states.values() for trace_id in some} == {10}
 
 

@@ -14,6 +14,7 @@ from processor.record import PartitionKey
 from processor.store import Delta, StoreUnavailableError, Written
 from tests.doubles.later import Later
 from tests.doubles.store import MemoryStore
+from tests.processor.held_states import holds_what_there_is
 from tests.processor.logs import KEY, Log, Owner
 from tests.processor.played import span
 
@@ -47,9 +48,7 @@ def _changes(log: Log, owner: Owner, second: float, *traces: int) -> None:
 def _holds_what_there_is(log: Log, owner: Owner) -> bool:
     """Whether the store holds the partition as it would be told anew."""
     assert isinstance(log.store, MemoryStore)
-    stored, there = owner.handler.owned[KEY].stored, log.store.snapshots[KEY]
-    assert stored is not None
-    return there.states == stored.delta(there.label, owner.owner.standing, whole=True).put
+    return holds_what_there_is(log.store, owner)
 
 
 def _begun(look_count: int) -> tuple[Log, Owner, AskedStore]:

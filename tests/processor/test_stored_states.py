@@ -18,7 +18,8 @@ from processor.record import PartitionKey
 from processor.store import OPEN, Delta, Snapshot, StoreUnavailableError, Written
 from processor.surroundings import CoreSettings, Surroundings
 from tests.doubles.store import MemoryStore
-from tests.processor.logs import KEY, PROGRAM_ID, Log, LogRecord
+from tests.processor.held_states import holds_what_there_is
+from tests.processor.logs import KEY, PROGRAM_ID, Log, LogRecord, Owner
 from tests.processor.played import NEEDS_CHECK, rules, span
 from topics.otlp import encode_protobuf
 
@@ -222,6 +223,68 @@ def test_closed_traces_move_to_buckets_and_go_with_them() -> None:
     assert bucket not in store.snapshots[KEY].states
 
 
+def _one_forgotten(store: WatchedStore) -> tuple[Log, Owner]:
+    """Return a log of which a store knows three traces; the first has been forgotten since, in its time, and its bucket has not passed."""
+    log = _on_store(store)
+    owner = log.own()
+    for second, number in ((0, 1), (40, 2), (100, 3), (361, 4)):
+        if number == 3:
+            # Judges what begins behind the third.
+            log.put_in_force("00000000000000bb", rules(NEEDS_CHECK))
+        log.append(second, span("charge", number, of=number))
+        owner.read()
+        owner.checkpoint()
+    assert _remembered(owner) == {2, 3, 4}
+    return log, owner
+
+
+def _remembered(owner: Owner) -> set[int]:
+    return {int(trace_id, 16) for trace_id in owner.owner.traces.traces}
+
+
+def test_a_trace_that_is_forgotten_in_its_time_goes_with_its_bucket() -> None:
+    store = WatchedStore()
+    log, _ = _one_forgotten(store)
+    assert not store.deltas[-1].gone
+    (bucket,) = (bucket for bucket, some in _numbers(store.snapshots[KEY].states).items() if 1 in some)
+    successor = log.own()
+    assert successor.tally.by_label(m.STATES_RECOVERED) == {"store": 1}
+    assert _remembered(successor) == {2, 3, 4}
+    log.append(430, span("charge", 5, of=1))
+    successor.read()
+    successor.checkpoint()
+    assert store.deltas[-1].passed == {bucket}
+    assert bucket not in store.snapshots[KEY].states
+    assert _remembered(log.own()) == {1, 3, 4}
+
+
+def test_of_a_trace_that_is_forgotten_nobody_needs_the_program() -> None:
+    store = WatchedStore()
+    log, owner = _one_forgotten(store)
+    log.append(401, span("charge", 5, of=5))
+    owner.read()
+    log.append(461, span("charge", 6, of=6))
+    owner.read()
+    owner.checkpoint()
+    assert _remembered(owner) == {4, 5, 6}
+    del log.programs[PROGRAM_ID]
+    successor = log.own()
+    assert successor.tally.by_label(m.STATES_RECOVERED) == {"store": 1}
+    assert _remembered(successor) == {4, 5, 6}
+
+
+def test_with_other_limits_all_is_written_anew() -> None:
+    store = WatchedStore()
+    log, _ = _one_forgotten(store)
+    log.policy = replace(log.policy, closed_retention_ns=3_000 * SECOND_NS)
+    owner = log.own()
+    log.append(362, span("charge", 5, of=5))
+    owner.read()
+    owner.checkpoint()
+    assert store.deltas[-1].base is None
+    assert _remembered(log.own()) == {2, 3, 4, 5}
+
+
 def test_a_trace_that_only_closes_is_not_brought_again() -> None:
     store = WatchedStore()
     log = _on_store(store)
@@ -261,10 +324,7 @@ def test_whatever_a_partition_goes_through_the_store_holds_what_it_would_be_told
                 owner = log.own()
                 owner.read()
                 owner.checkpoint()
-            stored = owner.handler.owned[KEY].stored
-            assert stored is not None
-            anew = stored.delta(store.snapshots[KEY].label, owner.owner.standing, whole=True)
-            assert store.snapshots[KEY].states == anew.put, step
+            assert holds_what_there_is(store, owner), step
     assert log.memory_max_bytes == 20_000 or any(delta.closed for delta in store.deltas)
 
 

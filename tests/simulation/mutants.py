@@ -249,6 +249,23 @@ MUTANTS = (
         "if trace is not None and was is not None and was not in passed:",
         "store",
     ),
+    Mutant(  # a trace that was forgotten comes back with the bucket that it lies in
+        "forgotten in time",
+        "processor.snapshot",
+        "if version == _VERSION and reason and over_ns is not None and last <= over_ns:",
+        "if False:",
+        "store",
+    ),
+    Mutant(  # one that was cut does
+        "cut in time", _PARTITION, "            self._forget(cut)\n", "            self._forget(cut, in_time=True)\n", "store"
+    ),
+    Mutant(  # what is forgotten by new limits is taken for forgotten by the old ones
+        "in time by others",
+        _PARTITION,
+        "        self.policy = policy\n        self.forgotten_until_ns = -1\n",
+        "        self.policy = policy\n",
+        "policy",
+    ),
     Mutant(  # a trace closes in the store with the spans that it had there
         "grown and closed",
         _PARTITION,
@@ -259,8 +276,8 @@ MUTANTS = (
     Mutant(  # what changes while a write is under way counts as written with it
         "meanwhile",
         "processor.snapshot",
-        "        self._counts = +self._counts\n",
-        "        self._counts = +self._counts\n        self._changed.clear()\n",
+        "            self._lie(bucket, states)\n        self._sent = {}\n",
+        "            self._lie(bucket, states)\n        self._sent = {}\n        self._changed.clear()\n",
         "store",
     ),
     Mutant(  # what a write in vain should have brought is not brought again
