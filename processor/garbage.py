@@ -10,8 +10,8 @@ import gc
 from typing import Final
 
 # Objects made, young collections, older ones before the next collection of each kind; Python's own: 700, 10, 10. What is young is looked
-# through in fewer and larger steps; what is old, never by itself.
-_THRESHOLDS: Final = (20_000, 20, 1_000_000)
+# through in fewer and larger steps; what outlives that, which traces do, never again by itself.
+_THRESHOLDS: Final = (20_000, 1_000_000, 1_000_000)
 # What has cycles and grew old are programs and connections, a few a day.
 _INTERVAL_S: Final = 600.0
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from compiler.report import may_violate_early
-from compiler.verdict import Judgement, Verdict
+from compiler.verdict import Closing, Judgement, Verdict
 from processor import metrics as m
 from processor.closing import completeness
 from processor.keyring import NO_KEYS
@@ -29,6 +30,7 @@ _INCONCLUSIVE = bytes([CODES[Verdict.INCONCLUSIVE]])
 _WITH_EVIDENCE = frozenset({_VIOLATED, CODES[Verdict.EXCUSED]})
 # An engine may hold on to what it found of the traces it was asked about together.
 _ASKED_COUNT_MAX = 256
+_HANDLE = attrgetter("handle")
 
 
 class SaidVerdict(NamedTuple):
@@ -94,14 +96,15 @@ class Judging:
         """Say the violations that are decided although their traces are open."""
         if not self._some_are_early:
             return
-        for trace, asked, codes in self._answered([trace for trace in traces if not trace.state_lost]):
+        known = [trace for trace in traces if not trace.state_lost]
+        for trace, asked, codes in self._answered(known, repeat(Closing.OPEN)):
             if _VIOLATED in codes:
                 new = [index for index, code in enumerate(codes) if code == _VIOLATED and index not in trace.said]
                 self._say_new(_Judged(trace, asked, codes), new, now_ns)
 
     def close(self, traces: Sequence[OpenTrace], now_ns: int) -> None:
         """Say the verdict of every rule on traces that have just closed."""
-        for trace, asked, codes in self._answered(traces):
+        for trace, asked, codes in self._answered(traces, map(completeness, traces)):
             self._decide(trace, asked, codes, now_ns)
         all_codes, width = b"".join([trace.verdicts for trace in traces]), len(self._rules)
         for index, rule in enumerate(self._rules):
@@ -113,7 +116,7 @@ class Judging:
 
     def revise(self, traces: Sequence[OpenTrace], now_ns: int) -> None:
         """Judge closed traces again and say what late spans have changed."""
-        for trace, asked, codes in self._answered(traces):
+        for trace, asked, codes in self._answered(traces, map(completeness, traces)):
             before = trace.verdicts
             self._decide(trace, asked, codes, now_ns)
             if before != trace.verdicts:
@@ -133,14 +136,14 @@ class Judging:
             new = [index for index, code in enumerate(codes) if code == _VIOLATED or (index in said and said[index].stands)]
             self._say_new(_Judged(trace, asked, codes), new, now_ns)
 
-    def _answered(self, traces: Sequence[OpenTrace]) -> Iterator[tuple[OpenTrace, Asked, bytes]]:
-        """Yield traces, how they were asked about, and what the engine said of them."""
+    def _answered(self, traces: Sequence[OpenTrace], closings: Iterator[Closing]) -> Iterator[tuple[OpenTrace, Asked, bytes]]:
+        """Yield traces, how they were asked about, given how each is closed, and what the engine said of them."""
         new = tuple.__new__
         for first in range(0, len(traces), _ASKED_COUNT_MAX):
             some = traces[first : first + _ASKED_COUNT_MAX]
             opened_ns = map(self._opened_ns, some) if self._some_expire else repeat(None)
             # Without the named tuple's own constructor, which is a call of Python's for each.
-            asked = [new(Asked, (trace.handle, completeness(trace), at_ns)) for trace, at_ns in zip(some, opened_ns, strict=False)]
+            asked = [new(Asked, one) for one in zip(map(_HANDLE, some), closings, opened_ns, strict=False)]
             yield from zip(some, asked, self.engine.judge(asked), strict=True)
 
     def _opened_ns(self, trace: OpenTrace) -> int | None:

@@ -103,10 +103,13 @@ class LuaTraceEngine:
 
     def judge(self, asked: Sequence[Asked]) -> list[bytes]:
         """Return for each trace asked one byte per enabled rule: the index of its verdict in VERDICTS."""
+        if not asked:
+            return []
+        handles, closings, opened_ns = zip(*asked, strict=True)
         numbers = array("q", bytes(_ASKED_SIZE * len(asked)))
-        numbers[0::3] = array("q", [handle for handle, _, _ in asked])
-        numbers[1::3] = array("q", [_CLOSINGS[closing] for _, closing, _ in asked])
-        numbers[2::3] = array("q", [-1 if opened_ns is None else opened_ns for _, _, opened_ns in asked])
+        numbers[0::3] = array("q", handles)
+        numbers[1::3] = array("q", map(_CLOSINGS.__getitem__, closings))
+        numbers[2::3] = array("q", [-1 if at_ns is None else at_ns for at_ns in opened_ns])
         codes = self.program.judge(numbers.buffer_info()[0], len(asked))
         width = len(self._rules)
         return [codes[start : start + width] for start in range(0, width * len(asked), width)] if width else [b""] * len(asked)
