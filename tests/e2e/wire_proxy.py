@@ -41,9 +41,17 @@ class Wire:
         with contextlib.suppress(OSError):
             while True:
                 client, _address = self._listening.accept()
-                broker = socket.create_connection(("127.0.0.1", self.broker_port))
-                for way in ((client, broker, False), (broker, client, True)):
-                    threading.Thread(target=self._forward, args=way, daemon=True).start()
+                self._join(client)
+
+    def _join(self, client: socket.socket) -> None:
+        """Connect a client to the broker; where that is down, as a client finds it without a wire: the connection ends."""
+        try:
+            broker = socket.create_connection(("127.0.0.1", self.broker_port))
+        except OSError:
+            client.close()
+            return
+        for way in ((client, broker, False), (broker, client, True)):
+            threading.Thread(target=self._forward, args=way, daemon=True).start()
 
     def _forward(self, source: socket.socket, target: socket.socket, is_answer: bool) -> None:
         with contextlib.suppress(OSError):
