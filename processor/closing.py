@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from compiler.verdict import Closing
@@ -20,7 +21,7 @@ _OPEN, _WHOLE, _PART = Closing.OPEN, Closing.COMPLETE, Closing.INCOMPLETE
 _COMPLETE = frozenset({_ROOT_ENDED, _IDLE, CloseReason.DRAINED})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ClosingPolicy:
     """The limits of a trace's life, in nanoseconds of partition time; None: without limit.
 
@@ -41,6 +42,14 @@ class ClosingPolicy:
         if self.max_age_ns is None or self.closed_retention_ns is None:
             return None
         return self.max_age_ns + self.closed_retention_ns
+
+    @cached_property
+    def remembered_ns(self) -> int | None:
+        """For how long after its last record a closed trace is remembered; None: for ever.
+
+        A record as late as may be, stamped at the end of the retention, still belongs to it: only then it is over.
+        """
+        return None if self.closed_retention_ns is None else self.closed_retention_ns + self.timestamp_skew_max_ns + 1
 
     @property
     def take_policy(self) -> TakePolicy:
@@ -90,20 +99,9 @@ def due(trace: OpenTrace, policy: ClosingPolicy) -> tuple[int, CloseReason] | No
 
 
 def forgotten(trace: OpenTrace, policy: ClosingPolicy) -> int | None:
-    """Return the first nanosecond at which a closed trace is no longer remembered, because nothing of it can come any more; None: never.
-
-    A record as late as may be, stamped at the end of the retention, still belongs to it: only then it is over.
-    """
-    if policy.closed_retention_ns is None:
-        return None
-    return trace.last_record_ns + policy.closed_retention_ns + policy.timestamp_skew_max_ns + 1
-
-
-def last_forgotten_ns(limits: Limits, until_ns: int) -> int | None:
-    """Return when the last record of a closed trace came at the latest, if it is forgotten at this time; None: none is."""
-    if limits.closed_retention_ns is None or until_ns < 0:
-        return None
-    return until_ns - limits.closed_retention_ns - limits.timestamp_skew_max_ns - 1
+    """Return the first nanosecond at which a closed trace is no longer remembered, because nothing of it can come any more; None: never."""
+    remembered_ns = policy.remembered_ns
+    return None if remembered_ns is None else trace.last_record_ns + remembered_ns
 
 
 def begins_anew(policy: TakePolicy, last_record_ns: int, arrived_ns: int) -> bool:

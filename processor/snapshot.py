@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from processor.closing import forgotten, last_forgotten_ns
+from processor.closing import forgotten
 from processor.open_trace import NO_HANDLE, OpenTrace, Said
 from processor.partition import by_program
 from processor.store import HEAD_SIZE, OPEN, Delta, Label
@@ -61,7 +61,7 @@ class StoredTraces:
         # Where each trace's state lies.
         self._places: dict[str, int] = {}
         # Which lie in each bucket of closed ones.
-        self._closed: defaultdict[int, set[str]] = defaultdict(set)
+        self._in_bucket: defaultdict[int, set[str]] = defaultdict(set)
         # What has changed with the write that is under way.
         self._sent: dict[str, bool] = {}
         traces.changed = {}
@@ -79,7 +79,7 @@ class StoredTraces:
         # What was forgotten in its time lies there still: where that cannot be told from what is remembered, all is written anew.
         whole = whole or self.label is None or self._traces.forgotten_until_ns < 0
         remembered, policy, places = self._traces.traces, self._traces.policy, {} if whole else self._places
-        passed = frozenset() if whole else frozenset(bucket for bucket in self._closed if _has_passed(bucket, standing))
+        passed = frozenset() if whole else frozenset(bucket for bucket in self._in_bucket if _has_passed(bucket, standing))
         new: defaultdict[int, list[OpenTrace]] = defaultdict(list)
         closed: defaultdict[int, list[OpenTrace]] = defaultdict(list)
         gone: defaultdict[int, set[bytes]] = defaultdict(set)
@@ -128,9 +128,9 @@ class StoredTraces:
         for trace_id in self._sent:
             was = self._places.pop(trace_id, OPEN)
             if was != OPEN:
-                self._closed[was].discard(trace_id)
+                self._in_bucket[was].discard(trace_id)
         for bucket in delta.passed:
-            for trace_id in self._closed.pop(bucket):
+            for trace_id in self._in_bucket.pop(bucket):
                 del self._places[trace_id]
         for bucket, states in chain(delta.put.items(), delta.closed.items()):
             self._lie(bucket, states)
@@ -138,14 +138,14 @@ class StoredTraces:
 
     def _clear(self) -> None:
         self._places.clear()
-        self._closed.clear()
+        self._in_bucket.clear()
 
     def _lie(self, bucket: int, trace_ids: Iterable[bytes]) -> None:
         """Take note that the states of traces lie in a bucket."""
         found = [trace_id.hex() for trace_id in trace_ids]
         self._places |= dict.fromkeys(found, bucket)
         if bucket != OPEN:
-            self._closed[bucket].update(found)
+            self._in_bucket[bucket].update(found)
 
     @property
     def change_count(self) -> int:
@@ -214,7 +214,8 @@ def restore(
     Raises ValueError where a state is damaged or of another program; the partition is to be released then.
     """
     found: list[tuple[OpenTrace, bytes | None]] = []
-    over_ns = last_forgotten_ns(header.standing.limits, header.forgotten_until_ns)
+    until_ns, remembered_ns = header.forgotten_until_ns, traces.policy.remembered_ns
+    over_ns = None if remembered_ns is None or until_ns < 0 else until_ns - remembered_ns
     states = list(chain.from_iterable(some.items() for some in snapshot.states.values()))
     for first in range(0, len(states), _RESTORED_AT_ONCE):
         some = states[first : first + _RESTORED_AT_ONCE]

@@ -5,20 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from processor.snapshot import header_of
+from tests.doubles.store import MemoryStore
 from tests.processor.logs import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.doubles.store import MemoryStore
-    from tests.processor.logs import Owner
+    from tests.processor.logs import Log, Owner
 
 _MINUTE_NS = 60 * 10**9
 
 
-def holds_what_there_is(store: MemoryStore, owner: Owner) -> bool:
+def holds_what_there_is(log: Log, owner: Owner) -> bool:
     """Say whether the store holds the partition as it would be told anew; besides only what was forgotten in its time, in its bucket."""
-    stored, there = owner.handler.owned[KEY].stored, store.snapshots[KEY]
+    assert isinstance(log.store, MemoryStore)
+    stored, there = owner.handler.owned[KEY].stored, log.store.snapshots[KEY]
     assert stored is not None
     header = header_of(there)
     assert header is not None

@@ -45,12 +45,6 @@ def _changes(log: Log, owner: Owner, second: float, *traces: int) -> None:
     owner.checkpoint()
 
 
-def _holds_what_there_is(log: Log, owner: Owner) -> bool:
-    """Whether the store holds the partition as it would be told anew."""
-    assert isinstance(log.store, MemoryStore)
-    return holds_what_there_is(log.store, owner)
-
-
 def _begun(look_count: int) -> tuple[Log, Owner, AskedStore]:
     """Return a log whose calls to the store end at the last of so many looks, and who owns it: one trace is in the store."""
     store = AskedStore()
@@ -73,7 +67,7 @@ def test_what_changes_while_a_write_is_under_way_goes_with_the_next() -> None:
         _changes(log, owner, second, 4)
     assert store.sizes[:3] == [1, 1, 3]
     owner.handler.checkpoint([KEY], handing_over=True)
-    assert _holds_what_there_is(log, owner)
+    assert holds_what_there_is(log, owner)
 
 
 @pytest.mark.parametrize("look_count", [0, 1, 5])
@@ -82,7 +76,7 @@ def test_who_hands_over_leaves_all_in_the_store(look_count: int) -> None:
     for second in range(1, 4):
         _changes(log, owner, second, second, 9)
     owner.handler.checkpoint([KEY], handing_over=True)
-    assert _holds_what_there_is(log, owner)
+    assert holds_what_there_is(log, owner)
     successor = log.own()
     assert successor.tally.count(m.STATES_RECOVERED, "store") == 1
 
@@ -100,7 +94,7 @@ def test_a_write_in_vain_is_told_when_it_ends_and_made_good_by_the_next() -> Non
     assert [*told, owner.handler.store_trouble] == [None, "connection refused", None]
     assert store.sizes[-1] < 3
     owner.handler.checkpoint([KEY], handing_over=True)
-    assert _holds_what_there_is(log, owner)
+    assert holds_what_there_is(log, owner)
 
 
 def test_a_state_that_went_missing_is_written_whole_however_late_that_is_told() -> None:
@@ -110,7 +104,7 @@ def test_a_state_that_went_missing_is_written_whole_however_late_that_is_told() 
         _changes(log, owner, second, second)
     assert store.sizes == [1, 1, 2, 1, 1]
     owner.handler.checkpoint([KEY], handing_over=True)
-    assert _holds_what_there_is(log, owner)
+    assert holds_what_there_is(log, owner)
 
 
 def test_what_a_worker_had_on_its_way_when_it_lost_the_partition_disturbs_nobody() -> None:
@@ -126,7 +120,7 @@ def test_what_a_worker_had_on_its_way_when_it_lost_the_partition_disturbs_nobody
     late.finish()
     for second in (3, 4):
         _changes(log, successor, second, 4)
-    assert _holds_what_there_is(log, successor)
+    assert holds_what_there_is(log, successor)
 
 
 def test_a_worker_waits_for_a_write_once_twice_as_much_has_changed_as_is_written_at_once() -> None:
@@ -159,7 +153,7 @@ def test_however_long_writes_take_the_store_holds_what_there_is_once_all_have_en
     _changes(log, owner, second, 1)
     owner.handler.checkpoint([KEY], handing_over=True)
     owner.handler.checkpoint([KEY], handing_over=True)
-    assert _holds_what_there_is(log, owner)
+    assert holds_what_there_is(log, owner)
 
 
 def test_a_worker_judges_on_while_its_store_does_not_answer() -> None:
@@ -182,4 +176,4 @@ def test_a_worker_judges_on_while_its_store_does_not_answer() -> None:
         assert standing.sizes == []
         answers.set()
         owner.handler.checkpoint([KEY], handing_over=True)
-    assert _holds_what_there_is(log, owner)
+    assert holds_what_there_is(log, owner)

@@ -224,7 +224,7 @@ def test_closed_traces_move_to_buckets_and_go_with_them() -> None:
 
 
 def _one_forgotten(store: WatchedStore) -> tuple[Log, Owner]:
-    """Return a log of which a store knows three traces; the first has been forgotten since, in its time, and its bucket has not passed."""
+    """Return a log of which a store knows four traces; the first has been forgotten since, in its time, and its bucket has not passed."""
     log = _on_store(store)
     owner = log.own()
     for second, number in ((0, 1), (40, 2), (100, 3), (361, 4)):
@@ -324,7 +324,7 @@ def test_whatever_a_partition_goes_through_the_store_holds_what_it_would_be_told
                 owner = log.own()
                 owner.read()
                 owner.checkpoint()
-            assert holds_what_there_is(store, owner), step
+            assert holds_what_there_is(log, owner), step
     assert log.memory_max_bytes == 20_000 or any(delta.closed for delta in store.deltas)
 
 

@@ -108,8 +108,8 @@ MUTANTS = (
     Mutant(
         "margin",
         "processor.closing",
-        "trace.last_record_ns + policy.closed_retention_ns + policy.timestamp_skew_max_ns",
-        "trace.last_record_ns + policy.closed_retention_ns",
+        "else self.closed_retention_ns + self.timestamp_skew_max_ns + 1",
+        "else self.closed_retention_ns + 1",
         "forget",
     ),
     Mutant(  # an early violation is not said again at the close
