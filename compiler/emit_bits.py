@@ -2,11 +2,13 @@
 
 Bits of the state say of plain selections and of plain `all` what is so, counters how plain counts compare with small whole numbers. Of
 every formula there are two bits: that it is true and that it is false; a negation swaps them. Neither is unknown: more spans may come, or
-it is *open*, a question that bits leave to the captured rows. Of relations and groups they still know where there is nothing to select.
+it is *open*, a question that bits leave to the captured rows. Of relations and groups they still know where there is nothing to select, or
+too little to reach a bound.
 
 A group of rules is one loop over the traces asked, which writes each rule's code: 0 unknown, 1 satisfied, 2 violated, 3 not applicable,
 4 inconclusive, 6 asked elsewhere (emit_verdict.py). What is decided with open questions holds whatever their answers are. In a complete
-trace all that bits can say is decided, so "only true counts" changes nothing.
+trace all that bits can say is decided, so "only true counts" changes nothing. Of an open trace nothing but a violation is asked elsewhere,
+and only where there may be one: two more bits of every formula say that the rows of an open trace may make it true, or false.
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ from compiler import ir
 from compiler import lua_tree as lua
 from compiler.emit_chunk import Chunk
 from compiler.engine_layout import WORD_BITS, LeafKey
-from compiler.engine_plan import is_plain_all, is_plain_count, is_plain_related, leaf_key
-from compiler.evaluate import MIRRORED, aggregates_of
+from compiler.engine_plan import bound_of, is_plain_all, is_plain_count, is_plain_related, leaf_key, number_compared
+from compiler.evaluate import aggregates_of
+from compiler.report import Early, decided_early, may_violate_early
 from compiler.rule_set import Rule
 
 # A function of Lua has room for 200 locals and 250 registers: atoms take two locals each, a level of nesting up to ten registers.
@@ -43,13 +46,24 @@ _K, _AT, _STATE, _CLOSED, _LATE = (lua.Name(word) for word in ("k", "at", "state
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """That something is true, and that it is false: expressions that are 0 or 1."""
+    """That something is true, and that it is false: expressions that are 0 or 1.
+
+    `may_true` and `may_false`: that the rows of an open trace, as it is now, may say so.
+    """
 
     true: lua.Expr
     false: lua.Expr
+    may_true: lua.Expr
+    may_false: lua.Expr
 
 
-_YES, _NO, _UNKNOWN = Truth(_ONE, _ZERO), Truth(_ZERO, _ONE), Truth(_ZERO, _ZERO)
+def _decided(true: lua.Expr, false: lua.Expr) -> Truth:
+    """Return the truth of what bits say all of that can be said."""
+    return Truth(true, false, true, false)
+
+
+_YES, _NO = _decided(_ONE, _ZERO), _decided(_ZERO, _ONE)
+_EITHER = Early(true=True, false=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +86,19 @@ def bits_rule(rule: Rule, position: int, chunk: Chunk) -> BitsRule:
     head, always, never = writer.part(program.when, _YES), writer.part(program.always, _YES), writer.part(program.never, _NO)
     final: lua.Expr = _ONE
     if program.for_each is not None:
-        some = writer.instances(program.for_each.related)
-        head = Truth(_both(head.true, some.true), _either(head.false, some.false))
+        head = _and([head, writer.instances(program.for_each.related)])
         # What instances still to come would say is not known.
         final = writer.closed
-    code = _code(head, always, never, final, position, is_open=writer.is_open)
-    return BitsRule((*writer.atoms, *code), writer.places, len(writer.atoms), writer.is_open)
+    may_violate = _both(head.may_true, _either(always.may_false, never.may_true)) if may_violate_early(rule) else _ZERO
+    code = _code(head, always, never, final, position, may_violate if writer.is_open else None)
+    return BitsRule((*writer.locals, *code), writer.places, writer.atom_count, writer.is_open)
 
 
-def _code(head: Truth, always: Truth, never: Truth, final: lua.Expr, position: int, *, is_open: bool) -> list[lua.Statement]:
+def _code(head: Truth, always: Truth, never: Truth, final: lua.Expr, position: int, may_violate: lua.Expr | None) -> list[lua.Statement]:
     """Write the code: anything but a violation is said where `final` is set.
 
-    `late` has all bits set but where the trace is open: there nothing but a violation is said in any case.
+    `late` has all bits set but where the trace is open: there nothing but a violation is said in any case, and where there may be one,
+    `may_violate`, it is asked elsewhere; None: bits decide it.
     """
     names = ("violated", "satisfied", "without")
     violated, satisfied, without = (lua.Name(word) for word in names)
@@ -97,24 +112,31 @@ def _code(head: Truth, always: Truth, never: Truth, final: lua.Expr, position: i
     )
     undecided = _bit("bxor", _bit("bor", violated, satisfied, without), _ONE)
     said = _bit("bor", satisfied, without, _bit("lshift", without, _ONE))
-    left = _bit("lshift", undecided, lua.Number(2))
-    if is_open:
-        code = _bit("bor", _bit("lshift", _bit("bor", violated, undecided), _ONE), left, _bit("band", _LATE, said))
-    else:
-        code = _bit("bor", _bit("lshift", violated, _ONE), _bit("band", _LATE, _bit("bor", said, left)))
-    return [found, lua.Assign(lua.Index(lua.Name("out"), lua.Binary("+", _AT, lua.Number(position))), code)]
+    out = lua.Index(lua.Name("out"), lua.Binary("+", _AT, lua.Number(position)))
+    if may_violate is None:
+        left = _bit("lshift", undecided, lua.Number(2))
+        return [found, lua.Assign(out, _bit("bor", _bit("lshift", violated, _ONE), _bit("band", _LATE, _bit("bor", said, left))))]
+    asked = lua.Name("asked")
+    wanted = lua.Local(("asked",), (_both(undecided, _either(_LATE, may_violate)),))
+    code = _bit("bor", _bit("lshift", _bit("bor", violated, asked), _ONE), _bit("lshift", asked, lua.Number(2)), _bit("band", _LATE, said))
+    return [found, wanted, lua.Assign(out, code)]
 
 
 class _Writer:
-    """Writes the formulas of one rule; each atom is a pair of locals."""
+    """Writes the formulas of one rule; each atom takes two locals at most."""
 
     def __init__(self, chunk: Chunk, closed: str) -> None:
         self._layout = chunk.layout
         self.closed = lua.Name(closed)
         self.is_open = False
         self._known: dict[ir.TraceTest, Truth] = {}
-        self.atoms: list[lua.Statement] = []
+        self.locals: list[lua.Statement] = []
         self.places: dict[str, lua.Expr] = {}
+
+    @property
+    def atom_count(self) -> int:
+        """The atoms that were written so far."""
+        return len(self._known)
 
     def part(self, node: ir.Formula | None, default: Truth) -> Truth:
         """Return the truth of a part of the rule."""
@@ -126,41 +148,25 @@ class _Writer:
 
     def instances(self, related: ir.Related) -> Truth:
         """Return whether there is an instance, for each of which the parts say the same or are open."""
-        if is_plain_related(related):
-            return self._some(leaf_key(related.selector))
-        return self._left_open(false=self._nothing((related,)))
-
-    def _left_open(self, true: lua.Expr = _ZERO, false: lua.Expr = _ZERO) -> Truth:
-        self.is_open = True
-        return Truth(true, false)
+        return self._some(leaf_key(related.selector)) if is_plain_related(related) else self._some_related(related)
 
     def _formula(self, node: ir.Formula) -> Truth:
         match node:
             case ir.And(sides=sides):
-                found = [self._formula(side) for side in sides]
-                return Truth(_both(*(one.true for one in found)), _either(*(one.false for one in found)))
+                return _and([self._formula(side) for side in sides])
             case ir.Or(sides=sides):
-                found = [self._formula(side) for side in sides]
-                return Truth(_either(*(one.true for one in found)), _both(*(one.false for one in found)))
+                return _swapped(_and([_swapped(self._formula(side)) for side in sides]))
             case ir.Not(body=body):
-                inner = self._formula(body)
-                return Truth(inner.false, inner.true)
+                return _swapped(self._formula(body))
             case ir.Selected() | ir.AllOf() | ir.Comparison():
                 return self._atom(node)
         assert_never(node)
 
     def _atom(self, node: ir.TraceTest) -> Truth:
-        if node in self._known:
-            return self._known[node]
-        if len(self._known) == ATOM_COUNT_MAX or len(self.places) + NAMED_COUNT_MAX > PLACE_COUNT_MAX:
-            return self._left_open()
-        truth = self._test(node)
-        if truth == _UNKNOWN:
-            return truth
-        number = len(self._known)
-        names = (f"t{number}", f"f{number}")
-        self.atoms.append(lua.Local(names, (truth.true, truth.false)))
-        self._known[node] = Truth(*(lua.Name(word) for word in names))
+        if node not in self._known:
+            if self.atom_count == ATOM_COUNT_MAX or len(self.places) + NAMED_COUNT_MAX >= PLACE_COUNT_MAX:
+                return self._left_open()
+            self._known[node] = self._test(node)
         return self._known[node]
 
     def _test(self, node: ir.TraceTest) -> Truth:
@@ -169,41 +175,73 @@ class _Writer:
             case ir.Selected(related=related) if is_plain_related(related):
                 return self._some(leaf_key(related.selector))
             case ir.Selected(related=related):
-                return self._left_open(false=self._nothing((related,)))
+                return self._some_related(related)
             case ir.AllOf(selector=selector, predicate=predicate) if is_plain_all(node):
                 return _swapped(self._some(leaf_key(selector, predicate)))
             case ir.AllOf(selector=selector):
-                return self._left_open(true=self._nothing((ir.Related(selector),)))
-            case ir.Comparison(quantifier=""):
-                return self._compared(node)
-            case ir.Comparison(quantifier=quantifier):
-                grouped = [found.related for found in aggregates_of(node) if found.by]
-                nothing = self._nothing(grouped)
-                return self._left_open(false=nothing) if quantifier == "some" else self._left_open(true=nothing)
+                return _swapped(self._some_related(ir.Related(selector)))
+            case ir.Comparison():
+                return self._counted(node) or self._compared(node)
         assert_never(node)
 
-    def _compared(self, node: ir.Comparison) -> Truth:
-        match node:
-            case ir.Comparison(word=word, left=ir.Aggregate() as counted, right=ir.Literal(value=constant)):
-                return self._counted(word, counted, constant)
-            case ir.Comparison(word=word, left=ir.Literal(value=constant), right=ir.Aggregate() as counted):
-                return self._counted(MIRRORED[word], counted, constant)
-            case _:
-                return self._left_open()
+    # ---- what bits decide -----------------------------------------------------------------------------------------------------------
 
     def _some(self, key: LeafKey) -> Truth:
-        seen = self._seen(key)
-        return Truth(seen, _both(self.closed, _opposite(seen)))
+        return self._grown(self._seen(key))
 
-    def _nothing(self, selections: Sequence[ir.Related]) -> lua.Expr:
-        """Say that each of some selections is empty and stays so: it or a neighbour of it names what was not seen."""
-        empty: list[lua.Expr] = []
-        for related in selections:
-            selectors = (related.selector, *(link.selector for link in related.links))
-            named = [selector for selector in selectors if not isinstance(selector.base, ir.Bound)]
-            seen = [self._seen(leaf_key(selector)) for selector in named[: NAMED_COUNT_MAX // len(selections)]]
-            empty.append(_opposite(_both(*seen)) if seen else _ZERO)
-        return _both(self.closed, *empty)
+    def _counted(self, node: ir.Comparison) -> Truth | None:
+        """Counts only grow: that one is beyond a bound is true for good. None: it is no comparison of a mere count with a constant."""
+        found = number_compared(node)
+        if found is None or not is_plain_count(found.number) or abs(found.constant) >= CONSTANT_MAX:
+            return None
+        count = self._count(leaf_key(found.number.related.selector))
+        more, reached = _more(count, found.constant), _more(count, found.constant - 1)
+        match found.word:
+            case ">":
+                return self._grown(more)
+            case ">=":
+                return self._grown(reached)
+            case "<":
+                return _swapped(self._grown(reached))
+            case "<=":
+                return _swapped(self._grown(more))
+        true = self._if_closed(_both(reached, _opposite(more)))
+        false = self._local(_either(more, _both(self.closed, _opposite(reached))))
+        return _decided(true, false) if found.word == "==" else _decided(false, true)
+
+    def _grown(self, reached: lua.Expr) -> Truth:
+        known = self._local(reached)
+        return _decided(known, self._if_closed(_opposite(known)))
+
+    # ---- what they leave open -------------------------------------------------------------------------------------------------------
+
+    def _some_related(self, related: ir.Related) -> Truth:
+        return self._left_open(self._anything(related), Early(true=True, false=False))
+
+    def _compared(self, node: ir.Comparison) -> Truth:
+        grouped = [found.related for found in aggregates_of(node) if found.by] if node.quantifier else []
+        something = _either(*(self._anything(related, NAMED_COUNT_MAX // len(grouped)) for related in grouped)) if grouped else _ONE
+        bound = bound_of(node)
+        if bound is not None and bound.at_least < CONSTANT_MAX:
+            something = _both(something, _more(self._count(bound.key), bound.at_least - 1))
+        is_true = node.quantifier == "every" if bound is None else bound.below
+        return self._left_open(something, decided_early(node), without=is_true)
+
+    def _left_open(self, something: lua.Expr = _ONE, early: Early = _EITHER, *, without: bool = False) -> Truth:
+        """Leave a question to the rows; where there is not `something`, now or later, the answer is `without`."""
+        self.is_open = True
+        asked = self._local(something)
+        settled = self._if_closed(_opposite(asked))
+        may_true, may_false = (asked if may else _ZERO for may in (early.true, early.false))
+        return Truth(settled, _ZERO, may_true, may_false) if without else Truth(_ZERO, settled, may_true, may_false)
+
+    def _anything(self, related: ir.Related, named_count_max: int = NAMED_COUNT_MAX) -> lua.Expr:
+        """Say whether there may be something in a selection: nothing that it or a neighbour of it names is missing."""
+        selectors = (related.selector, *(link.selector for link in related.links))
+        named = [selector for selector in selectors if not isinstance(selector.base, ir.Bound)]
+        return _both(*(self._seen(leaf_key(selector)) for selector in named[:named_count_max]))
+
+    # ---- places ---------------------------------------------------------------------------------------------------------------------
 
     def _seen(self, key: LeafKey) -> lua.Expr:
         leaf = self._layout.leaves[key]
@@ -211,33 +249,26 @@ class _Writer:
         word, place = divmod(leaf.seen, WORD_BITS)
         return _bit("band", _bit("rshift", self._place("w", word), lua.Number(place)), _ONE)
 
+    def _count(self, key: LeafKey) -> lua.Expr:
+        counter = self._layout.leaves[key].counter
+        assert counter is not None
+        return self._place("c", counter)
+
     def _place(self, array: str, number: int) -> lua.Expr:
         name = f"{array}{number}"
         self.places[name] = lua.item(lua.Field(_STATE, array), number)
         return lua.Name(name)
 
-    def _counted(self, word: str, node: ir.Aggregate, constant: object) -> Truth:
-        """Counts only grow: that one is beyond a bound is true for good."""
-        if not is_plain_count(node) or not isinstance(constant, int) or isinstance(constant, bool) or abs(constant) >= CONSTANT_MAX:
-            return self._left_open()
-        counter = self._layout.leaves[leaf_key(node.related.selector)].counter
-        assert counter is not None
-        count = self._place("c", counter)
-        more, reached = _more(count, constant), _more(count, constant - 1)
-        match word:
-            case ">":
-                return self._early(more)
-            case ">=":
-                return self._early(reached)
-            case "<":
-                return _swapped(self._early(reached))
-            case "<=":
-                return _swapped(self._early(more))
-        equal = Truth(_both(self.closed, reached, _opposite(more)), _either(more, _both(self.closed, _opposite(reached))))
-        return equal if word == "==" else _swapped(equal)
+    def _if_closed(self, bit: lua.Expr) -> lua.Expr:
+        return self._local(_both(self.closed, bit))
 
-    def _early(self, reached: lua.Expr) -> Truth:
-        return Truth(reached, _both(self.closed, _opposite(reached)))
+    def _local(self, bit: lua.Expr) -> lua.Expr:
+        """Return a bit that is worked out once."""
+        if isinstance(bit, lua.Name | lua.Number):
+            return bit
+        name = lua.Name(f"b{len(self.locals)}")
+        self.locals.append(lua.Local((name.word,), (bit,)))
+        return name
 
 
 def _more(count: lua.Expr, constant: int) -> lua.Expr:
@@ -246,7 +277,16 @@ def _more(count: lua.Expr, constant: int) -> lua.Expr:
 
 
 def _swapped(truth: Truth) -> Truth:
-    return Truth(truth.false, truth.true)
+    return Truth(truth.false, truth.true, truth.may_false, truth.may_true)
+
+
+def _and(sides: Sequence[Truth]) -> Truth:
+    return Truth(
+        _both(*(side.true for side in sides)),
+        _either(*(side.false for side in sides)),
+        _both(*(side.may_true for side in sides)),
+        _either(*(side.may_false for side in sides)),
+    )
 
 
 def _depth(node: ir.Formula) -> int:
@@ -262,7 +302,7 @@ def _bit(function: str, *arguments: lua.Expr) -> lua.Expr:
 
 
 def _opposite(bit: lua.Expr) -> lua.Expr:
-    return _bit("bxor", bit, _ONE)
+    return _ZERO if bit == _ONE else _bit("bxor", bit, _ONE)
 
 
 def _both(*sides: lua.Expr) -> lua.Expr:

@@ -49,16 +49,17 @@ def _each(rows: lua.Expr, instance: lua.Expr) -> tuple[lua.Statement, ...]:
 
 
 def _instance(program: ir.Rule, chunk: Chunk) -> tuple[lua.Statement, ...]:
-    """Judge one instance, the head first: where it is false nothing else is asked."""
+    """Judge one instance, the head first: where it is not true nothing else is asked."""
     body: list[lua.Statement] = []
     if program.when is not None:
         body += _truth("head", program.when, chunk)
-        body.append(lua.If(lua.Binary("==", _HEAD, lua.FALSE), (lua.Return((NOT_APPLICABLE,)),)))
-    else:
-        body.append(lua.Local(("head",), (lua.TRUE,)))
+        body += [
+            lua.If(lua.Binary("==", _HEAD, wanted), (lua.Return((code,)),))
+            for wanted, code in ((lua.FALSE, NOT_APPLICABLE), (lua.NIL, UNDECIDED))
+        ]
     body += _truth("always", program.always, chunk) if program.always is not None else [lua.Local(("always",), (lua.TRUE,))]
     body += _truth("never", program.never, chunk) if program.never is not None else [lua.Local(("never",), (lua.FALSE,))]
-    return (*body, lua.Return((lua.call("W.verdict", _HEAD, _ALWAYS, _NEVER),)))
+    return (*body, lua.Return((lua.call("W.verdict", _ALWAYS, _NEVER),)))
 
 
 def _truth(variable: str, node: ir.Formula, chunk: Chunk) -> list[lua.Statement]:

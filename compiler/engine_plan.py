@@ -9,11 +9,11 @@ blamed for being true, `all` for being not true, so under `always` the one and u
 from __future__ import annotations
 
 from enum import Flag, auto
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from compiler import ir
 from compiler.engine_layout import ANY_CLASS, COUNTER_SIZES, Column, ColumnKind, Layout, Leaf, LeafKey, column_of
-from compiler.evaluate import aggregates_of
+from compiler.evaluate import MIRRORED, aggregates_of
 from compiler.ir_walk import mentions_bound, walk
 from compiler.rule_set import Rule
 
@@ -27,6 +27,8 @@ class Blamed(Flag):
     EITHER = TRUE | NOT_TRUE
 
 
+# Aggregates that are never more than the spans they are of.
+_NUMBERS = frozenset({"count", "distinct"})
 _TURNED = {Blamed.TRUE: Blamed.NOT_TRUE, Blamed.NOT_TRUE: Blamed.TRUE, Blamed.EITHER: Blamed.EITHER, Blamed.NEVER: Blamed.NEVER}
 
 
@@ -58,6 +60,46 @@ def is_plain_all(node: ir.AllOf) -> bool:
 def is_plain_count(node: ir.Aggregate) -> bool:
     """Say whether an aggregate is a mere count of a plain selection."""
     return node.word == "count" and node.of is None and not node.by and is_plain_related(node.related)
+
+
+class NumberCompared(NamedTuple):
+    """A comparison of a number of spans, or of different values of theirs, with a whole constant that stands right of `word`."""
+
+    word: str
+    number: ir.Aggregate
+    constant: int
+
+
+def number_compared(node: ir.Comparison) -> NumberCompared | None:
+    """Return a comparison as one of a number with a constant; None: it is no such comparison."""
+    match node.left, node.right:
+        case ir.Aggregate() as number, ir.Literal(value=int(constant)):
+            word = node.word
+        case ir.Literal(value=int(constant)), ir.Aggregate() as number:
+            word = MIRRORED[node.word]
+        case _:
+            return None
+    is_number = number.word in _NUMBERS and not isinstance(constant, bool)
+    return NumberCompared(word, number, constant) if is_number else None
+
+
+class Bound(NamedTuple):
+    """While a leaf has selected fewer spans than `at_least`, a comparison is `below` for all groups: no number exceeds that of spans."""
+
+    key: LeafKey
+    at_least: int
+    below: bool
+
+
+def bound_of(node: ir.Comparison) -> Bound | None:
+    """Return the bound below which nobody need look at the spans that a comparison is about; None: there is none, or the count is it."""
+    found = number_compared(node)
+    if found is None or is_plain_count(found.number) or isinstance(found.number.related.selector.base, ir.Bound):
+        return None
+    at_least = found.constant + (found.word in {">", "<="})
+    below = found.word in {"<", "<=", "!="}
+    decides_nothing = node.quantifier == ("some" if below else "every")
+    return None if at_least <= 0 or decides_nothing else Bound(leaf_key(found.number.related.selector), at_least, below)
 
 
 def leaf_key(selector: ir.Selector, not_true: ir.Predicate | None = None) -> LeafKey:
@@ -130,10 +172,14 @@ class Planner:
                 assert_never(node)
 
     def _comparison(self, node: ir.Comparison) -> None:
+        bound = bound_of(node)
+        if bound is not None:
+            self.layout.mark_counted(self._leaf(bound.key), bound.at_least)
         for found in aggregates_of(node):
             if is_plain_count(found):
                 counted = self._leaf(leaf_key(found.related.selector))
-                self.layout.mark_counted(counted, _count_max(node))
+                compared = number_compared(node)
+                self.layout.mark_counted(counted, COUNTER_SIZES[4] if compared is None else compared.constant)
                 self._capture(counted)
                 continue
             self._rows(found.related)
@@ -202,15 +248,6 @@ class Planner:
     def _captured_column(self, class_id: int, column: Column) -> None:
         self.layout.column(column)
         self.layout.classes[class_id].captured_columns[column] = None
-
-
-def _count_max(node: ir.Comparison) -> int:
-    """Return the largest count that a comparison tells from those above it."""
-    match node.left, node.right:
-        case (ir.Aggregate(), ir.Literal(value=int(constant))) | (ir.Literal(value=int(constant)), ir.Aggregate()):
-            return constant
-        case _:
-            return COUNTER_SIZES[4]
 
 
 def _evidence_columns(rule: Rule) -> tuple[Column, ...]:

@@ -23,7 +23,6 @@ from compiler.engine_plan import plan, reads_rows
 from compiler.ir_walk import walk
 from compiler.lua_print import print_chunk
 from compiler.pattern import Pattern, parse_pattern
-from compiler.report import may_violate_early
 from compiler.rule_set import Rule, RuleSet
 from compiler.values import text_bytes
 from compiler.wanted_keys import wanted_keys
@@ -155,7 +154,7 @@ def _judging(rules: tuple[Rule, ...], chunk: Chunk) -> list[lua.Statement]:
 
 
 def _asked_by_trace(add: str, rule: Rule, position: int, asked: object, code: lua.Expr) -> lua.Statement:
-    told = (rule.program.requires_complete, reads_rows(asked), may_violate_early(rule))
+    told = (rule.program.requires_complete, reads_rows(asked))
     facts = [lua.TRUE if fact else lua.FALSE for fact in told]
     return lua.Run(lua.call(add, lua.Number(position), *facts, code))
 

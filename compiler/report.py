@@ -80,49 +80,55 @@ def _fields(node: object) -> Iterator[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Early:
+class Early:
     """What can be decided of a formula while the trace may still grow."""
 
     true: bool
     false: bool
 
 
-_ALWAYS_TRUE = _Early(true=True, false=False)
-_ALWAYS_FALSE = _Early(true=False, false=True)
+_ALWAYS_TRUE = Early(true=True, false=False)
+_ALWAYS_FALSE = Early(true=False, false=True)
 
 
-def _early(node: ir.Formula) -> _Early:
+def _early(node: ir.Formula) -> Early:
     match node:
         case ir.And(sides=sides):
             found = [_early(side) for side in sides]
-            return _Early(all(side.true for side in found), any(side.false for side in found))
+            return Early(all(side.true for side in found), any(side.false for side in found))
         case ir.Or(sides=sides):
             found = [_early(side) for side in sides]
-            return _Early(any(side.true for side in found), all(side.false for side in found))
+            return Early(any(side.true for side in found), all(side.false for side in found))
         case ir.Not(body=body):
             inner = _early(body)
-            return _Early(inner.false, inner.true)
+            return Early(inner.false, inner.true)
         case ir.Selected():
-            return _Early(true=True, false=False)
+            return Early(true=True, false=False)
         case ir.AllOf():
-            return _Early(true=False, false=True)
+            return Early(true=False, false=True)
         case ir.Comparison():
-            found_one = _early_comparison(node)
-            return _Early(found_one.true and node.quantifier != "every", found_one.false and node.quantifier != "some")
+            return decided_early(node)
 
 
-def _early_comparison(node: ir.Comparison) -> _Early:
+def decided_early(node: ir.Comparison) -> Early:
+    """Return what of a comparison can be decided while the trace may still grow."""
+    one = _early_of_one(node)
+    return Early(one.true and node.quantifier != "every", one.false and node.quantifier != "some")
+
+
+def _early_of_one(node: ir.Comparison) -> Early:
+    """Return the same of the comparison for one group."""
     varying = [side for side in (node.left, node.right) if _varies(side)]
     if not varying:
-        return _Early(true=True, false=True)
+        return Early(true=True, false=True)
     if len(varying) > 1:
-        return _Early(true=False, false=False)
+        return Early(true=False, false=False)
     side, word = varying[0], node.word if varying[0] is node.left else MIRRORED[node.word]
     name = side.word if isinstance(side, ir.Aggregate) else side.name if isinstance(side, ir.TraceValue) else ""
     if name not in DECIDED_BY_BOUNDS:
-        return _Early(true=False, false=False)
+        return Early(true=False, false=False)
     grows = {">", ">=", "!="} if name in GROWING else {"<", "<=", "!="}
-    return _Early(word in grows, word not in grows)
+    return Early(word in grows, word not in grows)
 
 
 def _varies(value: ir.Value) -> bool:
@@ -143,7 +149,7 @@ def _violates_early(program: ir.Rule, exceptions: Iterable[ir.Formula]) -> bool:
     return head.true and (always.false or never.true) and all(_early(exception).false for exception in exceptions)
 
 
-def _parts(program: ir.Rule) -> tuple[_Early, _Early, _Early]:
+def _parts(program: ir.Rule) -> tuple[Early, Early, Early]:
     return (
         _early(program.when) if program.when is not None else _ALWAYS_TRUE,
         _early(program.always) if program.always is not None else _ALWAYS_TRUE,

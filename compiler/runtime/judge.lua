@@ -78,13 +78,10 @@ return function(E)
   end
 
   -- ---- instances --------------------------------------------------------------------------------------------------------------------
-  function W.verdict(head, always, never)
-    if head == true then
-      if always == false or never == true then return VIOLATED end
-      if always == true and never == false then return SATISFIED end
-    elseif head == false then
-      return NOT_APPLICABLE
-    end
+  -- Of an instance whose head is true.
+  function W.verdict(always, never)
+    if always == false or never == true then return VIOLATED end
+    if always == true and never == false then return SATISFIED end
     return UNDECIDED
   end
 
@@ -106,15 +103,14 @@ return function(E)
 
   -- ---- rules ------------------------------------------------------------------------------------------------------------------------
   -- Groups are loops over traces, of many rules each (compiler/emit_bits.py). What they leave open is asked trace by trace: rules, and the
-  -- exceptions of what is violated. `position`: where the rule's code is among those of a trace; `early`: whether it can be violated while
-  -- the trace is open, else nobody need ask until then.
+  -- exceptions of what is violated. `position`: where the rule's code is among those of a trace.
   local groups, rules, excusables = {}, {}, {}
 
   function E.add_group(judge) groups[#groups + 1] = judge end
-  function E.add_rule(position, whole, reads, early, judge)
-    rules[#rules + 1] = { position = position, whole = whole, reads = reads, early = early, judge = judge }
+  function E.add_rule(position, whole, reads, judge)
+    rules[#rules + 1] = { position = position, whole = whole, reads = reads, judge = judge }
   end
-  function E.add_excusable(position, whole, reads, _, exceptions)
+  function E.add_excusable(position, whole, reads, exceptions)
     excusables[#excusables + 1] = { position = position, whole = whole, reads = reads, exceptions = exceptions }
   end
 
@@ -158,9 +154,7 @@ return function(E)
     local s = traces[k]
     for r = 1, #rules do
       local rule = rules[r]
-      if out[rule.position] == ASKED and lates[k] == 0 and not rule.early then
-        out[rule.position] = UNDECIDED
-      elseif out[rule.position] == ASKED then
+      if out[rule.position] == ASKED then
         if rule.reads then E.lay_out(s) end
         out[rule.position] = judge_one(rule, states[s], closing_of(rule, k))
       end

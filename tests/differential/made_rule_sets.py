@@ -77,7 +77,7 @@ _RULES = (
 @cache
 def _part(kind: str) -> st.SearchStrategy[str]:
     words = {
-        "cmp": ("==", "!=", "<", ">="),
+        "cmp": ("==", "!=", "<", "<=", ">", ">="),
         "affix": ("contains", "startswith", "endswith"),
         "order": ("before", "after", "during", "overlaps"),
         "relation": ("before", "after", "during", "overlaps", "under", "child of", "sibling of"),
