@@ -29,6 +29,8 @@ MEMORY_MAX_BYTES = 512 * 2**20
 # A program that holds more than this share of its memory takes no further record: LuaJIT ends the process where memory runs out inside of
 # compiled code, so the rest is what one call may need.
 _HEAP_SHARE = 0.875
+# Garbage that may lie in a heap before it is collected.
+_GARBAGE_BYTES = 32 * 2**20
 
 # LuaJIT's defaults give up compiling past some fifty rules: traces overflow and are thrown away again and again.
 _JIT_OPTIONS = (
@@ -211,7 +213,12 @@ class LuaProgram:
         libraries = {name: self._lua.execute(runtime_source(name), name=b"=" + name.encode()) for name in LIBRARIES}
         parts = [self._lua.execute(runtime_source(name), name=b"=" + name.encode()) for name in RUNTIME]
         secret = [secrets.randbits(_SECRET_BITS) | 1 for _ in range(6)]
-        settings = {**program.settings, "secret": secret, "heap_max_kib": int(self._memory_max_bytes * _HEAP_SHARE) >> 10}
+        settings = {
+            **program.settings,
+            "secret": secret,
+            "heap_max_kib": int(self._memory_max_bytes * _HEAP_SHARE) >> 10,
+            "garbage_kib": 0 if collect_eagerly else _GARBAGE_BYTES >> 10,
+        }
         chunk = self._function(b"rules", program.chunk.encode("latin-1"))
         functions: _Functions = setup(
             ffi,

@@ -9,9 +9,24 @@ return function(E)
   local BLOCK_ROWS = 512
   local SUM, FIRST_START = ffi.sizeof("sum_t"), ffi.offsetof("state_t", "first_start")
 
+  local PAUSE_MIN, PAUSE_MAX = 200, 1000
+  local heap_before = 0
+
+  -- Lets so much garbage lie before it is collected again. A heap that has shrunk was swept: what is left is in use, more or less. Percents
+  -- of that alone would go through a small heap all the time.
+  local function tend_garbage(heap)
+    if heap < heap_before and config.garbage_kib > 0 then
+      local pause = 100 + math.floor(100 * config.garbage_kib / heap)
+      collectgarbage("setpause", math.max(PAUSE_MIN, math.min(PAUSE_MAX, pause)))
+    end
+    heap_before = heap
+  end
+
   -- Fails in time: what runs out of memory inside of compiled code ends the process. What nobody holds any more does not count.
   local function tend_heap()
-    if collectgarbage("count") <= config.heap_max_kib then return end
+    local heap = collectgarbage("count")
+    tend_garbage(heap)
+    if heap <= config.heap_max_kib then return end
     collectgarbage()
     if collectgarbage("count") > config.heap_max_kib then error("not enough memory", 0) end
   end
