@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from compiler import ir
 from compiler.joins import ARRAYS, Join, index_key, join_of
@@ -65,8 +65,7 @@ class Trace:
         return Trace(self.view, self.is_open, self.skew_tolerance_ns, {name: span}, self.memory)
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """What a predicate looks at: a span, and inside of `event( )` or `link( )` one of its elements."""
 
     span: Span
