@@ -185,7 +185,7 @@ class LuaProgram:
             self._safe(self._functions.drop_many, handles, count)
 
     def held(self) -> int:
-        """Return the bytes that traces take, and those of Lua's heap."""
+        """Return the bytes that traces take, and those in use of Lua's heap."""
         return int(self._safe(self._functions.held))
 
     def memory(self) -> tuple[int, int, int, int, float]:

@@ -170,7 +170,7 @@ class LuaTraceEngine:
 
     @property
     def memory_bytes(self) -> int:
-        """What traces take, and Lua's whole heap: texts, and the program itself."""
+        """What traces take, and what is in use of Lua's heap: texts, and the program itself. Garbage does not count."""
         return self.program.held()
 
     def export_many(self, handles: Sequence[int]) -> list[bytes]:

@@ -10,14 +10,15 @@ return function(E)
   local SUM, FIRST_START = ffi.sizeof("sum_t"), ffi.offsetof("state_t", "first_start")
 
   local PAUSE_MIN, PAUSE_MAX = 200, 1000
-  local heap_before = 0
+  -- KiB, at the last look, and in use, more or less: of a heap that has shrunk, for it was swept, and of the first one.
+  local heap_before, heap_used
 
-  -- Lets so much garbage lie before it is collected again. A heap that has shrunk was swept: what is left is in use, more or less. Percents
-  -- of that alone would go through a small heap all the time.
+  -- Lets so much garbage lie before it is collected again: percents of what is in use alone would go through a small heap all the time.
   local function tend_garbage(heap)
-    if heap < heap_before and config.garbage_kib > 0 then
+    if not heap_used or heap < heap_before then
+      heap_used = heap
       local pause = 100 + math.floor(100 * config.garbage_kib / heap)
-      collectgarbage("setpause", math.max(PAUSE_MIN, math.min(PAUSE_MAX, pause)))
+      if config.garbage_kib > 0 then collectgarbage("setpause", math.max(PAUSE_MIN, math.min(PAUSE_MAX, pause))) end
     end
     heap_before = heap
   end
@@ -158,8 +159,8 @@ return function(E)
 
   function API.pooled(id) return E.pool[id] or "" end
 
-  -- The bytes held for traces, and of Lua's heap.
-  function API.held() return E.traces_bytes() + 1024 * collectgarbage("count") end
+  -- The bytes held for traces, and those of Lua's heap that are in use.
+  function API.held() return E.traces_bytes() + 1024 * (heap_used or collectgarbage("count")) end
 
   function API.memory()
     return E.trace_count, E.block_bytes, E.captured_bytes(), ffi.sizeof("state_t"), collectgarbage("count")
