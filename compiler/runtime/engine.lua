@@ -9,7 +9,8 @@ return function(E)
   local BLOCK_ROWS = 512
   local SUM, FIRST_START = ffi.sizeof("sum_t"), ffi.offsetof("state_t", "first_start")
 
-  local PAUSE_MIN, PAUSE_MAX = 200, 1000
+  -- Percents. What is in use comes and goes, with numbered keys and texts: a heap that was small for a moment must not grow tenfold.
+  local PAUSE_MIN, PAUSE_MAX = 200, 400
   -- KiB, at the last look, and in use, more or less: of a heap that has shrunk, for it was swept, and of the first one.
   local heap_before, heap_used
 
