@@ -36,12 +36,10 @@ NAMED_COUNT_MAX = 8
 GROUP_ATOM_COUNT_MAX = 256
 DEPTH_MAX = 10
 _SIDES_AT_ONCE = 8
-# Counters stay below 2^30, for so many spans have no room in memory: a difference of a counter and a smaller constant fits 32 bits.
-CONSTANT_MAX = 2**30 - 1
 
 PARAMETERS = ("states", "traces", "closes", "wholes", "lates", "n", "out")
 _ZERO, _ONE = lua.Number(0), lua.Number(1)
-_K, _AT, _STATE, _CLOSED, _LATE = (lua.Name(word) for word in ("k", "at", "state", "closed", "late"))
+_K, _AT, _STATE, _LATE = (lua.Name(word) for word in ("k", "at", "state", "late"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +190,7 @@ class _Writer:
     def _counted(self, node: ir.Comparison) -> Truth | None:
         """Counts only grow: that one is beyond a bound is true for good. None: it is no comparison of a mere count with a constant."""
         found = number_compared(node)
-        if found is None or not is_plain_count(found.number) or abs(found.constant) >= CONSTANT_MAX:
+        if found is None or not is_plain_count(found.number):
             return None
         count = self._count(leaf_key(found.number.related.selector))
         more, reached = _more(count, found.constant), _more(count, found.constant - 1)
@@ -222,7 +220,7 @@ class _Writer:
         grouped = [found.related for found in aggregates_of(node) if found.by] if node.quantifier else []
         something = _either(*(self._anything(related, NAMED_COUNT_MAX // len(grouped)) for related in grouped)) if grouped else _ONE
         bound = bound_of(node)
-        if bound is not None and bound.at_least < CONSTANT_MAX:
+        if bound is not None:
             something = _both(something, _more(self._count(bound.key), bound.at_least - 1))
         is_true = node.quantifier == "every" if bound is None else bound.below
         return self._left_open(something, decided_early(node), without=is_true)

@@ -22,6 +22,8 @@ ELEMENT_TAGS = {"event": 0x5A, "link": 0x6A}
 Setting: TypeAlias = "bool | int | bytes | list[Setting] | dict[str | int, Setting]"
 # What a counter of so many bytes holds at most.
 COUNTER_SIZES = {1: 2**8 - 1, 2: 2**16 - 1, 4: 2**31 - 1}
+# Counters stay below 2^30, for so many spans have no room in memory: a difference of a counter and a smaller constant fits 32 bits.
+CONSTANT_MAX = 2**30 - 1
 
 
 class ColumnKind(IntEnum):

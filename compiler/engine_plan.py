@@ -12,7 +12,7 @@ from enum import Flag, auto
 from typing import NamedTuple, assert_never
 
 from compiler import ir
-from compiler.engine_layout import ANY_CLASS, COUNTER_SIZES, Column, ColumnKind, Layout, Leaf, LeafKey, column_of
+from compiler.engine_layout import ANY_CLASS, CONSTANT_MAX, COUNTER_SIZES, Column, ColumnKind, Layout, Leaf, LeafKey, column_of
 from compiler.evaluate import MIRRORED, aggregates_of
 from compiler.ir_walk import mentions_bound, walk
 from compiler.rule_set import Rule
@@ -63,7 +63,7 @@ def is_plain_count(node: ir.Aggregate) -> bool:
 
 
 class NumberCompared(NamedTuple):
-    """A comparison of a number of spans, or of different values of theirs, with a whole constant that stands right of `word`."""
+    """A comparison of a number of spans, or of different values of theirs, with a constant right of `word` that counters can reach."""
 
     word: str
     number: ir.Aggregate
@@ -79,7 +79,7 @@ def number_compared(node: ir.Comparison) -> NumberCompared | None:
             word = MIRRORED[node.word]
         case _:
             return None
-    is_number = number.word in _NUMBERS and not isinstance(constant, bool)
+    is_number = number.word in _NUMBERS and not isinstance(constant, bool) and abs(constant) < CONSTANT_MAX
     return NumberCompared(word, number, constant) if is_number else None
 
 

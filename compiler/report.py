@@ -91,33 +91,28 @@ _ALWAYS_TRUE = Early(true=True, false=False)
 _ALWAYS_FALSE = Early(true=False, false=True)
 
 
-def _early(node: ir.Formula) -> Early:
+def decided_early(node: ir.Formula) -> Early:
+    """Return what of a formula can be decided while the trace may still grow."""
     match node:
         case ir.And(sides=sides):
-            found = [_early(side) for side in sides]
+            found = [decided_early(side) for side in sides]
             return Early(all(side.true for side in found), any(side.false for side in found))
         case ir.Or(sides=sides):
-            found = [_early(side) for side in sides]
+            found = [decided_early(side) for side in sides]
             return Early(any(side.true for side in found), all(side.false for side in found))
         case ir.Not(body=body):
-            inner = _early(body)
+            inner = decided_early(body)
             return Early(inner.false, inner.true)
         case ir.Selected():
             return Early(true=True, false=False)
         case ir.AllOf():
             return Early(true=False, false=True)
         case ir.Comparison():
-            return decided_early(node)
+            found_one = _early_comparison(node)
+            return Early(found_one.true and node.quantifier != "every", found_one.false and node.quantifier != "some")
 
 
-def decided_early(node: ir.Comparison) -> Early:
-    """Return what of a comparison can be decided while the trace may still grow."""
-    one = _early_of_one(node)
-    return Early(one.true and node.quantifier != "every", one.false and node.quantifier != "some")
-
-
-def _early_of_one(node: ir.Comparison) -> Early:
-    """Return the same of the comparison for one group."""
+def _early_comparison(node: ir.Comparison) -> Early:
     varying = [side for side in (node.left, node.right) if _varies(side)]
     if not varying:
         return Early(true=True, false=True)
@@ -146,14 +141,14 @@ def may_violate_early(rule: Rule) -> bool:
 def _violates_early(program: ir.Rule, exceptions: Iterable[ir.Formula]) -> bool:
     """Every one of the exceptions must be decided false before."""
     head, always, never = _parts(program)
-    return head.true and (always.false or never.true) and all(_early(exception).false for exception in exceptions)
+    return head.true and (always.false or never.true) and all(decided_early(exception).false for exception in exceptions)
 
 
 def _parts(program: ir.Rule) -> tuple[Early, Early, Early]:
     return (
-        _early(program.when) if program.when is not None else _ALWAYS_TRUE,
-        _early(program.always) if program.always is not None else _ALWAYS_TRUE,
-        _early(program.never) if program.never is not None else _ALWAYS_FALSE,
+        decided_early(program.when) if program.when is not None else _ALWAYS_TRUE,
+        decided_early(program.always) if program.always is not None else _ALWAYS_TRUE,
+        decided_early(program.never) if program.never is not None else _ALWAYS_FALSE,
     )
 
 

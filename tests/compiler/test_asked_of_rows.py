@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from compiler import Closing, RuleSet, SourceFile, compile_sources
+from compiler import Closing, RuleSet
 from compiler.engine_program import Program, compile_program
 from processor import lua_traces
 from processor.lua_traces import LuaTraceEngine
-from processor.trace_engine import CODES, Asked, TakenRecord, TakePolicy, batch_of
+from processor.trace_engine import VERDICTS, Asked, TakenRecord, TakePolicy, batch_of
+from tests.processor.played import rules
 from topics.otlp import encode_protobuf
 from topics.span import Span
 
@@ -43,14 +44,11 @@ end
         return replace(program, chunk=program.chunk + lines)
 
     monkeypatch.setattr(lua_traces, "compile_program", counted)
-    text = f"rules:\n  - id: one\n    rule: '{rule}'\n"
-    rule_set = compile_sources([SourceFile("rules.yaml", text.encode())]).rule_set
-    assert rule_set is not None
-    engine = LuaTraceEngine(rule_set)
+    engine = LuaTraceEngine(rules(f"rules: [{{id: one, rule: '{rule}'}}]"))
     spans = [Span("ab" * 16, f"{n:016x}", name, 10 * n, 10 * n + 5, "", attributes={"k": 1}) for n, name in enumerate(names, 1)]
     taken = engine.take(0, batch_of([TakenRecord(encode_protobuf(spans), "protobuf", 0)]), TakePolicy(100))
     code = engine.judge([Asked(taken.touches[0].handle, closing, None)])[0][0]
-    return next(found.value for found, one in CODES.items() if one == code), count[0]
+    return VERDICTS[code].value, count[0]
 
 
 @pytest.mark.parametrize(
