@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from processor.engines import make_engine
 from processor.faust_app import Lifeline, make_app, run_app
+from processor.free_memory import give_back_free_memory
 from processor.garbage import spare_collector
 from processor.handler import Handler
 from processor.health import Health
@@ -55,6 +56,7 @@ def run_worker(settings: Settings) -> int:
         sys.stderr.write(f"betrace worker: cannot listen on {settings.http_host}:{settings.http_port}\n")
         return REFUSED
     spare_collector()
+    give_back_free_memory()
     rules = _rules(settings)
     rules.start()
     try:
