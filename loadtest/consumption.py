@@ -64,7 +64,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Consumed:
-    """How workers got on from their first records to the last: records, wall-clock time, processor time and memory of all of them."""
+    """How workers got on, once warm, to their last records: records, wall-clock time, processor time and memory of all of them."""
 
     record_count: float
     seconds: float
@@ -107,29 +107,33 @@ def preload_evenly(stage: Stage, work: Work, record_count: int) -> Load:
     return preload(stage, replace(work, loop=loop), max(1, round(record_count / round_count)), round_count * NS // _STAMPED_PER_S)
 
 
-def consume(stage: Stage, load: Load, worker_count: int) -> Consumed:
-    """Let workers of a new group judge all; raises NotMeasuredError where they had read too much before anybody looked."""
-    found = judge(stage, load, worker_count)
+def consume(stage: Stage, load: Load, worker_count: int, warm_cpu_s: float) -> Consumed:
+    """Let workers of a new group judge all, timed once they have worked for `warm_cpu_s` of processor time.
+
+    Raises NotMeasuredError where they had read too much by then.
+    """
+    found = judge(stage, load, worker_count, warm_cpu_s)
     if (seen := found.record_count) < _SEEN_MIN * load.record_count:
-        raise NotMeasuredError(f"only {seen:.0f} of {load.record_count} records were left at the first look: too few for a figure")
+        raise NotMeasuredError(f"only {seen:.0f} of {load.record_count} records were left once the workers were warm: too few for a figure")
     return found
 
 
-def judge(stage: Stage, load: Load, worker_count: int) -> Consumed:
+def judge(stage: Stage, load: Load, worker_count: int, warm_cpu_s: float) -> Consumed:
     """Let workers of a new group read and judge all; raises DisagreementError where they do not say what the reference engine says."""
     outputs = stage.outputs(load.topic, PARTITION_COUNT)
     cpus = [stage.cpus[number % len(stage.cpus)] for number in range(worker_count)]
     with ThreadPoolExecutor(worker_count) as pool:
         workers = list(pool.map(lambda cpu: stage.start(load.topic, outputs, load.rules, cpu=cpu), cpus))
-    found = _watch(workers, load)
+    found = _watch(workers, load, warm_cpu_s)
     for worker in workers:
         worker.stop()
     check_said(stage, load, outputs)
     return found
 
 
-def _watch(workers: Sequence[Worker], load: Load) -> Consumed:
+def _watch(workers: Sequence[Worker], load: Load, warm_cpu_s: float) -> Consumed:
     until = time.monotonic() + _TIMEOUT_S
+    warm_at: dict[int, float] = {}
     first: dict[int, _Look] = {}
     ended: float | None = None
     records: dict[int, float] = {}
@@ -143,15 +147,16 @@ def _watch(workers: Sequence[Worker], load: Load) -> Consumed:
             metrics = worker.metrics()
             records[number] = total(metrics, "betrace_records_read_total")
             closed += total(metrics, "betrace_traces_closed_total")
-            if records[number] and number not in first:
-                first[number] = _Look(time.monotonic(), records[number], worker.cpu_s())
+            cpu_s = worker.cpu_s()
+            if records[number] and cpu_s >= warm_at.setdefault(number, cpu_s + warm_cpu_s) and number not in first:
+                first[number] = _Look(time.monotonic(), records[number], cpu_s)
         if ended is None and sum(records.values()) >= load.record_count:
             ended = time.monotonic()
         if ended is not None and closed >= load.trace_count:
             break
     time.sleep(_LAST_CHECKPOINT_S)
     if len(first) < len(workers) or min(records.values()) < _SHARE_MIN * load.record_count:
-        raise NotMeasuredError(f"the workers did not share the partitions: {list(records.values())}")
+        raise NotMeasuredError(f"not every worker read its share of the records and got warm: {list(records.values())}")
     return Consumed(
         sum(records[number] - look.records for number, look in first.items()),
         ended - min(look.at for look in first.values()),
@@ -163,7 +168,7 @@ def _watch(workers: Sequence[Worker], load: Load) -> Consumed:
 def _until_next_look(first: Sequence[_Look], record_count: float, wanted: float) -> float:
     """Return for how many seconds not to look: a look costs the worker processor time, so many are taken only near begin and end."""
     so_far = record_count - sum(look.records for look in first)
-    if so_far <= 0 or record_count >= wanted:
+    if not first or so_far <= 0 or record_count >= wanted:
         return _LOOK_S
     left_s = (wanted - record_count) / so_far * (time.monotonic() - min(look.at for look in first))
     return min(_LOOK_SELDOM_S, max(_LOOK_S, left_s / 2))

@@ -46,18 +46,23 @@ _P99: Final = 0.99
 
 @dataclass(frozen=True, slots=True)
 class PipelineEffort:
-    """How much is run: runs of each row, records of a run, seconds at half load, changes of an open trace, and runs of the recovery."""
+    """How much is run.
+
+    Runs of each row; records of a run, and for how much processor time a worker runs before it is timed, since a program compiles itself
+    while it runs; seconds at half load; changes of an open trace; runs of the recovery.
+    """
 
     run_count: int
     record_count: int
     keyed_record_count: int
+    warm_cpu_s: float
     live_s: float
     change_count: int
     recovery_count: int
 
 
-FULL: Final = PipelineEffort(5, 200_000, 400_000, 30, 20, 5)
-QUICK: Final = PipelineEffort(3, 60_000, 80_000, 12, 10, 1)
+FULL: Final = PipelineEffort(5, 200_000, 800_000, 1.5, 30, 20, 5)
+QUICK: Final = PipelineEffort(3, 60_000, 120_000, 0.2, 12, 10, 1)
 
 
 class PipelineRun(WorkerRun):
@@ -95,9 +100,9 @@ class PipelineRun(WorkerRun):
         for number in range(self.effort.run_count):
             self.heard(f"{work.name}: run {number + 1}")
             bare += read_all(stage.servers, load.topic, [range(PARTITION_COUNT)], stage.cpus[:1])
-            alone.append(consume(stage, load, 1))
+            alone.append(consume(stage, load, 1, self.effort.warm_cpu_s))
             bare_two.append(read_all(stage.servers, load.topic, halves, [stage.cpus[number % len(stage.cpus)] for number in range(2)]))
-            two.append(consume(stage, load, 2))
+            two.append(consume(stage, load, 2, self.effort.warm_cpu_s))
         stage.remove(load.topic)
         self._end_to_end(4, load, alone, bare, END_TO_END)
         self._scaling(load, alone, two, bare, bare_two)
@@ -147,7 +152,7 @@ class PipelineRun(WorkerRun):
         for number in range(self.effort.run_count):
             self.heard(f"{work.name}: run {number + 1}")
             bare += read_all(stage.servers, load.topic, [range(PARTITION_COUNT)], stage.cpus[:1])
-            runs.append(consume(stage, load, 1))
+            runs.append(consume(stage, load, 1, self.effort.warm_cpu_s))
             if program is not None:
                 collector.append(spans_per_cpu_second(stage, load, program))
         stage.remove(load.topic)

@@ -29,14 +29,15 @@ _TOPIC: Final = {"retention.ms": "180000", "segment.bytes": str(64 * 2**20), "se
 
 @dataclass(frozen=True, slots=True)
 class SoakEffort:
-    """How long it is: `seconds` of traffic, after `measured_count` records by which half of the load is found."""
+    """How long it is: `seconds` of traffic, after `measured_count` records by which half of the load is found, once the worker is warm."""
 
     seconds: float
     measured_count: int
+    warm_cpu_s: float
 
 
-FULL: Final = SoakEffort(3_600, 100_000)
-QUICK: Final = SoakEffort(210, 30_000)
+FULL: Final = SoakEffort(3_600, 100_000, 1.5)
+QUICK: Final = SoakEffort(210, 30_000, 0.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class SoakRun(WorkerRun):
 
     def _whole_load(self, stage: Stage, work: Work) -> float:
         load = preload_evenly(stage, work, self.effort.measured_count)
-        found = consume(stage, load, 1).per_second
+        found = consume(stage, load, 1, self.effort.warm_cpu_s).per_second
         stage.remove(load.topic)
         return found
 

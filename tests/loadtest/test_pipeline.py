@@ -40,7 +40,7 @@ def shop() -> PipelineWork:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> PipelineRun:
     """A benchmark with tiny amounts, whose rows are measured one by one."""
-    monkeypatch.setattr(pipeline_benchmark, "QUICK", PipelineEffort(1, 40_000, 40_000, 8, 6, 1))
+    monkeypatch.setattr(pipeline_benchmark, "QUICK", PipelineEffort(1, 40_000, 40_000, 0, 8, 6, 1))
     return PipelineRun(quick=True)
 
 
@@ -76,13 +76,13 @@ def test_the_keyed_recording_has_no_figure_beside_a_collector_that_is_not_there(
 
 def test_copies_of_the_recording_that_overlap_are_judged_by_all_rules_as_it_was(stage: Stage) -> None:
     work = recorded_shop()
-    judge(stage, preload(stage, work, 2, work.loop.pieces[-1].offset_ns // 2), 1)
+    judge(stage, preload(stage, work, 2, work.loop.pieces[-1].offset_ns // 2), 1, 0)
 
 
 def test_records_that_were_read_before_anybody_looked_have_no_figure(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consumption, "_SEEN_MIN", 1.1)
-    with pytest.raises(NotMeasuredError, match="records were left at the first look: too few for a figure"):
-        consume(stage, preload(stage, recorded_shop(3), 1, NS), 1)
+    with pytest.raises(NotMeasuredError, match="records were left once the workers were warm: too few for a figure"):
+        consume(stage, preload(stage, recorded_shop(3), 1, NS), 1, 0)
 
 
 def test_a_worker_that_says_something_else_than_the_reference_engine_is_refused(stage: Stage, shop: PipelineWork) -> None:
@@ -91,7 +91,7 @@ def test_a_worker_that_says_something_else_than_the_reference_engine_is_refused(
     trace = next(number for number, rules in work.expected.violated.items() if not rules)
     wrong = replace(work.expected, violated={**work.expected.violated, trace: frozenset({"named-10-0001"})})
     with pytest.raises(DisagreementError, match="expected are"):
-        judge(stage, Load(replace(work, expected=wrong), load.topic, load.copy_count, load.rules), 1)
+        judge(stage, Load(replace(work, expected=wrong), load.topic, load.copy_count, load.rules), 1, 0)
 
 
 def test_a_collector_that_ends_is_told_by_its_last_words(stage: Stage, shop: PipelineWork, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_partitions_of_a_killed_worker_are_judged_again(stage: Stage, shop: Pipe
 @pytest.mark.usefixtures("stage")  # where the parts cannot be had, it is skipped as the others are
 def test_the_soak_prints_one_object_and_says_by_its_status_whether_bars_hold(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(report, "RESULTS", tmp_path)
-    monkeypatch.setattr(soak, "QUICK", SoakEffort(20, 4_000))
+    monkeypatch.setattr(soak, "QUICK", SoakEffort(20, 4_000, 0))
     done = CliRunner().invoke(command.loadtest, ["soak", "--quick", "--output", "json"], catch_exceptions=False)
     assert done.exit_code != 2, done.stderr
     printed = json.loads(done.stdout)
