@@ -107,19 +107,19 @@ def preload_evenly(stage: Stage, work: Work, record_count: int) -> Load:
     return preload(stage, replace(work, loop=loop), max(1, round(record_count / round_count)), round_count * NS // _STAMPED_PER_S)
 
 
-def consume(stage: Stage, load: Load, worker_count: int, warm_cpu_s: float) -> Consumed:
-    """Let workers of a new group judge all, timed once they have worked for `warm_cpu_s` of processor time.
-
-    Raises NotMeasuredError where they had read too much by then.
-    """
+def consume(stage: Stage, load: Load, worker_count: int, warm_cpu_s: float = 0) -> Consumed:
+    """Judge as `judge` does; raises NotMeasuredError where too much had been read before the workers were warm."""
     found = judge(stage, load, worker_count, warm_cpu_s)
     if (seen := found.record_count) < _SEEN_MIN * load.record_count:
         raise NotMeasuredError(f"only {seen:.0f} of {load.record_count} records were left once the workers were warm: too few for a figure")
     return found
 
 
-def judge(stage: Stage, load: Load, worker_count: int, warm_cpu_s: float) -> Consumed:
-    """Let workers of a new group read and judge all; raises DisagreementError where they do not say what the reference engine says."""
+def judge(stage: Stage, load: Load, worker_count: int, warm_cpu_s: float = 0) -> Consumed:
+    """Let workers of a new group read and judge all, timed once each has worked for `warm_cpu_s` of processor time.
+
+    Raises DisagreementError where they do not say what the reference engine says.
+    """
     outputs = stage.outputs(load.topic, PARTITION_COUNT)
     cpus = [stage.cpus[number % len(stage.cpus)] for number in range(worker_count)]
     with ThreadPoolExecutor(worker_count) as pool:
@@ -147,9 +147,10 @@ def _watch(workers: Sequence[Worker], load: Load, warm_cpu_s: float) -> Consumed
             metrics = worker.metrics()
             records[number] = total(metrics, "betrace_records_read_total")
             closed += total(metrics, "betrace_traces_closed_total")
-            cpu_s = worker.cpu_s()
-            if records[number] and cpu_s >= warm_at.setdefault(number, cpu_s + warm_cpu_s) and number not in first:
-                first[number] = _Look(time.monotonic(), records[number], cpu_s)
+            if records[number] and number not in first:
+                look = _Look(time.monotonic(), records[number], worker.cpu_s())
+                if look.cpu_s >= warm_at.setdefault(number, look.cpu_s + warm_cpu_s):
+                    first[number] = look
         if ended is None and sum(records.values()) >= load.record_count:
             ended = time.monotonic()
         if ended is not None and closed >= load.trace_count:

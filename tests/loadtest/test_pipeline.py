@@ -76,13 +76,13 @@ def test_the_keyed_recording_has_no_figure_beside_a_collector_that_is_not_there(
 
 def test_copies_of_the_recording_that_overlap_are_judged_by_all_rules_as_it_was(stage: Stage) -> None:
     work = recorded_shop()
-    judge(stage, preload(stage, work, 2, work.loop.pieces[-1].offset_ns // 2), 1, 0)
+    judge(stage, preload(stage, work, 2, work.loop.pieces[-1].offset_ns // 2), 1)
 
 
 def test_records_that_were_read_before_anybody_looked_have_no_figure(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consumption, "_SEEN_MIN", 1.1)
     with pytest.raises(NotMeasuredError, match="records were left once the workers were warm: too few for a figure"):
-        consume(stage, preload(stage, recorded_shop(3), 1, NS), 1, 0)
+        consume(stage, preload(stage, recorded_shop(3), 1, NS), 1)
 
 
 def test_a_worker_that_says_something_else_than_the_reference_engine_is_refused(stage: Stage, shop: PipelineWork) -> None:
@@ -91,7 +91,7 @@ def test_a_worker_that_says_something_else_than_the_reference_engine_is_refused(
     trace = next(number for number, rules in work.expected.violated.items() if not rules)
     wrong = replace(work.expected, violated={**work.expected.violated, trace: frozenset({"named-10-0001"})})
     with pytest.raises(DisagreementError, match="expected are"):
-        judge(stage, Load(replace(work, expected=wrong), load.topic, load.copy_count, load.rules), 1, 0)
+        judge(stage, Load(replace(work, expected=wrong), load.topic, load.copy_count, load.rules), 1)
 
 
 def test_a_collector_that_ends_is_told_by_its_last_words(stage: Stage, shop: PipelineWork, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from tests.cli.processes import ROOT
 from tests.skipping import missing
 
 _LOOK = """
@@ -33,7 +34,7 @@ print(of_its_own(30 * 2**20), of_its_own(4 * 2**20))
 
 
 def _look(how: str) -> str:
-    done = subprocess.run([sys.executable, "-c", _LOOK, how], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", _LOOK, how], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.stderr.strip() == "no mallinfo2":
         missing("glibc 2.33 or newer, whose allocator tells what it does")
     assert done.returncode == 0, done.stderr
