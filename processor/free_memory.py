@@ -1,8 +1,7 @@
 """Free memory goes back to the system, so that a worker's memory tells what it holds, also after a backlog.
 
-glibc's allocator gives large blocks memory of their own, and keeps free memory up to a limit; both thresholds grow for good with the
-largest block that was ever freed, to 32 and 64 MiB. After the first backlog the consumer's buffers then lie among the small blocks of
-traces, and what is between them is never free as a whole again.
+glibc's allocator keeps free memory up to a limit. Left alone it doubles the largest block that was ever freed, for good: after the first
+backlog, whose buffers are large, it keeps up to 64 MiB and fills them with the small blocks of traces.
 """
 
 from __future__ import annotations
@@ -14,7 +13,9 @@ from typing import Final
 _TRIM_THRESHOLD: Final = -1
 _MMAP_THRESHOLD: Final = -3
 _KEPT_BYTES: Final = 8 * 2**20
-_LARGE_BYTES: Final = 2**20
+# The greatest there is. Blocks above it are taken from the system one by one, and their pages are touched for the first time each time:
+# were the consumer's buffers among them, a record would cost a tenth more.
+_LARGE_BYTES: Final = 32 * 2**20
 
 
 def give_back_free_memory() -> bool:
