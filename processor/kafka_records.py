@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import filterfalse, groupby
-from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaError, Message
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
 
 _NS_PER_MS = 1_000_000
 _NO_TIMESTAMP = 0
-_PARTITION, _ERROR, _OFFSET, _TIMESTAMP, _KEY, _VALUE, _HEADERS = (
-    methodcaller(name) for name in ("partition", "error", "offset", "timestamp", "key", "value", "headers")
-)
 _FORMATS: dict[InputFormat, RecordFormat] = {InputFormat.PROTOBUF: "protobuf", InputFormat.JSON: "json"}
 
 Headers = Sequence[tuple[str, bytes | str | None]]
@@ -61,12 +57,12 @@ class Polled:
 def polled(topic: str, messages: Sequence[Message], given: InputFormat) -> Polled:
     """Sort the messages of a consumer that reads one topic, those of each partition in their order."""
     found = Polled()
-    events = list(filter(_ERROR, messages))
+    events = list(filter(Message.error, messages))
     for event in events:
         _take_event(found, topic, event)
     by_partition: dict[int, list[Message]] = {}
     # Messages of a partition come in runs.
-    for partition, run in groupby(filterfalse(_ERROR, messages) if events else messages, _PARTITION):
+    for partition, run in groupby(filterfalse(Message.error, messages) if events else messages, Message.partition):
         by_partition.setdefault(partition or 0, []).extend(run)
     for partition, records in by_partition.items():
         log = PartitionKey(topic, partition)
@@ -84,12 +80,12 @@ def _take_event(found: Polled, topic: str, message: Message) -> None:
 
 
 def _columns(log: PartitionKey, messages: Sequence[Message], fixed: RecordFormat | None) -> ReadRecords:
-    values = [value or b"" for value in map(_VALUE, messages)]
+    values = [value or b"" for value in map(Message.value, messages)]
     return ReadRecords(
         log,
-        [offset or 0 for offset in map(_OFFSET, messages)],
-        [None if kind == _NO_TIMESTAMP or at_ms < 0 else at_ms * _NS_PER_MS for kind, at_ms in map(_TIMESTAMP, messages)],
-        list(map(_KEY, messages)),
+        [offset or 0 for offset in map(Message.offset, messages)],
+        [None if kind == _NO_TIMESTAMP or at_ms < 0 else at_ms * _NS_PER_MS for kind, at_ms in map(Message.timestamp, messages)],
+        list(map(Message.key, messages)),
         values,
         [fixed] * len(messages) if fixed else _formats(messages, values),
         messages,
@@ -104,7 +100,7 @@ def _record(log: PartitionKey, fixed: RecordFormat | None, message: Message) -> 
 
 def _formats(messages: Sequence[Message], values: Sequence[bytes]) -> list[RecordFormat]:
     found = all_detected(values)
-    if any(map(_HEADERS, messages)):
+    if any(map(Message.headers, messages)):
         for index, message in enumerate(messages):
             found[index] = format_of(_headers(message), found[index])
     return found

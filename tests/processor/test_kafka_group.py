@@ -12,7 +12,7 @@ from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicP
 from processor import metrics
 from processor.group_handler import Bounds
 from processor.record import PartitionKey
-from tests.processor.told_consumer import KEY, PARTITION, Message, Running
+from tests.processor.told_consumer import KEY, PARTITION, Running, message
 
 
 @pytest.fixture
@@ -39,8 +39,8 @@ def test_a_partition_of_which_the_handler_says_nothing_starts_where_its_log_does
 
 def test_records_come_in_chunks_and_an_end_of_partition_moves_the_position(running: Running) -> None:
     running.start()
-    running.consumer.polls.put([Message(0), Message(1)])
-    running.consumer.polls.put([Message(5, KafkaError(KafkaError._PARTITION_EOF))])
+    running.consumer.polls.put([message(0), message(1)])
+    running.consumer.polls.put([message(5, KafkaError(KafkaError._PARTITION_EOF))])
     running.until(lambda: running.handler.position == 5)
     chunks = [call for call in running.handler.calls if isinstance(call, tuple) and call[0] == "chunk"]
     assert chunks == [("chunk", KEY, [0, 1], 2), ("chunk", KEY, [], 5)]
@@ -49,7 +49,7 @@ def test_records_come_in_chunks_and_an_end_of_partition_moves_the_position(runni
 
 def test_a_stop_hands_over_commits_and_then_releases_what_was_owned(monkeypatch: pytest.MonkeyPatch) -> None:
     running = Running(monkeypatch, checkpoint_interval_s=60).start()
-    running.consumer.polls.put([Message(0)])
+    running.consumer.polls.put([message(0)])
     running.until(lambda: running.handler.position == 1)
     assert running.stop() is None
     assert running.handler.calls[-3:] == [("hand over", [KEY]), ("commit", 1), ("released", [KEY], False)]
@@ -69,7 +69,7 @@ def test_a_hand_over_that_fails_commits_nothing_and_ends_the_thread_with_its_err
 
 def test_an_unchanged_commit_is_not_sent_again(running: Running) -> None:
     running.start()
-    running.consumer.polls.put([Message(0)])
+    running.consumer.polls.put([message(0)])
     running.until(lambda: (1, True) in running.consumer.commits)
     time.sleep(0.2)
     assert running.consumer.commits.count((1, True)) == 1
@@ -99,7 +99,7 @@ def test_what_is_urgent_does_not_take_all_the_time_of_a_worker_that_is_behind(
     running.start()
     # A poll that gives all that was asked for says that there may be more.
     for offset in range(1_000):
-        running.consumer.polls.put([Message(offset)])
+        running.consumer.polls.put([message(offset)])
     # Until they came it was not behind.
     running.handler.checkpoints.clear()
     running.until(lambda: len(running.handler.checkpoints) == 4)
@@ -115,7 +115,7 @@ def test_a_poll_waits_only_if_the_last_round_was_short(monkeypatch: pytest.Monke
     assert 0.1 < running.consumer.waits_s[-1] <= 0.2
     running.handler.seconds_per_chunk = 0.3
     before = len(running.consumer.waits_s)
-    running.consumer.polls.put([Message(0)])
+    running.consumer.polls.put([message(0)])
     running.until(lambda: len(running.consumer.waits_s) > before + 5)
     assert 0.0 in running.consumer.waits_s[before:]
     assert 0.1 < running.consumer.waits_s[-1] <= 0.2
@@ -127,7 +127,7 @@ def test_what_one_partition_has_to_say_does_not_wait_for_the_work_of_the_others(
     running.group.owned.add(other)
     running.handler.is_urgent = True
     running.handler.seconds_per_chunk = 0.15
-    running.consumer.polls.put([Message(0), Message(0, partition=1)])
+    running.consumer.polls.put([message(0), message(0, partition=1)])
     running.until(lambda: running.handler.names().count("chunk") == 2 and ("commit", 1) in running.handler.calls)
     calls = running.handler.calls
     first, second = (calls.index(("chunk", key, [0], 1)) for key in (KEY, other))
@@ -155,7 +155,7 @@ def test_what_another_worker_takes_amid_a_round_is_read_no_further_and_taken_ane
     running.group.owned.add(PartitionKey(KEY.topic, 1))
     running.handler.calls.clear()
     running.handler.seconds_per_chunk = 0.3
-    running.consumer.polls.put([Message(0, partition=1), Message(0)])
+    running.consumer.polls.put([message(0, partition=1), message(0)])
     running.until(lambda: "chunk" in running.handler.names())
     running.handler.retake = [KEY]
     running.handler.is_urgent = True
@@ -178,7 +178,7 @@ def test_what_another_worker_has_taken_is_dropped_and_taken_anew_at_the_new_star
         ("start", 4),
     ]
     running.until(lambda: KEY in running.group.owned)
-    running.consumer.polls.put([Message(4)])
+    running.consumer.polls.put([message(4)])
     running.until(lambda: running.handler.position == 5)
     running.until(lambda: (5, True) in running.consumer.commits)
 
@@ -189,7 +189,7 @@ def test_a_partition_is_not_taken_anew_while_the_group_refuses_our_word(running:
     running.consumer.refuses_commits = True
     running.handler.retake = [KEY]
     running.until(lambda: ("released", [KEY], True) in running.handler.calls)
-    running.consumer.polls.put([Message(8)])
+    running.consumer.polls.put([message(8)])
     time.sleep(0.2)
     assert running.handler.names().count("assigned") == 1
     assert running.handler.records == []
@@ -231,7 +231,7 @@ def test_what_is_found_to_be_taken_in_a_hand_over_is_dropped_for_good(running: R
 def test_a_handler_that_fails_is_treated_as_lost_and_nothing_of_it_is_committed(running: Running) -> None:
     running.start()
     running.handler.breaks = True
-    running.consumer.polls.put([Message(0)])
+    running.consumer.polls.put([message(0)])
     reason = running.ended.get(timeout=10)
     assert isinstance(reason, RuntimeError)
     assert running.handler.calls[-1] == ("released", [KEY], True)
@@ -272,7 +272,7 @@ def test_other_errors_of_the_client_are_warned_of_once_and_survived(running: Run
     error = KafkaError(KafkaError._ALL_BROKERS_DOWN)
     for _ in range(5):
         running.consumer.polls.put(lambda: running.consumer.properties["error_cb"](error))
-    running.consumer.polls.put([Message(0)])
+    running.consumer.polls.put([message(0)])
     running.until(lambda: running.handler.position == 1)
     assert caplog.text.count("_ALL_BROKERS_DOWN") <= 1
     assert running.stop() is None
@@ -281,7 +281,7 @@ def test_other_errors_of_the_client_are_warned_of_once_and_survived(running: Run
 def test_a_refused_commit_is_counted_and_tried_again(running: Running) -> None:
     running.start()
     running.consumer.refuses_commits = True
-    running.consumer.polls.put([Message(0)])
+    running.consumer.polls.put([message(0)])
     running.until(lambda: running.tally.count(metrics.COMMITS_REFUSED) > 1)
     running.consumer.refuses_commits = False
     running.until(lambda: bool(running.consumer.commits))
@@ -297,7 +297,7 @@ def test_lost_partitions_are_released_without_a_checkpoint(running: Running) -> 
 def test_records_of_a_partition_that_is_not_owned_are_left_alone(running: Running) -> None:
     running.start()
     running.consumer.polls.put(lambda: running.consumer.on_lost(running.consumer, [PARTITION]))
-    running.consumer.polls.put([Message(0)])
+    running.consumer.polls.put([message(0)])
     running.until(running.consumer.polls.empty)
     running.stop()
     assert running.handler.records == []
@@ -331,7 +331,7 @@ def test_progress_is_a_position_that_moves_or_has_reached_the_end(running: Runni
     running.start()
     begun = running.group.reading()[KEY]
     assert (begun.position, begun.end, begun.is_caught_up) == (None, None, False)
-    running.consumer.polls.put([Message(0), Message(5, KafkaError(KafkaError._PARTITION_EOF))])
+    running.consumer.polls.put([message(0), message(5, KafkaError(KafkaError._PARTITION_EOF))])
     running.until(lambda: running.handler.position == 5)
     caught_up = running.group.reading()[KEY]
     assert (caught_up.position, caught_up.end, caught_up.is_caught_up) == (5, 5, True)
@@ -346,7 +346,7 @@ def test_progress_is_a_position_that_moves_or_has_reached_the_end(running: Runni
 def test_a_worker_that_drains_on_stop_reads_to_the_end_closes_its_traces_and_makes_that_durable(monkeypatch: pytest.MonkeyPatch) -> None:
     running = Running(monkeypatch, drains_on_stop=True, checkpoint_interval_s=60).start()
     running.group.stop()
-    running.consumer.polls.put([Message(9)])
+    running.consumer.polls.put([message(9)])
     assert running.ended.get(timeout=10) is None
     assert running.handler.names() == ["assigned", "start", "chunk", "drain", "hand over", "released"]
     assert len(running.handler.checkpoints) == 2

@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from processor.record import PartitionKey
-from tests.processor.told_consumer import KEY, Message, Running
+from tests.processor.told_consumer import KEY, Running, message
 
 
 def test_partitions_are_taken_in_steps_and_those_that_stay_go_on_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,7 +19,7 @@ def test_partitions_are_taken_in_steps_and_those_that_stay_go_on_in_between(monk
     new = [TopicPartition(KEY.topic, number) for number in (1, 2)]
     running.consumer.polls.put(lambda: running.consumer.on_assign(running.consumer, new))
     for number in range(20):
-        running.consumer.polls.put([Message(number)])
+        running.consumer.polls.put([message(number)])
     running.until(lambda: len(running.group.owned) == 3)
     names = running.handler.names()
     assert names.count("assigned") == 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import pytest
 
 from processor.inputs import InputRecord
@@ -11,7 +9,7 @@ from processor.kafka_records import polled
 from processor.record import PartitionKey, Record
 from processor.records_read import ReadRecords
 from processor.settings import InputFormat
-from tests.processor.told_consumer import Message
+from tests.processor.told_consumer import message
 
 
 def record(offset: int, *, topic: str = "spans", partition: int = 0, stamp_ns: int | None = 5) -> InputRecord:
@@ -28,11 +26,11 @@ def properties(one: Record) -> tuple[object, ...]:
 
 def of_kafka() -> ReadRecords:
     messages = [
-        Message(4, content=b"\x0a\x00", timestamp=(1, 7)),
-        Message(5, content=b'{"resourceSpans": []}', timestamp=(0, -1)),
-        Message(9, content=None, headers=[("content-type", b"application/json")]),
+        message(4, content=b"\x0a\x00", timestamp=(1, 7)),
+        message(5, content=b'{"resourceSpans": []}', timestamp=(0, -1)),
+        message(9, content=None, headers=[("content-type", b"application/json")]),
     ]
-    return polled("spans", cast("Any", messages), InputFormat.AUTO).records[PartitionKey("spans", 0)]
+    return polled("spans", messages, InputFormat.AUTO).records[PartitionKey("spans", 0)]
 
 
 def of_list() -> ReadRecords:

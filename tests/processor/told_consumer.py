@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaError, KafkaException, Message, TopicPartition
 
 from processor import kafka_group
 from processor.group_handler import Checkpointed, Taking
@@ -21,44 +21,29 @@ KEY = PartitionKey("otlp_spans", 0)
 PARTITION = TopicPartition("otlp_spans", 0)
 
 
-class Message:
-    """A message as confluent_kafka gives it; `asked` counts who looked at its headers."""
+# As the client's own annotations have them.
+Headers = list[tuple[str, str | bytes | None]] | dict[str, str | bytes | None]
 
-    def __init__(
-        self,
-        offset: int,
-        error: KafkaError | None = None,
-        headers: Sequence[tuple[str, bytes]] | Mapping[str, str] = (),
-        content: bytes | None = b"value",
-        partition: int = 0,
-        timestamp: tuple[int, int] | None = None,
-    ) -> None:
-        self._offset, self._error, self._headers, self._content = offset, error, headers, content
-        self._partition = partition
-        self._timestamp = timestamp or (1, 1_000 + offset)
-        self.asked = 0
 
-    def partition(self) -> int:
-        return self._partition
-
-    def offset(self) -> int:
-        return self._offset
-
-    def error(self) -> KafkaError | None:
-        return self._error
-
-    def timestamp(self) -> tuple[int, int]:
-        return self._timestamp
-
-    def key(self) -> bytes:
-        return b"key"
-
-    def value(self) -> bytes | None:
-        return self._content
-
-    def headers(self) -> Sequence[tuple[str, bytes]] | Mapping[str, str]:
-        self.asked += 1
-        return self._headers
+def message(
+    offset: int,
+    error: KafkaError | None = None,
+    headers: Headers | None = None,
+    content: bytes | None = b"value",
+    partition: int = 0,
+    timestamp: tuple[int, int] | None = None,
+) -> Message:
+    """Return a message as a consumer gives it."""
+    return Message(
+        topic="otlp_spans",
+        partition=partition,
+        offset=offset,
+        key=b"key",
+        value=content,
+        headers=headers,
+        error=error,
+        timestamp=timestamp or (1, 1_000 + offset),
+    )
 
 
 Callback = Callable[..., None]
