@@ -61,7 +61,7 @@ class PipelineEffort:
     recovery_count: int
 
 
-FULL: Final = PipelineEffort(5, 200_000, 800_000, 1.5, 30, 20, 5)
+FULL: Final = PipelineEffort(5, 400_000, 800_000, 1.5, 30, 20, 5)
 QUICK: Final = PipelineEffort(3, 60_000, 120_000, 0.2, 12, 10, 1)
 
 

@@ -1,12 +1,13 @@
 -- The rare ways of protobuf: whatever the fast paths of the decoder leave over. Offsets are from `b`; -1 says that the message is none.
 return function(E)
   local ffi, bit = E.ffi, E.bit
-  local band = bit.band
+  local band, bor, bxor = bit.band, bit.bor, bit.bxor
+  local cast, i32p = ffi.cast, ffi.typeof("const packed_i32 *")
   local W = {}
   local VALUE_DEPTH_MAX = 32
 
-  -- The offset behind a varint of at most ten bytes, and its value as a number, exact below 2^53.
-  local function varint(b, p, e)
+  -- A varint of more than four bytes, as `varint` returns it.
+  local function longer(b, p, e)
     local value, scale = 0, 1
     for _ = 1, 10 do
       if p >= e then return -1, 0 end
@@ -18,17 +19,63 @@ return function(E)
     end
     return -1, 0
   end
+
+  -- The offset behind a varint of at most ten bytes, and its value as a number, exact below 2^53. Here and below usual forms are read without a
+  -- loop: one of few turns, in a function that is called from everywhere, becomes a trace of its own that ends by returning, and all traces of
+  -- callers, which are to contain it, end where it begins.
+  local function varint(b, p, e)
+    if p >= e then return -1, 0 end
+    local value, c = 0, b[p]
+    if c < 128 then return p + 1, c end
+    if p + 1 >= e then return -1, 0 end
+    value, c = c - 128, b[p + 1]
+    if c < 128 then return p + 2, value + 128 * c end
+    if p + 2 >= e then return -1, 0 end
+    value, c = value + 128 * (c - 128), b[p + 2]
+    if c < 128 then return p + 3, value + 16384 * c end
+    if p + 3 >= e then return -1, 0 end
+    value, c = value + 16384 * (c - 128), b[p + 3]
+    if c < 128 then return p + 4, value + 2097152 * c end
+    return longer(b, p, e)
+  end
   W.varint = varint
 
-  -- The offset behind an enum, and its value without its sign: of a longer number the lower 32 bits count.
-  function W.enum(b, p, e)
-    local q = varint(b, p, e)
+  -- Whether the last n bytes before `e` are a varint, by the eight that end there: under a mask they are what they are to be, in two halves. Only of
+  -- nine and ten bytes some are asked alone.
+  ffi.cdef "typedef struct { int32_t first, first_mask, last, last_mask; } ends_t;"
+  local ENDS, VARINT_MAX = ffi.new("ends_t[9]"), 10
+  for n = 1, 8 do
+    local bytes = ffi.cast("uint8_t *", ENDS[n])
+    for k = 0, n - 1 do
+      -- Byte k from the end is one of the last half or of the first.
+      local at = (k < 4 and 8 or 0) + 3 - k % 4
+      bytes[at], bytes[at + 4] = k > 0 and 128 or 0, 128
+    end
+  end
+
+  local function is_varint(b, e, n)
+    if n < 1 or n > VARINT_MAX then return false end
+    if n == 1 then return b[e - 1] < 128 end
+    local of = ENDS[math.min(n, 8)]
+    local first, last = cast(i32p, b + (e - 8)).v, cast(i32p, b + (e - 4)).v
+    if bor(band(bxor(first, of.first), of.first_mask), band(bxor(last, of.last), of.last_mask)) ~= 0 then return false end
+    return n <= 8 or (b[e - 9] >= 128 and (n == 9 or b[e - 10] >= 128))
+  end
+
+  local function longer_enum(b, p, e)
+    local q = longer(b, p, e)
     local low, scale = 0, 1
     for at = p, math.min(q, p + 5) - 1 do
       low = low + band(b[at], 127) * scale
       scale = scale * 128
     end
     return q, low % 4294967296
+  end
+
+  -- The offset behind an enum, and its value without its sign: of a longer number the lower 32 bits count.
+  function W.enum(b, p, e)
+    if p < e and b[p] < 128 then return p + 1, b[p] end
+    return longer_enum(b, p, e)
   end
 
   -- A length: where its payload begins and ends. One with more bytes than it needs is odd: texts are found by what stands before them.
@@ -55,8 +102,8 @@ return function(E)
   end
   W.skip = skip
 
-  -- Key and value of a KeyValue in any shape but one that repeats them: where both begin and end, nil where it is odd.
-  function W.pair(b, p, e)
+  -- Key and value of a KeyValue in any shape, as `pair` returns them.
+  local function any_pair(b, p, e)
     local kp, ke, vp, ve = 0, 0, 0, 0
     local keys, values = 0, 0
     while p < e do
@@ -76,6 +123,29 @@ return function(E)
     end
     if p ~= e or keys > 1 or values > 1 then return nil end
     return kp, ke, vp, ve
+  end
+
+  -- The payload of a field with this tag at `p` that ends at `e`, -1 where there is none; `p` is -1 where what is before it has no end.
+  local function last_field(b, p, e, tag)
+    if p < 0 or p >= e or b[p] ~= tag then return -1, -1 end
+    local s, q = payload(b, p + 1, e)
+    if q ~= e then return -1, -1 end
+    return s, q
+  end
+
+  -- Key and value of a KeyValue in any shape but one that repeats them: where both begin and end, nil where it is odd.
+  function W.pair(b, p, e)
+    local t = p < e and b[p] or 0
+    if t == 0x0a then
+      local kp, ke = payload(b, p + 1, e)
+      local vp, ve = last_field(b, ke, e, 0x12)
+      if vp >= 0 then return kp, ke, vp, ve end
+    elseif t == 0x12 then
+      local vp, ve = payload(b, p + 1, e)
+      local kp, ke = last_field(b, ve, e, 0x0a)
+      if kp >= 0 then return kp, ke, vp, ve end
+    end
+    return any_pair(b, p, e)
   end
 
   local value
@@ -103,8 +173,8 @@ return function(E)
     if t == 0x10 then return e == p + 2 and b[p + 1] < 2 end
     if t == 0x21 then return e == p + 9 end
     if t == 0x18 then
-      local s = varint(b, p + 1, e)
-      return s == e and (s == p + 2 or b[s - 1] ~= 0) and (s < p + 11 or b[s - 1] == 1)
+      local n = e - p - 1
+      return is_varint(b, e, n) and (n == 1 or b[e - 1] ~= 0) and (n < VARINT_MAX or b[e - 1] == 1)
     end
     if t ~= 0x0a and t ~= 0x2a and t ~= 0x32 and t ~= 0x3a then return false end
     local s, q = payload(b, p + 1, e)
@@ -152,7 +222,7 @@ return function(E)
         s, q = payload(b, p + 1, e)
         if s < 0 or (pairs_tag == 0x22 and q > s and q - s ~= (t == 0x0a and 16 or 8)) then return false end
         if band(seen, t) == t then return false end
-        seen = bit.bor(seen, t)
+        seen = bor(seen, t)
       elseif t == 0x0a or t == 0x1a or t == 0x22 or t == 0x09 then
         if not (t == 0x1a) then return false end
         q = skip(b, p, e)
@@ -165,8 +235,8 @@ return function(E)
     return p == e
   end
 
-  -- Reads a Status: code and where its message lies; -1 where it is none or repeats a field.
-  function W.status(b, p, e)
+  -- A Status in any order, as `status` returns it.
+  local function any_status(b, p, e)
     local code, mp, me, codes, messages = 0, p, p, 0, 0
     while p < e do
       local t = b[p]
@@ -183,6 +253,19 @@ return function(E)
     end
     if p ~= e or codes > 1 or messages > 1 then return -1, 0, 0 end
     return code, mp, me
+  end
+
+  -- Reads a Status: code and where its message lies; -1 where it is none or repeats a field.
+  function W.status(b, p, e)
+    local t = p < e and b[p] or 0
+    if t == 0x18 and p + 2 < e and b[p + 1] < 128 then
+      local s, q = last_field(b, p + 2, e, 0x12)
+      if s >= 0 then return b[p + 1], s, q end
+    elseif t == 0x12 then
+      local s, q = payload(b, p + 1, e)
+      if q >= 0 and q + 2 == e and b[q] == 0x18 and b[q + 1] < 128 then return b[q + 1], s, q end
+    end
+    return any_status(b, p, e)
   end
 
   E.wire = W

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 from random import Random
@@ -15,7 +15,8 @@ from processor.reference_traces import ReferenceTraceEngine
 from processor.trace_engine import Asked, TakenRecord, TakePolicy, TraceEngine, batch_of
 from tests.differential.wire import Layout, Writer
 from tests.processor.played import rules, span
-from topics.span import AttributeValue, Resource, Span
+from topics.otlp import encode_protobuf
+from topics.span import AttributeValue, Event, Resource, Span
 
 LAYOUTS = pytest.mark.parametrize("layout", [Layout.ASCENDING, Layout.COLLECTOR])
 KNOWN_RESOURCES = 256
@@ -106,6 +107,45 @@ def test_whole_numbers_of_every_size_are_read_to_the_last_bit(layout: Layout) ->
         text = f'rules: [{{id: it, rule: "always {{ a.where(n == {value}) }}"}}]'
         verdicts = both(text, [[[span("a", 1, of=1 + at, attributes={"n": other})] for at, other in enumerate(values)]], layout)
         assert [codes == verdicts[values.index(value)] for codes in verdicts] == [other == value for other in values]
+
+
+def of_event(value: int, of: int) -> Span:
+    return replace(span("a", 1, of=of), events=(Event("tick", 0, {"n": value}),))
+
+
+@LAYOUTS
+def test_whole_numbers_of_events_are_read_to_the_last_bit(layout: Layout) -> None:
+    values = [0, 1, 127, 128, 16384, 2**21, 2**28, 2**35, 2**42, 2**49, 2**56, 2**63 - 1, -1, -(2**63)]
+    for value in values:
+        text = f'rules: [{{id: it, rule: "always {{ a.where(event(n == {value})) }}"}}]'
+        verdicts = both(text, [[[of_event(other, 1 + at)] for at, other in enumerate(values)]], layout)
+        assert [codes == verdicts[values.index(value)] for codes in verdicts] == [other == value for other in values]
+
+
+def varint_damaged(size: int) -> Iterator[bytes]:
+    """Yield what is no varint of so many bytes in its usual form: one ends too soon, not at all, or with nothing."""
+    usual = b"\xff" * (size - 1) + (b"\x01" if size == 10 else b"\x7f")
+    for at in range(size - 1):
+        yield usual[:at] + b"\x05" + usual[at + 1 :]
+    yield usual[:-1] + b"\x80"
+    if size > 1:
+        yield usual[:-1] + b"\0"
+    if size == 10:
+        yield usual[:-1] + b"\x02"
+
+
+@pytest.mark.parametrize("size", range(1, 11))
+def test_a_number_of_an_event_that_is_written_oddly_is_read_as_the_careful_decoder_reads_it(size: int) -> None:
+    rule_set = rules('rules: [{id: it, rule: "always { a.where(event(n > 5)) }"}]')
+    number = -1 if size == 10 else 2 ** (7 * size) - 1
+    record = encode_protobuf([of_event(number, 1)])
+    usual = b"\x18" + b"\xff" * (size - 1) + (b"\x01" if size == 10 else b"\x7f")
+    assert record.count(usual) == 1
+    for damaged in varint_damaged(size):
+        batch = batch_of([TakenRecord(record.replace(usual, b"\x18" + damaged), "protobuf", 0)])
+        taken = [engine.take(0, batch, TakePolicy(100_000)) for engine in (LuaTraceEngine(rule_set), ReferenceTraceEngine(rule_set))]
+        assert taken[0].refused == taken[1].refused
+        assert len(taken[0].touches) == len(taken[1].touches)
 
 
 @LAYOUTS
