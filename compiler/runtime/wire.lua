@@ -102,9 +102,10 @@ return function(E)
   end
   W.skip = skip
 
-  -- Key and value of a KeyValue in any shape, as `pair` returns them.
+  -- Key and value of a KeyValue in any shape, as `pair` returns them; one that is not there lies at its end, for what ends there is looked at by
+  -- the bytes before.
   local function any_pair(b, p, e)
-    local kp, ke, vp, ve = 0, 0, 0, 0
+    local kp, ke, vp, ve = e, e, e, e
     local keys, values = 0, 0
     while p < e do
       local t = b[p]
