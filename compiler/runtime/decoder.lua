@@ -58,7 +58,7 @@ return function(E)
     local row = D.row
     fill(rows + row, ROW)
     local r = rows[row]
-    r.res, r.record, r.plen = D.res, D.mi, q - s
+    r.res, r.record, r.plen, r.elements = D.res, D.mi, q - s, q - s
     r.p = b + s
     D.ss, D.e, D.base, D.decided, D.states, D.named, D.tail = s, q, tobit(row * K), 0, 0, 0, -1
     D.kvt = 256
@@ -187,6 +187,7 @@ return function(E)
           if p < D.e and b[p] == 0x4a and field(D, b, p, D.e) then p = D.fe end
         elseif t == 0x5a or t == 0x6a or t == 0x1a then
           if not field(D, b, p, D.e) then return odd(D) end
+          if t ~= 0x1a and rows[D.row].elements > p - D.ss then rows[D.row].elements = p - D.ss end
           p = D.fe
           if D.kvt == 0x4a and ((t == 0x5a and EVENTS) or (t == 0x6a and LINKS)) then
             if not W.element(b, D.fs, p, t == 0x5a and 0x1a or 0x22) then return odd(D) end

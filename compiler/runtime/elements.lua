@@ -5,8 +5,9 @@ return function(E)
   local i64p = ffi.typeof("const packed_i64 *")
   local payload, any_value, hex = E.wire.payload, V.any_value, V.hex
 
+  -- Few spans have any: of those without nothing is gone through.
   function V.some_element(tag, predicate, rows, slots, i, j)
-    local b, n, at = rows[i].p, rows[i].plen, 0
+    local b, n, at = rows[i].p, rows[i].plen, rows[i].elements
     while at < n do
       if b[at] == tag then
         local s, q = payload(b, at + 1, n)
