@@ -46,10 +46,11 @@ def test_a_timestamp_may_be_missing_and_so_may_a_value() -> None:
     assert [record.value for record in records] == [b""] * 4
 
 
-def test_headers_may_come_by_name() -> None:
+@pytest.mark.parametrize(("given", "expected"), [(InputFormat.AUTO, "protobuf"), (InputFormat.JSON, "json")])
+def test_headers_may_come_by_name_and_tell_the_format_where_it_is_not_set(given: InputFormat, expected: str) -> None:
     one = message(1, headers={"content-type": "application/x-protobuf"}, content=b"{}")
-    found = sort(one, given=InputFormat.AUTO).records[key(0)][0]
-    assert (found.format, found.headers) == ("protobuf", (("content-type", "application/x-protobuf"),))
+    found = sort(one, given=given).records[key(0)][0]
+    assert (found.format, found.headers) == (expected, (("content-type", "application/x-protobuf"),))
 
 
 @pytest.mark.parametrize(

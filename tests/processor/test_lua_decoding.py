@@ -122,9 +122,14 @@ def test_whole_numbers_of_events_are_read_to_the_last_bit(layout: Layout) -> Non
         assert [codes == verdicts[values.index(value)] for codes in verdicts] == [other == value for other in values]
 
 
+def largest_varint(size: int) -> bytes:
+    """Return the varint of the largest number that takes so many bytes."""
+    return b"\xff" * (size - 1) + (b"\x01" if size == 10 else b"\x7f")
+
+
 def varint_damaged(size: int) -> Iterator[bytes]:
     """Yield what is no varint of so many bytes in its usual form: one ends too soon, not at all, or with nothing."""
-    usual = b"\xff" * (size - 1) + (b"\x01" if size == 10 else b"\x7f")
+    usual = largest_varint(size)
     for at in range(size - 1):
         yield usual[:at] + b"\x05" + usual[at + 1 :]
     yield usual[:-1] + b"\x80"
@@ -139,7 +144,7 @@ def test_a_number_of_an_event_that_is_written_oddly_is_read_as_the_careful_decod
     rule_set = rules('rules: [{id: it, rule: "always { a.where(event(n > 5)) }"}]')
     number = -1 if size == 10 else 2 ** (7 * size) - 1
     record = encode_protobuf([of_event(number, 1)])
-    usual = b"\x18" + b"\xff" * (size - 1) + (b"\x01" if size == 10 else b"\x7f")
+    usual = b"\x18" + largest_varint(size)
     assert record.count(usual) == 1
     for damaged in varint_damaged(size):
         batch = batch_of([TakenRecord(record.replace(usual, b"\x18" + damaged), "protobuf", 0)])

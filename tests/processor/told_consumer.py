@@ -19,16 +19,14 @@ from processor.settings import Settings
 
 KEY = PartitionKey("otlp_spans", 0)
 PARTITION = TopicPartition("otlp_spans", 0)
-
-
-# As the client's own annotations have them.
-Headers = list[tuple[str, str | bytes | None]] | dict[str, str | bytes | None]
+# As the client's own annotations have them, who makes a message of them.
+GivenHeaders = list[tuple[str, str | bytes | None]] | dict[str, str | bytes | None]
 
 
 def message(
     offset: int,
     error: KafkaError | None = None,
-    headers: Headers | None = None,
+    headers: GivenHeaders | None = None,
     content: bytes | None = b"value",
     partition: int = 0,
     timestamp: tuple[int, int] | None = None,
