@@ -14,7 +14,7 @@ from loadtest.latency import quantile
 from loadtest.loops import Copied, trace_id
 from loadtest.recovery_times import Heard, silence_s, stayed
 from loadtest.rows import KEYED, OF_COLLECTOR, Row
-from loadtest.soak import Look, growth_percent, slope_percent, stuck
+from loadtest.soak import Look, growth_percent, pace, slope_percent, stuck
 from loadtest.violation_log import Believed, Said, said
 from loadtest.worker_process import total
 
@@ -51,6 +51,11 @@ def test_a_partition_is_stuck_when_it_stands_still_for_too_long() -> None:
     seen = [Look(float(at), 1, {"a": float(at // 4), "b": float(min(at, 3))}) for at in range(12)]
     assert stuck(seen, 5) == ["b"]
     assert stuck(seen, 9) == []
+
+
+def test_the_pace_of_a_worker_is_that_of_the_second_half_over_all_partitions() -> None:
+    seen = [Look(at_s, 0, {"a": read, "b": 2 * read}) for at_s, read in ((0.0, 0.0), (10.0, 900.0), (20.0, 1_000.0), (30.0, 1_100.0))]
+    assert pace(seen) == 30
 
 
 def test_silence_counts_from_the_begin_and_to_the_end() -> None:
