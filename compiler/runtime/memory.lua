@@ -11,7 +11,7 @@ return function(ffi, bit, config)
       const uint8_t *p, *np;                                        // the span's bytes, its name's
       int32_t plen, nlen, res, timed;                               // res: the service name's place in the pool; timed: 1 if the times can be used
       int32_t record, touch;                                        // which record of the batch, which touch
-      int32_t elements, spare;                                      // elements: before all events and links lie so many of its bytes
+      int32_t elements, spare;                                      // elements: so many of its first bytes hold no event or link
     } row_t;
     typedef struct { const uint8_t *p; int32_t len, tag; } slot_t;  // payload of an AnyValue; tag: its field's tag, 0: missing
     typedef struct { int32_t a, z, id, len, next, y; uint64_t inner, more; const uint8_t *text; int32_t c[6]; } entry_t;

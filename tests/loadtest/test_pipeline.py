@@ -130,7 +130,7 @@ def test_partitions_of_a_killed_worker_are_judged_again(stage: Stage, shop: Pipe
 @pytest.mark.usefixtures("stage")  # where the parts cannot be had, it is skipped as the others are
 def test_the_soak_prints_one_object_and_says_by_its_status_whether_bars_hold(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(report, "RESULTS", tmp_path)
-    monkeypatch.setattr(soak, "QUICK", SoakEffort(20, 20_000, 0, 4))
+    monkeypatch.setattr(soak, "QUICK", SoakEffort(20, 20_000, 0, 8))
     done = CliRunner().invoke(command.loadtest, ["soak", "--quick", "--output", "json"], catch_exceptions=False)
     assert done.exit_code != 2, done.stderr
     printed = json.loads(done.stdout)

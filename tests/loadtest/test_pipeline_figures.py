@@ -58,6 +58,11 @@ def test_the_pace_of_a_worker_is_that_of_the_second_half_over_all_partitions() -
     assert pace(seen) == 30
 
 
+def test_one_look_tells_no_pace() -> None:
+    with pytest.raises(NotMeasuredError, match="too short"):
+        pace(looks(1, 2))
+
+
 def test_silence_counts_from_the_begin_and_to_the_end() -> None:
     assert silence_s([5 * S, 6 * S, 8 * S], 4 * S, 9 * S) == 2
     assert silence_s([], 4 * S, 9 * S) == 5

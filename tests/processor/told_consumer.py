@@ -19,7 +19,7 @@ from processor.settings import Settings
 
 KEY = PartitionKey("otlp_spans", 0)
 PARTITION = TopicPartition("otlp_spans", 0)
-# As the client's own annotations have them, who makes a message of them.
+# What the client's own annotations let a message be made of.
 GivenHeaders = list[tuple[str, str | bytes | None]] | dict[str, str | bytes | None]
 
 
