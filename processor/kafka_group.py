@@ -168,20 +168,21 @@ class PartitionGroup(threading.Thread):
                 self._calls.get()()
             self.progress = time.monotonic()
             interval_s = self._settings.checkpoint_interval_s
-            if self._is_urgent_since(last) or self.progress >= last + interval_s:
+            if self._is_urgent() or self.progress >= last + interval_s:
                 self._checkpoint(self.owned)
                 last = time.monotonic()
             self._take()
             garbage.collect(self.progress)
 
-    def _is_urgent_since(self, last: float) -> bool:
+    def _is_urgent(self) -> bool:
+        """Return whether something waits to be said, and the last checkpoint, be it amid a round, is long enough ago."""
         least_s = max(_URGENT_INTERVAL_S, self._checkpoint_s / _URGENT_SHARE) if self._is_behind else _URGENT_INTERVAL_S
         interval_s = min(least_s, self._settings.checkpoint_interval_s)
-        return time.monotonic() >= last + interval_s and self._handler.is_urgent
+        return time.monotonic() >= self._last_checkpoint + interval_s and self._handler.is_urgent
 
     def _say_what_is_urgent(self) -> None:
         """Make a checkpoint amid a round, or before partitions are taken, if something waits to be said."""
-        if self._is_urgent_since(self._last_checkpoint):
+        if self._is_urgent():
             self._checkpoint(self.owned, is_amid=True)
 
     def _round(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
@@ -133,6 +134,19 @@ def test_what_one_partition_has_to_say_does_not_wait_for_the_work_of_the_others(
     first, second = (calls.index(("chunk", key, [0], 1)) for key in (KEY, other))
     assert first < calls.index(("commit", 1)) < second
     assert True in running.handler.amid
+
+
+def test_what_was_said_amid_a_round_is_not_said_again_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = Running(monkeypatch, checkpoint_interval_s=60).start()
+    running.group.owned |= {PartitionKey(KEY.topic, 1), PartitionKey(KEY.topic, 2)}
+    running.handler.is_urgent = True
+    running.handler.seconds_per_chunk = 0.03
+    for offset in range(20):
+        running.consumer.polls.put([message(offset, partition=partition) for partition in range(3)])
+    running.until(lambda: running.handler.names().count("chunk") == 60)
+    said = list(running.handler.checkpoints)
+    assert True in running.handler.amid
+    assert all(later - earlier >= 0.1 for earlier, later in pairwise(said))
 
 
 def test_what_partitions_that_stay_have_to_say_does_not_wait_for_others_to_be_taken(monkeypatch: pytest.MonkeyPatch) -> None:
