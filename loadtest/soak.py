@@ -43,7 +43,7 @@ class SoakEffort:
 
 
 # A machine writes back what a broker has written after half a minute: a trial is longer than that.
-FULL: Final = SoakEffort(3_600, 100_000, 1.5, 120)
+FULL: Final = SoakEffort(3_600, 400_000, 1.5, 120)
 QUICK: Final = SoakEffort(190, 30_000, 0.2, 40)
 
 
