@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from processor.judging import Judging
     from processor.record import PartitionKey
     from processor.records_read import ReadRecords
@@ -13,6 +17,7 @@ if TYPE_CHECKING:
 
 # The handle of a trace that no engine keeps.
 NO_HANDLE = -1
+JUDGING = attrgetter("judging")
 
 
 @dataclass(slots=True)
@@ -64,3 +69,11 @@ def open_trace(
     opened_ns = None if records.timestamps_ns[place] is None else arrived_ns
     # By place, which takes half the time.
     return OpenTrace(trace_id, judging, handle, log, offset, number, arrived_ns, opened_ns, arrived_ns, arrived_ns, offset)
+
+
+def by_program(traces: Iterable[OpenTrace]) -> Iterator[tuple[Judging, list[OpenTrace]]]:
+    """Yield the traces by who judges them, in order of the first of each."""
+    found: dict[Judging, list[OpenTrace]] = {}
+    for judging, some in groupby(traces, JUDGING):
+        found.setdefault(judging, []).extend(some)
+    yield from found.items()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from itertools import groupby, islice
-from operator import attrgetter, itemgetter
+from collections import Counter, deque
+from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from processor import metrics as m
@@ -13,25 +13,23 @@ from processor.closing import ClosingPolicy, begins_anew, due, forgotten
 from processor.cut_times import CutTimes
 from processor.due_times import DueTimes
 from processor.ledger import Ledger
-from processor.open_trace import NO_HANDLE, open_trace
+from processor.open_trace import JUDGING, NO_HANDLE, by_program, open_trace
 from processor.routing import Router, take
-from processor.shedding import Shedding
+from processor.shedding import NONE_SHED, Shedding
 from processor.trace_engine import NONE, ORDER_BITS, Batch
 from topics.journal import CUT_MAX, Mark
 from topics.violation import CloseReason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from processor.judging import Judging
     from processor.metrics import Metrics
     from processor.open_trace import OpenTrace
     from processor.records_read import ReadRecords
     from processor.routing import Brought
-    from processor.shedding import ShedRecord
+    from processor.shedding import Shed, ShedRecord
     from processor.trace_engine import Touch
-
-_JUDGING = attrgetter("judging")
 
 
 class Partition:
@@ -48,7 +46,7 @@ class Partition:
         self.policy = policy
         self.judging = judging
         self.metrics = metrics
-        self.ledger = ledger or Ledger()
+        self.ledger = Ledger() if ledger is None else ledger
         self.lost_until_ns = -1
         self.forgotten_until_ns = -1
         self.changed: dict[str, bool] | None = None
@@ -65,7 +63,7 @@ class Partition:
         self._superfluous: dict[Judging, list[int]] = {}
         self._opened_count = 0
         # Counted since the last records settled.
-        self._spans_read = self._opened = self._lost = 0
+        self._spans_read = self._opened = self._lost = self._shed_count = 0
 
     @property
     def first_offset(self) -> int | None:
@@ -85,8 +83,8 @@ class Partition:
 
     # ---- records --------------------------------------------------------------------------------------------------------------------
 
-    def take(self, records: ReadRecords, arrived_ns: Sequence[int], *, is_keyed: bool = False) -> Brought:
-        """Take in records, given when each arrived; the key is the id of the trace, if they are keyed.
+    def take(self, records: ReadRecords, arrived_ns: Sequence[int], shed: Shed = NONE_SHED, *, is_keyed: bool = False) -> Brought:
+        """Take in records, given when each arrived; the key is the id of the trace, if they are keyed. Others between them are shed.
 
         Nothing is said before the next mark, but of a trace that one of the same id displaces.
         """
@@ -97,9 +95,14 @@ class Partition:
             brought = take(self.number, batch, self.judging, policy)
         else:
             brought = Router(self.number, self.traces, self.judging, policy).take(batch)
+        waiting = deque(shed.shed)
         for judging, touches in brought.touches:
             for touch in touches:
+                while waiting and waiting[0].before <= touch.record:
+                    self._shed(waiting.popleft(), shed.records)
                 self._arrive(touch, records, arrived_ns, judging)
+        for one in waiting:
+            self._shed(one, shed.records)
         self._settle(len(records))
         return brought
 
@@ -160,14 +163,16 @@ class Partition:
             self._lost += 1
         return trace
 
-    def shed(self, shed: ShedRecord, records: ReadRecords) -> bool:
-        """Take note of a record that is shed (processor/shedding.py); say whether its trace is shed from now on."""
-        trace_id, place, arrived_ns = shed
+    def _shed(self, shed: ShedRecord, records: ReadRecords) -> None:
+        """Take note of one of some records, which is shed (processor/shedding.py)."""
+        trace_id, place, _, arrived_ns = shed
         trace = self.traces.get(trace_id)
         if trace is not None and begins_anew(self.policy.take_policy, trace.last_record_ns, arrived_ns):
             self._displace(trace, arrived_ns)
             trace = None
         is_new = trace is None or trace.close_reason is not CloseReason.SHED
+        self.ledger.traces_shed += is_new
+        self._shed_count += is_new
         if trace is None:
             self._opened_count += 1
             trace = open_trace(trace_id, self.judging, NO_HANDLE, records, place, arrived_ns=arrived_ns, number=self._opened_count)
@@ -180,15 +185,19 @@ class Partition:
             self._enqueue(trace)
         trace.last_record_ns = max(trace.last_record_ns, arrived_ns)
         self._note(trace)
-        return is_new
 
     def _settle(self, count: int) -> None:
         """All that so many records brought has arrived: count it; let engines forget what came of traces that nobody judges any more."""
         self._order_before += count << ORDER_BITS
-        for metric, amount in ((m.SPANS_READ, self._spans_read), (m.TRACES_OPENED, self._opened), (m.TRACES_STATE_LOST, self._lost)):
+        for metric, amount in (
+            (m.SPANS_READ, self._spans_read),
+            (m.TRACES_OPENED, self._opened),
+            (m.TRACES_STATE_LOST, self._lost),
+            (m.TRACES_SHED, self._shed_count),
+        ):
             if amount:
                 self.metrics.add(metric, amount)
-        self._spans_read = self._opened = self._lost = 0
+        self._spans_read = self._opened = self._lost = self._shed_count = 0
         for judging, handles in self._superfluous.items():
             judging.engine.drop_many(handles)
         self._superfluous.clear()
@@ -249,7 +258,7 @@ class Partition:
             self.shedding.trace_ids.discard(trace.trace_id)
             if not in_time:
                 self._note(trace)
-        self.judgings -= Counter(map(_JUDGING, traces))
+        self.judgings -= Counter(map(JUDGING, traces))
         self._drop(traces)
 
     @staticmethod
@@ -287,8 +296,7 @@ class Partition:
         if self.policy.early_verdicts:
             for judging, some in by_program(trace for trace in touched if trace.close_reason is None):
                 judging.early(some, now_ns)
-        cut = [self.traces[trace_id] for trace_id in mark.cut if trace_id in self.traces]
-        if cut:
+        if cut := [self.traces[trace_id] for trace_id in mark.cut if trace_id in self.traces]:
             self.metrics.add(m.TRACES_CUT, len(cut))
             self._forget(cut)
         self.shedding.marked = mark.position
@@ -390,11 +398,3 @@ class Partition:
 
 def _is_past(at_ns: int | None, now_ns: int) -> bool:
     return at_ns is not None and at_ns <= now_ns
-
-
-def by_program(traces: Iterable[OpenTrace]) -> Iterator[tuple[Judging, list[OpenTrace]]]:
-    """Yield the traces by who judges them, in order of the first of each."""
-    found: dict[Judging, list[OpenTrace]] = {}
-    for judging, some in groupby(traces, _JUDGING):
-        found.setdefault(judging, []).extend(some)
-    yield from found.items()

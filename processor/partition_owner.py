@@ -15,6 +15,7 @@ from processor.partition import Partition
 from processor.partition_time import PartitionTime
 from processor.records_read import ReadRecords
 from processor.refused_records import bury_refused
+from processor.shedding import NONE_SHED, Shed
 from topics.dead_letter import DeadLetter
 from topics.journal import LOST_SO_FAR_NS, Checkpoint, Mark, Standing
 from topics.written_violation import WrittenViolation
@@ -328,30 +329,25 @@ class PartitionOwner:
             self._bring(records, arrivals.at_ns)
         return arrivals.is_clamped
 
-    def _bring(self, records: ReadRecords, arrived_ns: Sequence[int]) -> None:
-        """Let records bring what they hold."""
-        if records:
-            self._count(records, self.traces.take(records, arrived_ns, is_keyed=self._settings.is_keyed))
+    def _bring(self, records: ReadRecords, arrived_ns: Sequence[int], shed: Shed = NONE_SHED) -> None:
+        """Let records bring what they hold, and others that lie between them be shed."""
+        self._count(records, self.traces.take(records, arrived_ns, shed, is_keyed=self._settings.is_keyed))
 
     def _bring_unless_shed(self, records: ReadRecords, arrived_ns: Sequence[int]) -> None:
-        """Let those records bring what they hold that are not shed, each before those that come behind it.
+        """Let those records bring what they hold that are not shed.
 
         A record under a wrong key may touch the trace of one that is shed: what becomes of both depends on which comes first.
         """
-        shed_traces = shed_records = 0
         for step in self.traces.shedding.steps(records.keys, arrived_ns, self.traces.traces, self.traces.policy.take_policy):
-            self._bring(records[step.first : step.behind], arrived_ns[step.first : step.behind])
-            if step.shed is not None:
-                shed_traces += self.traces.shed(step.shed, records)
-                shed_records += 1
-        self.ledger.traces_shed += shed_traces
-        self.ledger.records_shed += shed_records
-        for metric, count in ((m.RECORDS_READ, shed_records), (m.RECORDS_SHED, shed_records), (m.TRACES_SHED, shed_traces)):
-            if count:
-                self._metrics.add(metric, count)
+            self._bring(*step.taken(records, arrived_ns), Shed(records, step.shed))
+            if step.shed:
+                self.ledger.records_shed += len(step.shed)
+                self._metrics.add(m.RECORDS_READ, len(step.shed))
+                self._metrics.add(m.RECORDS_SHED, len(step.shed))
 
     def _count(self, records: ReadRecords, brought: Brought) -> None:
-        self._metrics.add(m.RECORDS_READ, len(records))
+        if records:
+            self._metrics.add(m.RECORDS_READ, len(records))
         if brought.apart:
             self._metrics.add(m.RECORDS_UNKEYED, len(brought.apart))
         for index, reasons in brought.refused.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING, Any, overload
 
 from processor.record import PartitionKey, Record
@@ -53,6 +54,19 @@ class ReadRecords(Sequence[Record]):
             return self.log
         record = self[index]
         return PartitionKey(record.topic, record.partition)
+
+    def only(self, is_taken: Sequence[int]) -> ReadRecords:
+        """Return those records for which a number that is not 0 stands at their place."""
+        return ReadRecords(
+            self.log,
+            list(compress(self.offsets, is_taken)),
+            list(compress(self.timestamps_ns, is_taken)),
+            list(compress(self.keys, is_taken)),
+            list(compress(self.values, is_taken)),
+            list(compress(self.formats, is_taken)),
+            list(compress(self.rows, is_taken)),
+            self.record_of,
+        )
 
     def __len__(self) -> int:
         """The number of records."""

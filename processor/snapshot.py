@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from processor.closing import forgotten
-from processor.open_trace import NO_HANDLE, OpenTrace, Said
-from processor.partition import by_program
+from processor.open_trace import NO_HANDLE, OpenTrace, Said, by_program
 from processor.store import HEAD_SIZE, OPEN, Delta, Label
 from processor.trace_states import trace_id_of
 from topics.journal import Standing

@@ -264,6 +264,7 @@ def test_where_traces_take_too_much_memory_the_oldest_are_closed_and_of_closed_o
         tight.checkpoint()
     evicted = {it.trace.id[-2:]: it.trace.complete for it in log.outbox.sent if it.trace.close_reason == "evicted"}
     assert evicted == {f"{number:02x}": False for number in range(21, 41)}
+    assert sum(placed.record.traces_evicted for placed in valid(enumerate(log.journal.logs[KEY]))) == 40
     assert all(trace.handle < 0 for trace in tight.owner.traces.traces.values())
     assert {it.trace.id for it in log.outbox.sent if it.verdict == "violated"} == {f"{number:032x}" for number in range(1, 41)}
     log.append(50, span("charge", 99, of=40))

@@ -8,7 +8,7 @@ from processor import metrics as m
 from tests.doubles.store import MemoryStore
 from tests.processor.logs import KEY, Log, Owner
 from tests.processor.played import NEEDS_CHECK, rules, span
-from topics.journal import Checkpoint, read_entry
+from topics.journal import Checkpoint, read_entry, valid
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -25,6 +25,7 @@ def _inconclusive_and_silent(owner: Owner, log: Log, reason: str, lost: int = 1)
     owner.checkpoint()
     assert [it.trace.id[-1] for it in log.outbox.sent[said:]] == ["9"]
     assert owner.tally.count(m.TRACES_STATE_LOST) == lost
+    assert sum(placed.record.traces_state_lost for placed in valid(enumerate(log.journal.logs[KEY]))) == lost
     assert owner.tally.count(m.VERDICTS, "needs-check", "inconclusive") == lost
 
 

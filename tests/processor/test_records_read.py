@@ -53,6 +53,14 @@ def test_a_part_is_as_the_whole(records: ReadRecords) -> None:
     assert not records[3:]
 
 
+@pytest.mark.parametrize("records", [of_kafka(), of_list()], ids=["kafka", "list"])
+def test_some_are_as_the_whole(records: ReadRecords) -> None:
+    some = records.only(bytearray([1, 0, 1]))
+    assert columns(some) == [columns(records)[index] for index in (0, 2)]
+    assert [properties(one) for one in some] == columns(some)
+    assert some.log == records.log
+
+
 def test_what_is_in_columns_already_stays_as_it_is() -> None:
     records = of_list()
     assert ReadRecords.of(records) is records

@@ -9,6 +9,7 @@ import pytest
 from processor import metrics as m
 from processor.closing import SECOND_NS, ClosingPolicy
 from processor.overload import ShedPolicy
+from processor.trace_engine import Batch, Taken, TakePolicy
 from tests.doubles.store import MemoryStore
 from tests.processor.logs import KEY, Log, LogRecord, Owner
 from tests.processor.played import span, trace_id
@@ -104,6 +105,40 @@ def test_what_an_unkeyed_record_brought_of_a_trace_is_shed_with_it() -> None:
     owner.read()
     owner.checkpoint()
     assert (violated(log), told(log)) == ({trace_id(MANY)}, Counter(traces=1, records=1))
+
+
+@pytest.mark.parametrize("chunk", [1, 100])
+def test_spans_under_other_keys_belong_to_what_stood_when_they_came(chunk: int) -> None:
+    """A record so late that it begins its trace anew is shed between two that bring spans of the trace, the last stamped earlier."""
+    log, owner = shedding(256)
+    log.append(0, span("other", 1, of=FEW), key=None)
+    log.append(8.5, span("other", 2, of=FEW))
+    log.append(3, span("bypass", 3, of=FEW), key=None)
+    log.append(4, span("bypass", 4, of=MANY), key=None)
+    log.append(60, span("other", 5, of=MANY), key=None)
+    owner.read(chunk=chunk)
+    owner.checkpoint()
+    assert (violated(log), told(log)) == ({trace_id(MANY)}, Counter(traces=1, records=1))
+
+
+def test_records_between_which_others_are_shed_are_taken_in_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    log, owner = shedding(128)
+    for number in range(1, 100):
+        log.append(0, span("charge", number, of=number))
+    engine, counts = owner.owner.traces.judging.engine, list[int]()
+    take = engine.take
+
+    def counted(partition: int, batch: Batch, policy: TakePolicy) -> Taken:
+        counts.append(len(batch.values))
+        return take(partition, batch, policy)
+
+    monkeypatch.setattr(engine, "take", counted)
+    owner.read()
+    owner.checkpoint()
+    assert counts == [99 - told(log)["records"]]
+    assert 30 < counts[0] < 70
+    # They stand in order of their first records, those that are shed among the others.
+    assert [one.first_offset for one in owner.owner.traces.traces.values()] == list(range(99))
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 100])

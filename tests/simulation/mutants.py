@@ -227,11 +227,16 @@ MUTANTS = (
         "        trace.last_record_ns = max(trace.last_record_ns, arrived_ns)\n        self._forget(trace)\n        self._note(trace)\n",
         "shed",
     ),
-    Mutant("shed uncounted", _OWNER, "        self.ledger.traces_shed += shed_traces\n", "", "shed"),
+    Mutant("shed uncounted", _PARTITION, "        self.ledger.traces_shed += is_new\n", "", "shed"),
+    Mutant("evicted uncounted", _PARTITION, "        self.ledger.traces_evicted += len(older)\n", "", "evict"),
+    Mutant("lost uncounted", _PARTITION, "            self.ledger.traces_state_lost += 1\n", "", "loss"),
+    Mutant(  # what is shed between records is shed behind them all
+        "shed behind", _PARTITION, "while waiting and waiting[0].before <= touch.record:", "while False:", "shed"
+    ),
     Mutant(  # what is shed is decided for a whole chunk beforehand
         "shed beforehand",
         _SHEDDING,
-        "if first < index and trace is not None and begins_anew(policy, trace.last_record_ns, greatest_ns):",
+        "if may_displace and first < index:",
         "if False:",
         "shed-unkeyed",
     ),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.simulation.worker import Seen
 
 _RULE_SETS = {rule_set(number).fingerprint[:16]: rule_set(number) for number in range(PROGRAM_COUNT)}
+_LOSSES = ("traces_evicted", "traces_state_lost", "traces_shed", "records_shed")
 _COUNTED = ("satisfied", "violated", "excused", "inconclusive", "not_applicable")
 
 
@@ -88,14 +89,13 @@ def _judge_partition(evidence: Evidence, key: PartitionKey, published: Sequence[
             # Whoever decided it last may have died before it was said, and nobody can find out what it was.
             unsaid |= {(violation, statement.revision) for violation, statement in run.statements[last_began:]}
         last_began = len(run.statements)
-        before, shed_before = Counter(run.counts), Counter(run.shed)
+        before, losses_before = Counter(run.counts), Counter(run.losses)
         for mark in record.record.marks:
             run.obey(mark)
         counts = _counts(record)
         _same(f"{key.partition}: record {record.offset} counts", counts, _difference(run.counts, before))
-        shed = run.shed - shed_before
-        told_shed = (record.record.traces_shed, record.record.records_shed)
-        _same(f"{key.partition}: record {record.offset} shed", told_shed, (shed["traces"], shed["records"]))
+        lost = {name: getattr(record.record, name) for name in _LOSSES}
+        _same(f"{key.partition}: record {record.offset} losses", lost, {name: run.losses[name] - losses_before[name] for name in _LOSSES})
         counted.update(counts)
         if previous is not None and not is_loss and record.record.rebuild_offset > low_before:
             raise BrokenPromiseError(f"{key.partition}: record {record.offset} cannot be said again from {record.record.rebuild_offset}")

@@ -116,7 +116,8 @@ class Uninterrupted:
         self.limits: Limits | None = None
         self.lost_until_ns = -1
         self.shed_level = 0
-        self.shed: Counter[str] = Counter()
+        # Traces that were not judged as others are, and records that were not read, by the names that a journal record has for them.
+        self.losses: Counter[str] = Counter()
         self._marked = 0
         self._partition = partition
         self._log = log
@@ -166,7 +167,9 @@ class Uninterrupted:
             by_trace.setdefault(span.trace_id, []).append(span)
         is_scattered = [key.encode() for key in by_trace] != [record.key] and bool(by_trace)
         for trace_id, spans in by_trace.items():
+            begun = len(self.begun)
             life = self._life(trace_id, record.offset, at_ns)
+            self.losses["traces_state_lost"] += life.is_lost and len(self.begun) > begun
             self._grow(life, spans, record.offset, at_ns)
             if is_scattered and not life.is_scattered:
                 life.is_scattered = life.is_touched = True
@@ -188,7 +191,7 @@ class Uninterrupted:
         life.is_lost = life.is_lost and goes_on
         life.last_ns = max(life.last_ns, at_ns)
         life.reason, life.is_stripped, life.is_touched = CloseReason.SHED, True, False
-        self.shed.update(traces=not is_known, records=1)
+        self.losses.update(traces_shed=not is_known, records_shed=1)
         return True
 
     def _life(self, trace_id: str, offset: int, at_ns: int) -> Life:
@@ -266,6 +269,7 @@ class Uninterrupted:
                     self._close(life, CloseReason.EVICTED, now_ns)
                 life.is_stripped = True
                 life.is_touched = False
+                self.losses["traces_evicted"] += 1
 
     # ---- verdicts -------------------------------------------------------------------------------------------------------------------
 
