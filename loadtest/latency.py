@@ -17,6 +17,7 @@ from loadtest.violation_log import Said, ViolationLog
 from loadtest.worker_process import Worker
 
 CLOSE_DELAY_S: Final = 5.0
+LATENCY_SETTINGS: Final[dict[str, object]] = {"is_early": True, "root_grace_s": CLOSE_DELAY_S}
 _SETTLE_S: Final = 4.0
 _TIMEOUT_S: Final = 120.0
 _READY: Final = 200
@@ -65,7 +66,7 @@ def latencies(stage: Stage, work: Work, traces_per_s: float, seconds: float) -> 
     order = steady(stage.servers, topic, PARTITION_COUNT, work.loop, traces_per_s, seconds)
     load = Load(work, topic, order.copy_count, stage.write_rules("rules", work.sources))
     outputs = stage.outputs(topic, PARTITION_COUNT)
-    worker = stage.start(topic, outputs, load.rules, {"is_early": True, "root_grace_s": CLOSE_DELAY_S})
+    worker = stage.start(topic, outputs, load.rules, LATENCY_SETTINGS)
     wait_until_ready(worker, PARTITION_COUNT)
     clock = _Clock(time.time_ns() + round(_SETTLE_S * NS))
     log = ViolationLog(stage.servers, outputs.violations, clock.take)

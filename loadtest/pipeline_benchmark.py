@@ -11,8 +11,9 @@ from loadtest.bare_client import Read, read_all
 from loadtest.checkpoint_cost import TRACE_COUNT, cpu_per_record
 from loadtest.collector import OTELCOL, collector_program, spans_per_cpu_second
 from loadtest.consumption import PARTITION_COUNT, Consumed, Load, consume, preload, preload_evenly
+from loadtest.half_load import Trial, half_load
 from loadtest.kafka_broker import VERSION
-from loadtest.latency import Latencies, latencies, quantile
+from loadtest.latency import LATENCY_SETTINGS, Latencies, latencies, quantile
 from loadtest.machine import pipeline_versions
 from loadtest.pipeline_stage import Stage, pipeline_stage, store_version
 from loadtest.pipeline_work import RULE_COUNT, PipelineWork, Work, recorded_shop
@@ -40,7 +41,6 @@ TIMES_ONE: Final = f"{TIMES} one"
 TIMES_COLLECTOR: Final = f"{TIMES} Collector"
 # How many repetitions of the recording run at the same time, by their stamps.
 _OVERLAPPING: Final = 8
-_HALF: Final = 0.5
 _P99: Final = 0.99
 
 
@@ -49,7 +49,7 @@ class PipelineEffort:
     """How much is run.
 
     Runs of each row; records of a run, and for how much processor time a worker runs before it is timed, since a program compiles itself
-    while it runs; seconds at half load; changes of an open trace; runs of the recovery.
+    while it runs; seconds at half load, and for how long that load is tried before; changes of an open trace; runs of the recovery.
     """
 
     run_count: int
@@ -57,12 +57,13 @@ class PipelineEffort:
     keyed_record_count: int
     warm_cpu_s: float
     live_s: float
+    tried_s: float
     change_count: int
     recovery_count: int
 
 
-FULL: Final = PipelineEffort(5, 400_000, 800_000, 1.5, 30, 20, 5)
-QUICK: Final = PipelineEffort(3, 60_000, 120_000, 0.2, 12, 10, 1)
+FULL: Final = PipelineEffort(5, 400_000, 800_000, 1.5, 30, 60, 20, 5)
+QUICK: Final = PipelineEffort(3, 60_000, 120_000, 0.2, 12, 12, 10, 1)
 
 
 class PipelineRun(WorkerRun):
@@ -82,7 +83,7 @@ class PipelineRun(WorkerRun):
             self._keyed(stage, recorded_shop(), NO_BAR)
             self._checkpoints(stage, work.changing(self.effort.change_count))
             stage.share_processors()
-            self._latency(stage, work.ten_spans(), per_s * _HALF)
+            self._latency(stage, work.ten_spans(), per_s)
             self._recovery(stage, work)
         self.rows.sort(key=lambda row: row.row)
 
@@ -169,14 +170,16 @@ class PipelineRun(WorkerRun):
         self._found(Row(5, name, figure, TIMES_COLLECTOR, OF_COLLECTOR, len(collector), against))
         self.measurements.append({"name": f"{name}, Collector", "spans_per_cpu_second": collector})
 
-    def _latency(self, stage: Stage, work: Work, traces_per_s: float) -> None:
+    def _latency(self, stage: Stage, work: Work, alone_per_s: float) -> None:
+        self.heard(f"detection latency: whether a worker keeps up with half of {alone_per_s:.0f} records a second")
+        half = half_load(stage, work, alone_per_s, Trial(self.effort.tried_s, LATENCY_SETTINGS))
         runs: list[Latencies] = []
         for number in range(self.effort.run_count):
             self.heard(f"detection latency: run {number + 1}")
-            runs.append(latencies(stage, work, traces_per_s, self.effort.live_s))
+            runs.append(latencies(stage, work, half, self.effort.live_s))
         rate = median(run.fed.span_count / run.fed.seconds for run in runs)
         late = max(run.fed.late_s_max for run in runs)
-        against = f"{rate:.0f} spans/s, half of what one worker does; records at most {late:.2f} s later than planned"
+        against = f"{rate:.0f} spans/s, half of what one worker bears; records at most {late:.2f} s later than planned"
         early, close = (
             median(quantile(them, _P99) for them in some) for some in zip(*((it.early_s, it.close_s) for it in runs), strict=True)
         )

@@ -11,6 +11,7 @@ from typing import Final
 from loadtest.consumption import PARTITION_COUNT, Load, NotMeasuredError, consume, preload_evenly
 from loadtest.expected import check_verdict_counts, check_violations
 from loadtest.feed import Fed, feeding, steady
+from loadtest.half_load import Trial, half_load, positions
 from loadtest.latency import wait_until_closed, wait_until_ready
 from loadtest.pipeline_stage import Stage, pipeline_stage
 from loadtest.pipeline_work import PipelineWork, Work
@@ -22,8 +23,6 @@ from loadtest.worker_run import WorkerRun
 _LOOK_S: Final = 1.0
 _STUCK_S: Final = 10.0
 _CLOSE_TIMEOUT_S: Final = 120.0
-# A worker that is this near to the pace of its feed keeps up with it.
-_KEEPS_UP: Final = 0.95
 # So many traces are remembered that the plateau is reached soon; the topic keeps what comes in three minutes: who lags more loses input.
 _SETTINGS: Final[dict[str, object]] = {"idle_timeout_s": 10, "closed_retention_s": 10, "timestamp_skew_max_s": 5}
 _TOPIC: Final = {"retention.ms": "180000", "segment.bytes": str(64 * 2**20), "segment.ms": "30000"}
@@ -88,14 +87,6 @@ def stuck(looks: Sequence[Look], still_s: float = _STUCK_S) -> list[str]:
     return sorted(found)
 
 
-def pace(looks: Sequence[Look]) -> float:
-    """Return the records a second that were read in the second half of the time. Raises NotMeasuredError where it had no two looks."""
-    half = looks[len(looks) // 2 :]
-    if len(half) < 2:  # noqa: PLR2004 - a begin and an end
-        raise NotMeasuredError("too short to say how fast a worker reads")
-    return (sum(half[-1].positions.values()) - sum(half[0].positions.values())) / (half[-1].at_s - half[0].at_s)
-
-
 class SoakRun(WorkerRun):
     """One run of the soak."""
 
@@ -109,28 +100,23 @@ class SoakRun(WorkerRun):
         work = PipelineWork().ten_spans()
         self.note(work)
         with pipeline_stage() as stage:
-            half = self._half_load(stage, work)
+            self.heard("what one worker does alone")
+            alone = self._alone(stage, work)
+            self.heard(f"whether it keeps up with half of {alone:.0f} records a second")
+            half = half_load(stage, work, alone, Trial(self.effort.tried_s, _SETTINGS, stage.cpus[0]))
             self.heard(f"{self.effort.seconds:.0f} s at {half:.0f} records a second")
-            looks, fed = self._soak(stage, work, half, self.effort.seconds)
+            looks, fed = self._soak(stage, work, half)
         self._report(looks, fed)
 
-    def _half_load(self, stage: Stage, work: Work) -> float:
-        """Return half of the records a second that a worker reads: alone, or beside a feed of half of that where it does not keep up."""
-        self.heard("what one worker does alone")
-        half = self._whole_load(stage, work) / 2
-        self.heard(f"whether it keeps up beside a feed of {half:.0f} records a second")
-        beside = pace(self._soak(stage, work, half, self.effort.tried_s)[0])
-        return half if beside >= _KEEPS_UP * half else beside / 2
-
-    def _whole_load(self, stage: Stage, work: Work) -> float:
+    def _alone(self, stage: Stage, work: Work) -> float:
         load = preload_evenly(stage, work, self.effort.measured_count)
         found = consume(stage, load, 1, self.effort.warm_cpu_s).per_second
         stage.remove(load.topic)
         return found
 
-    def _soak(self, stage: Stage, work: Work, traces_per_s: float, seconds: float) -> tuple[list[Look], Fed]:
+    def _soak(self, stage: Stage, work: Work, traces_per_s: float) -> tuple[list[Look], Fed]:
         topic = stage.spans_topic(PARTITION_COUNT, _TOPIC)
-        order = steady(stage.servers, topic, PARTITION_COUNT, work.loop, traces_per_s, seconds)
+        order = steady(stage.servers, topic, PARTITION_COUNT, work.loop, traces_per_s, self.effort.seconds)
         load = Load(work, topic, order.copy_count, stage.write_rules("rules", work.sources))
         outputs = stage.outputs(topic, PARTITION_COUNT)
         worker = stage.start(topic, outputs, load.rules, _SETTINGS, stage.cpus[0])
@@ -155,7 +141,7 @@ class SoakRun(WorkerRun):
     def _report(self, looks: Sequence[Look], fed: Fed) -> None:
         if len(looks) < 8:  # noqa: PLR2004 - two of each quarter
             raise NotMeasuredError("too short to say whether memory grows")
-        against = f"{fed.span_count / fed.seconds:.0f} spans/s for {fed.seconds / 60:.0f} min, half of what one worker does; " + ", ".join(
+        against = f"{fed.span_count / fed.seconds:.0f} spans/s for {fed.seconds / 60:.0f} min, half of what one worker bears; " + ", ".join(
             f"{name}={value}" for name, value in _SETTINGS.items()
         )
         self.rows.append(Row(15, "growth of memory, second quarter to last", growth_percent(looks), "%", GROWTH, 1, against))
@@ -169,5 +155,4 @@ class SoakRun(WorkerRun):
 
 def _look(worker: Worker, at_s: float) -> Look:
     worker.check()
-    positions = {name: value for name, value in worker.metrics().items() if name.startswith("betrace_position{")}
-    return Look(at_s, worker.resident_mib(), positions)
+    return Look(at_s, worker.resident_mib(), positions(worker))

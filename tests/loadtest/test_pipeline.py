@@ -40,7 +40,7 @@ def shop() -> PipelineWork:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> PipelineRun:
     """A benchmark with tiny amounts, whose rows are measured one by one."""
-    monkeypatch.setattr(pipeline_benchmark, "QUICK", PipelineEffort(1, 40_000, 40_000, 0, 8, 6, 1))
+    monkeypatch.setattr(pipeline_benchmark, "QUICK", PipelineEffort(1, 40_000, 40_000, 0, 8, 4, 6, 1))
     return PipelineRun(quick=True)
 
 

@@ -10,11 +10,12 @@ from loadtest.agreement import DisagreementError
 from loadtest.collector import metric_of
 from loadtest.consumption import NotMeasuredError
 from loadtest.expected import Expected, check_verdict_counts, check_violations
+from loadtest.half_load import Standing, pace
 from loadtest.latency import quantile
 from loadtest.loops import Copied, trace_id
 from loadtest.recovery_times import Heard, silence_s, stayed
 from loadtest.rows import KEYED, OF_COLLECTOR, Row
-from loadtest.soak import Look, growth_percent, pace, slope_percent, stuck
+from loadtest.soak import Look, growth_percent, slope_percent, stuck
 from loadtest.violation_log import Believed, Said, said
 from loadtest.worker_process import total
 
@@ -54,13 +55,13 @@ def test_a_partition_is_stuck_when_it_stands_still_for_too_long() -> None:
 
 
 def test_the_pace_of_a_worker_is_that_of_the_second_half_over_all_partitions() -> None:
-    seen = [Look(at_s, 0, {"a": read, "b": 2 * read}) for at_s, read in ((0.0, 0.0), (10.0, 900.0), (20.0, 1_000.0), (30.0, 1_100.0))]
+    seen = [Standing(at_s, {"a": read, "b": 2 * read}) for at_s, read in ((0.0, 0.0), (10.0, 900.0), (20.0, 1_000.0), (30.0, 1_100.0))]
     assert pace(seen) == 30
 
 
 def test_one_look_tells_no_pace() -> None:
     with pytest.raises(NotMeasuredError, match="too short"):
-        pace(looks(1, 2))
+        pace([Standing(1.0, {"a": 1}), Standing(2.0, {"a": 2})])
 
 
 def test_silence_counts_from_the_begin_and_to_the_end() -> None:
