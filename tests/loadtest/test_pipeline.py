@@ -11,9 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from loadtest import __main__ as command
-from loadtest import checkpoint_cost, collector, consumption, latency, pipeline_benchmark, recovery_times, report, soak
+from loadtest import checkpoint_cost, collector, consumption, half_load, latency, pipeline_benchmark, recovery_times, report, soak
 from loadtest.agreement import DisagreementError
 from loadtest.consumption import Load, NotMeasuredError, consume, judge, preload
+from loadtest.half_load import Trial
 from loadtest.kafka_broker import VERSION
 from loadtest.loops import NS
 from loadtest.pipeline_benchmark import TIMES_BARE, TIMES_COLLECTOR, TIMES_ONE, PipelineEffort, PipelineRun
@@ -116,6 +117,16 @@ def test_latency_is_taken_of_early_verdicts_and_of_those_at_close(stage: Stage, 
     assert min(found.early_s) > 0
     # Nothing is said before its trace closes, but for the millisecond to which stamps are cut.
     assert min(found.close_s) > -0.01
+
+
+def test_half_of_what_a_worker_bears_is_that_of_alone_or_of_what_it_reads_beside_its_feed(
+    stage: Stage, shop: PipelineWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = Trial(8, latency.LATENCY_SETTINGS)
+    # In so short a time it is not known to a twentieth: a worker says where it stands once a second.
+    for keeps_up, borne in ((0.5, 300), (2, pytest.approx(150, rel=0.4))):
+        monkeypatch.setattr(half_load, "_KEEPS_UP", keeps_up)
+        assert half_load.half_load(stage, shop.ten_spans(), 600, trial) == borne
 
 
 def test_partitions_of_a_killed_worker_are_judged_again(stage: Stage, shop: PipelineWork, monkeypatch: pytest.MonkeyPatch) -> None:
