@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from cli.embedded_broker import free_port
 from cli.embedded_store import store_binary
@@ -72,7 +74,8 @@ class RedisServer:
 
     def client(self) -> redis.Redis:
         """A client of the test's own, as the default user."""
-        return redis.Redis(port=self.port, socket_timeout=10)
+        # Once: a server that a storm has frozen does not answer the tenth time either.
+        return redis.Redis(port=self.port, socket_timeout=10, retry=Retry(NoBackoff(), 0))
 
     def start(self) -> None:
         """Start it, and wait until something listens."""
