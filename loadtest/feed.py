@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import get_context
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from confluent_kafka import Producer
 
@@ -20,6 +20,9 @@ _BATCH: Final = 1_000
 _QUEUED_MAX: Final = 50_000
 _TURN_S: Final = 0.002
 _FLUSH_S: Final = 120.0
+_LOOK_S: Final = 1.0
+
+Seen = TypeVar("Seen")
 
 
 class FeedError(Exception):
@@ -71,6 +74,15 @@ def feeding(order: Order) -> Iterator[Future[Fed]]:
         for process in list((pool._processes or {}).values()):  # noqa: SLF001 - the pool kills nobody before Python 3.14
             process.kill()
         pool.shutdown()
+
+
+def watched(feed: Future[Fed], look: Callable[[float], Seen]) -> list[Seen]:
+    """Look every second, given the seconds since the begin, until the order is carried out: behind it nothing more comes to be read."""
+    found: list[Seen] = []
+    began = time.monotonic()
+    while not wait([feed], _LOOK_S).done:
+        found.append(look(time.monotonic() - began))
+    return found
 
 
 def feed(order: Order) -> Fed:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import wait
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from loadtest.consumption import PARTITION_COUNT, NotMeasuredError
-from loadtest.feed import feeding, steady
+from loadtest.feed import feeding, steady, watched
 from loadtest.latency import wait_until_ready
 from loadtest.pipeline_stage import Stage
 from loadtest.pipeline_work import Work
 from loadtest.worker_process import Worker
 
-_LOOK_S: Final = 1.0
 # A worker that is this near to the pace of its feed keeps up with it.
 _KEEPS_UP: Final = 0.95
 
@@ -37,7 +34,8 @@ class Standing(NamedTuple):
 
 
 def positions(worker: Worker) -> dict[str, float]:
-    """Return where a worker stands now, as `Standing` has it."""
+    """Return where a worker stands now, as `Standing` has it. Raises WorkerEndedError where it has ended."""
+    worker.check()
     return {name: value for name, value in worker.metrics().items() if name.startswith("betrace_position{")}
 
 
@@ -66,13 +64,8 @@ def _standings(stage: Stage, work: Work, records_per_s: float, trial: Trial) -> 
     outputs = stage.outputs(topic, PARTITION_COUNT)
     worker = stage.start(topic, outputs, stage.write_rules("rules", work.sources), trial.settings, trial.cpu)
     wait_until_ready(worker, PARTITION_COUNT)
-    found: list[Standing] = []
     with feeding(order) as feed:
-        began = time.monotonic()
-        # Behind the end of the feed nothing comes that could be read.
-        while not wait([feed], _LOOK_S).done:
-            worker.check()
-            found.append(Standing(time.monotonic() - began, positions(worker)))
+        found = watched(feed, lambda at_s: Standing(at_s, positions(worker)))
         feed.result()
     worker.stop()
     stage.remove(topic)

@@ -10,17 +10,15 @@ from typing import Final
 
 from loadtest.consumption import PARTITION_COUNT, Load, NotMeasuredError, consume, preload_evenly
 from loadtest.expected import check_verdict_counts, check_violations
-from loadtest.feed import Fed, feeding, steady
+from loadtest.feed import Fed, feeding, steady, watched
 from loadtest.half_load import Trial, half_load, positions
 from loadtest.latency import wait_until_closed, wait_until_ready
 from loadtest.pipeline_stage import Stage, pipeline_stage
 from loadtest.pipeline_work import PipelineWork, Work
 from loadtest.rows import GROWTH, NO_BAR, STUCK, Row
 from loadtest.violation_log import Believed, ViolationLog
-from loadtest.worker_process import Worker
 from loadtest.worker_run import WorkerRun
 
-_LOOK_S: Final = 1.0
 _STUCK_S: Final = 10.0
 _CLOSE_TIMEOUT_S: Final = 120.0
 # So many traces are remembered that the plateau is reached soon; the topic keeps what comes in three minutes: who lags more loses input.
@@ -123,11 +121,7 @@ class SoakRun(WorkerRun):
         wait_until_ready(worker, PARTITION_COUNT)
         believed = Believed()
         with ViolationLog(stage.servers, outputs.violations, believed.take).followed(), feeding(order) as feed:
-            looks: list[Look] = []
-            began = time.monotonic()
-            while not feed.done():
-                time.sleep(_LOOK_S)
-                looks.append(_look(worker, time.monotonic() - began))
+            looks = watched(feed, lambda at_s: Look(at_s, worker.resident_mib(), positions(worker)))
             fed = feed.result()
             wait_until_closed(worker, load.trace_count, _CLOSE_TIMEOUT_S)
             time.sleep(2)
@@ -151,8 +145,3 @@ class SoakRun(WorkerRun):
         self.rows.append(Row(15, "memory of the worker", memory, "MiB", NO_BAR, 1, against))
         found: dict[str, object] = {"name": "soak", "fed": fed._asdict(), "resident_mib": [round(look.resident_mib, 1) for look in looks]}
         self.measurements.append(found)
-
-
-def _look(worker: Worker, at_s: float) -> Look:
-    worker.check()
-    return Look(at_s, worker.resident_mib(), positions(worker))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from array import array
 from binascii import unhexlify
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from processor.lua_engine import address_of
 from processor.trace_engine import Touch
+from processor.trace_keys import TRACE_ID, joined_ids
 from topics.otlp import RECORD_SIZE_MAX
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 _SUM_HEAD = "<16s2q3q"
 _SUM = struct.Struct(_SUM_HEAD + "9i4x")
 SUM_SIZE, HANDLE_PLACE = _SUM.size, struct.calcsize(_SUM_HEAD)
-_KEY_SIZE = 32
-_KEY = re.compile(rb"[0-9a-f]{32}")
 # The id of no trace.
 _NO_ID = bytes(16)
 
@@ -69,13 +67,10 @@ def policy_numbers(policy: TakePolicy) -> tuple[int, int, int]:
 
 def ids_of(keys: Sequence[bytes | None]) -> bytes:
     """Return of each key 16 bytes: those that it writes in lower-case hexadecimal digits, zeros where it does not."""
-    try:
-        joined = b"".join(keys)  # type: ignore[arg-type]  # what is None raises
-        if set(map(len, keys)) == {_KEY_SIZE} and joined == joined.lower():  # type: ignore[arg-type]  # as above
-            return unhexlify(joined)
-    except (TypeError, ValueError):
-        pass
-    return b"".join(unhexlify(key) if key is not None and _KEY.fullmatch(key) else _NO_ID for key in keys)
+    joined = joined_ids(keys)
+    if joined is not None:
+        return unhexlify(joined)
+    return b"".join(unhexlify(key) if key is not None and TRACE_ID.fullmatch(key) else _NO_ID for key in keys)
 
 
 def touches_of(wire: bytes) -> list[Touch]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from processor.closing import begins_anew
 from processor.open_trace import NO_HANDLE
 from processor.trace_engine import Batch, moved
+from processor.trace_keys import TRACE_ID
 from topics.otlp import decode, encode_protobuf
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from processor.trace_engine import TakePolicy, Touch
     from topics.refusal import RefusalReason
     from topics.span import Span
-
-TRACE_ID = re.compile(rb"[0-9a-f]{32}")
 
 
 class Brought(NamedTuple):

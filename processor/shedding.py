@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from processor.closing import begins_anew
 from processor.records_read import ReadRecords
-from processor.routing import TRACE_ID
+from processor.trace_keys import TRACE_ID, joined_ids
 from topics.journal import shed_share
 from topics.violation import CloseReason
 
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
 
     from processor.open_trace import OpenTrace
     from processor.trace_engine import TakePolicy
-
-
-# A trace id as a key has it: so many of these digits.
-_ID_SIZE, _DIGITS = 32, b"0123456789abcdef"
 
 
 class ShedRecord(NamedTuple):
@@ -141,21 +137,20 @@ class _Piece(NamedTuple):
 
 def _narrow(at_ns: Sequence[int], policy: TakePolicy) -> Iterator[_Piece]:
     """Cut records, given when they arrived, so that of no piece one could begin anew what another one began."""
-    least_ns = greatest_ns = at_ns[0]
-    first = 0
-    if begins_anew(policy, min(at_ns), max(at_ns)):
+    first, least_ns, greatest_ns = 0, min(at_ns), max(at_ns)
+    if begins_anew(policy, least_ns, greatest_ns):
+        least_ns = greatest_ns = at_ns[0]
         for index, arrived_ns in enumerate(at_ns):
             if begins_anew(policy, min(least_ns, arrived_ns), max(greatest_ns, arrived_ns)):
                 yield _Piece(first, index, greatest_ns)
                 first, least_ns, greatest_ns = index, arrived_ns, arrived_ns
             least_ns, greatest_ns = min(least_ns, arrived_ns), max(greatest_ns, arrived_ns)
-    yield _Piece(first, len(at_ns), max(at_ns[first:]))
+    yield _Piece(first, len(at_ns), greatest_ns)
 
 
 def _trace_ids(keys: Sequence[bytes | None]) -> list[str | None]:
     """Return of each key the trace id that it writes; None where it writes none."""
-    # All at once, which takes a quarter of the time.
-    some = [key for key in keys if key is not None]
-    if len(some) == len(keys) and set(map(len, some)) == {_ID_SIZE} and not b"".join(some).translate(None, _DIGITS):
-        return list(map(bytes.decode, some))
+    # Asked of all at once, which takes a quarter of the time.
+    if joined_ids(keys) is not None:
+        return list(map(bytes.decode, keys))  # type: ignore[arg-type]  # none of them is None
     return [key.decode("ascii") if key is not None and TRACE_ID.fullmatch(key) else None for key in keys]
