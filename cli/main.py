@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from cli.allocator import AllocatorError, begin_anew
 from cli.lazy_commands import LazyCommands
 from cli.streams import OutputError, use_streams
 
@@ -38,6 +39,8 @@ def betrace() -> None:
 
 def main() -> None:
     """Run the command line."""
+    if sys.argv[1:2] == ["worker"]:
+        _take_allocator()
     use_streams()
     try:
         betrace(prog_name="betrace")
@@ -45,4 +48,12 @@ def main() -> None:
         # What is left in the buffer has to go somewhere when the process ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         click.echo(f"betrace: standard output: {error.strerror or error}", err=True)
+        raise SystemExit(2) from error
+
+
+def _take_allocator() -> None:
+    try:
+        begin_anew()
+    except AllocatorError as error:
+        click.echo(f"betrace: {error}", err=True)
         raise SystemExit(2) from error

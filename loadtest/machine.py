@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 import timeit
 from importlib.metadata import version
 from pathlib import Path
@@ -42,7 +43,14 @@ def versions() -> dict[str, str]:
 
 def pipeline_versions() -> dict[str, str]:
     """Return the versions of the Python side of a worker."""
-    return _python() | {package: version(package) for package in (*_PACKAGES, *_PIPELINE_PACKAGES)}
+    return _python() | {"allocator": _allocator()} | {package: version(package) for package in (*_PACKAGES, *_PIPELINE_PACKAGES)}
+
+
+def _allocator() -> str:
+    """Return what serves a process that begins as a worker does."""
+    look = "from cli.allocator import begin_anew; from processor.free_memory import allocator; begin_anew(); print(allocator())"
+    command = [sys.executable, "-c", look]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603 - our own words
 
 
 def _python() -> dict[str, str]:

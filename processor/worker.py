@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from processor.engines import make_engine
 from processor.faust_app import Lifeline, make_app, run_app
-from processor.free_memory import give_back_free_memory
+from processor.free_memory import allocator, give_back_free_memory
 from processor.garbage import spare_collector
 from processor.handler import Handler
 from processor.health import Health
@@ -161,6 +161,7 @@ class Start:
 
     def begin(self) -> None:
         """Wait for rules beside whoever calls."""
+        log.info("memory comes from %s", allocator())
         threading.Thread(target=self._wait, name="first-rules", daemon=True).start()
 
     def stop(self, group: PartitionGroup) -> None:
