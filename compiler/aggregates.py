@@ -19,6 +19,7 @@ Group: TypeAlias = tuple[object, ...]
 Used: TypeAlias = "list[tuple[Span, Value]]"
 
 UNGROUPED: Group = ()
+_TEXT_OR_BOOL = (str, bool)
 
 
 def groups_of(node: ir.Aggregate, trace: Trace) -> dict[Group, list[Span]]:
@@ -35,14 +36,15 @@ def groups_of(node: ir.Aggregate, trace: Trace) -> dict[Group, list[Span]]:
 def _grouped(node: ir.Aggregate, trace: Trace) -> dict[Group, list[Span]]:
     groups: dict[Group, list[Span]] = {} if node.by else {UNGROUPED: []}
     for span in select_related(node.related, trace):
-        key = tuple(_group_key(value(path, Look(span, trace.bound))) for path in node.by)
+        look = Look(span, trace.bound)
+        key = tuple([_group_key(value(path, look)) for path in node.by])
         if None not in key:
             groups.setdefault(key, []).append(span)
     return groups
 
 
 def _group_key(found: Value) -> object:
-    if (is_number(found) and not _is_nan(found)) or isinstance(found, str | bool):
+    if isinstance(found, _TEXT_OR_BOOL) or (is_number(found) and not _is_nan(found)):
         return hash_key(found)
     return None
 

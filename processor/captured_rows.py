@@ -202,6 +202,7 @@ class RowReader:
         self._columns: dict[int, Column] = {number: column for column, number in layout.columns.items()}
         # Attributes of a span or its resource.
         self._keys = {number: column.key for number, column in self._columns.items() if column.kind not in _OTHERS}
+        self._name_numbers = {_NAME_CELL, *(number for number, column in self._columns.items() if column.kind is ColumnKind.NAME)}
         # Of each class how far behind a row's beginning its cells stand.
         words = [layout.any_word_count + (one.word_count if number else 0) for number, one in enumerate(layout.classes)]
         self._cells_at = [_HEAD.size + _padded(_WORD_SIZE * count) for count in words]
@@ -220,35 +221,33 @@ class RowReader:
     def parts(self, block: bytes, at: int, class_id: int, cell_count: int) -> _Parts:
         """Return what the cells of the row at a place add up to."""
         parts = _Parts(self.names[class_id], "", "", "", {}, {}, {})
-        keys, of_span, of_resource, cell = self._keys, parts.own, parts.resource, _CELL.unpack_from
+        keys, names, of_span, of_resource, cell = self._keys, self._name_numbers, parts.own, parts.resource, _CELL.unpack_from
         at += self._cells_at[class_id]
         for _ in range(cell_count):
             column, tag, own, length = cell(block, at)
             at += _CELL_SIZE
             payload = block[at : at + length]
             key = keys.get(column)
-            if key is None:
-                self._cell(parts, column, tag, payload)
-            else:
+            if key is not None:
                 value = payload.decode("utf-8", "surrogateescape") if tag == _TEXT_TAG else _value(tag, payload)
                 if value is not None:
                     (of_span if own else of_resource)[key] = value
+            elif column in names:
+                parts.name = payload.decode("utf-8", "surrogateescape")
+            else:
+                self._cell(parts, column, tag, payload)
             at += length + 7 & -8
         return parts
 
     def _cell(self, parts: _Parts, number: int, tag: int, payload: bytes) -> None:
         if number == _BYTES_CELL:
             parts.whole = read_span(payload)
-        elif number == _NAME_CELL:
-            parts.name = _text(payload)
         else:
             self._column(parts, self._columns[number], tag, payload)
 
     @staticmethod
     def _column(parts: _Parts, column: Column, tag: int, payload: bytes) -> None:
         match column.kind:
-            case ColumnKind.NAME:
-                parts.name = _text(payload)
             case ColumnKind.STATUS_MESSAGE:
                 parts.status_message = _text(payload)
             case ColumnKind.SCOPE_NAME:

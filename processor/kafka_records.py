@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import filterfalse, groupby
@@ -80,10 +80,10 @@ def _take_event(found: Polled, topic: str, message: Message) -> None:
 
 
 def _columns(log: PartitionKey, messages: Sequence[Message], fixed: RecordFormat | None) -> ReadRecords:
-    values = [value or b"" for value in map(Message.value, messages)]
+    values = _filled(map(Message.value, messages), b"")
     return ReadRecords(
         log,
-        [offset or 0 for offset in map(Message.offset, messages)],
+        _filled(map(Message.offset, messages), 0),
         [None if kind == _NO_TIMESTAMP or at_ms < 0 else at_ms * _NS_PER_MS for kind, at_ms in map(Message.timestamp, messages)],
         list(map(Message.key, messages)),
         values,
@@ -91,6 +91,12 @@ def _columns(log: PartitionKey, messages: Sequence[Message], fixed: RecordFormat
         messages,
         partial(_record, log, fixed),
     )
+
+
+def _filled(found: Iterable[Any], default: Any) -> list[Any]:  # noqa: ANN401 - the client's stubs say more than there is
+    """Return what was found, the default for None, of which there is none as a rule."""
+    values = list(found)
+    return values if all(values) else [value or default for value in values]
 
 
 def _record(log: PartitionKey, fixed: RecordFormat | None, message: Message) -> KafkaRecord:

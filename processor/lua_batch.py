@@ -33,11 +33,13 @@ class LuaBatch:
 
     def __init__(self, batch: Batch) -> None:
         self.batch = batch
-        lengths = array("q", map(len, batch.values))
+        # By lists, whose length is known: an array that has to grow takes a fifth more.
+        sizes = list(map(len, batch.values))
+        lengths = array("q", sizes)
         self._keys = ids_of(batch.keys) if batch.is_keyed else b""
-        self._arrays = (array("Q", map(id, batch.values)), lengths, array("q", batch.arrived_ns))
+        self._arrays = (array("Q", list(map(id, batch.values))), lengths, array("q", batch.arrived_ns))
         self.numbers = (*(one.buffer_info()[0] for one in self._arrays), address_of(self._keys) if batch.is_keyed else 0)
-        self._is_usual = batch.formats.count("protobuf") == len(lengths) and max(lengths, default=0) <= RECORD_SIZE_MAX
+        self._is_usual = batch.formats.count("protobuf") == len(lengths) and max(sizes, default=0) <= RECORD_SIZE_MAX
 
     def __len__(self) -> int:
         """The number of records."""

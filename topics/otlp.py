@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -41,6 +41,8 @@ RECORD_SIZE_MAX = 64 * 2**20
 # No request begins with an open brace (a group, field 15) or a byte order mark. One may begin with what is white space in JSON, since the
 # tag of its groups is a line feed, and have a brace for its length; a letter after a quote tells JSON from it.
 _JSON_START = re.compile(rb'(?:\xef\xbb\xbf)?(?:\{|\s+\{\s*"[A-Za-z])')
+# What lies between these in the order of bytes begins with the tag of a group and a length beyond 127, as requests do but the smallest.
+_LONG_GROUP, _NO_GROUP = b"\n\x80", b"\x0b"
 
 _FORMATS: dict[str, Format] = {
     "otlp_proto": "protobuf",
@@ -109,6 +111,8 @@ def detected(value: bytes) -> Format:
     return all_detected((value,))[0]
 
 
-def all_detected(values: Iterable[bytes]) -> list[Format]:
-    """Return the formats that many values show, in two thirds of the time that one by one takes."""
+def all_detected(values: Sequence[bytes]) -> list[Format]:
+    """Return the formats that many values show: of usual ones in a tenth of the time that one by one takes."""
+    if values and min(values) >= _LONG_GROUP and max(values) < _NO_GROUP:
+        return ["protobuf"] * len(values)
     return ["json" if start else "protobuf" for start in map(_JSON_START.match, values)]

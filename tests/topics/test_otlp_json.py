@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.topics.otlp_spans import json_of, json_span, span
-from topics.otlp import RECORD_SIZE_MAX, VALUE_DEPTH_MAX, Decoded, decode_json, detected, encode_protobuf, format_of
+from topics.otlp import RECORD_SIZE_MAX, VALUE_DEPTH_MAX, Decoded, all_detected, decode_json, detected, encode_protobuf, format_of
 from topics.refusal import RefusalReason
 from topics.span import Link, Resource, Scope, Span
 
@@ -304,3 +304,15 @@ def test_an_empty_value_is_an_empty_request() -> None:
 def test_every_reason_has_a_meaning() -> None:
     """Each reason of a refusal is explained in one sentence."""
     assert all(reason.meaning.endswith(".") for reason in RefusalReason)
+
+
+def test_what_many_values_show_is_what_each_one_shows() -> None:
+    # The edges of what is told by the order of bytes alone, and what lies just beyond them.
+    usual = [b"\n\x80\x01", b"\n\xff\x01", encode_protobuf([span(name="x" * 200)])]
+    others = [b"", b"\n", b"\n\x7f", b'\n{"a":', b'\n \n{"a":', b"\x0b", b'\x0b{"a":', b'{"a":', b"\xef\xbb\xbf{", b"\x09{", b'\t{"a":']
+    assert all_detected(usual) == ["protobuf"] * 3
+    assert all_detected([]) == []
+    for other in others:
+        for values in ([*usual, other], [other, *usual]):
+            assert all_detected(values) == [detected(value) for value in values]
+    assert [detected(value) for value in others] == ["protobuf"] * 3 + ["json"] * 2 + ["protobuf"] + ["json"] * 3 + ["protobuf", "json"]
