@@ -1,7 +1,7 @@
 """Which memory allocator serves a worker: mimalloc, where the system has it, for records that come and go by the thousand.
 
 A client's messages and the states of traces are blocks of some hundred bytes to a few thousand, made by one thread and freed by another.
-glibc's allocator takes such apart and puts them together again: a sixth of what a small record costs a worker.
+glibc's allocator takes such apart and puts them together again: an eighth of what a small record costs a worker.
 
 An allocator is there from a process's first instruction on or not at all, so that a worker begins anew with one, as the same process.
 """
