@@ -19,6 +19,7 @@ Group: TypeAlias = tuple[object, ...]
 Used: TypeAlias = "list[tuple[Span, Value]]"
 
 UNGROUPED: Group = ()
+# A union of types written where it is asked would be made anew each time.
 _TEXT_OR_BOOL = (str, bool)
 
 
@@ -64,7 +65,7 @@ def used_in(node: ir.Aggregate, spans: Sequence[Span], trace: Trace) -> Used:
 def _is_used(word: str, found: Value) -> bool:
     if is_number(found):
         return not _is_nan(found)
-    return isinstance(found, Duration) or (word == "distinct" and isinstance(found, str | bool))
+    return isinstance(found, Duration) or (word == "distinct" and isinstance(found, _TEXT_OR_BOOL))
 
 
 def aggregate(node: ir.Aggregate, spans: Sequence[Span], trace: Trace) -> Value:

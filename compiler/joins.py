@@ -43,15 +43,15 @@ def _is_own(value: ir.Value) -> bool:
     return not isinstance(value, ir.Literal) and not mentions_bound(value)
 
 
-# A union of types written where it is asked would be made anew each time.
-_OTHERS = (str, bool, Duration, Time)
+# What is equal by its type and itself; a union written where it is asked would be made anew each time.
+_BY_TYPE = (str, bool, Duration, Time)
 
 
 def hash_key(value: Value) -> object:
     """Return what two values share if `==` is true of them: kind and value; None where nothing equals it by one key."""
     if is_number(value):
         return ("number", value)
-    return (type(value), value) if isinstance(value, _OTHERS) else None
+    return (type(value), value) if isinstance(value, _BY_TYPE) else None
 
 
 def index_key(value: Value) -> object:
