@@ -13,20 +13,22 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from processor import kafka_offsets
 from processor.garbage import OldGarbage
 from processor.group_handler import Bounds, GroupHandler
+from processor.kafka_reading import Reading
 from processor.kafka_records import consumer_properties, polled
 from processor.kafka_takeover import Takeover
-from processor.metrics import COMMITS_REFUSED
+from processor.metrics import COMMITS_REFUSED, GAPS_READ_AGAIN
 from processor.record import PartitionKey
 from topics.connection import Refusal
 
 if TYPE_CHECKING:
+    from processor.kafka_reading import Progress
     from processor.metrics import Metrics
     from processor.records_read import ReadRecords
     from processor.settings import Settings
@@ -46,19 +48,6 @@ _URGENT_SHARE = 0.2
 Answer = TypeVar("Answer")
 
 
-class Progress(NamedTuple):
-    """How reading a partition gets on: the next offset to read, the log's end as last seen, and when the position moved (monotonic)."""
-
-    position: int | None
-    end: int | None
-    moved: float
-
-    @property
-    def is_caught_up(self) -> bool:
-        """Whether all that is known to be there has been read."""
-        return self.position is not None and self.end is not None and self.position >= self.end
-
-
 class PartitionGroup(threading.Thread):
     """The thread. `progress` is when it last went round (time.monotonic), `has_joined` whether the group ever gave it an assignment."""
 
@@ -73,7 +62,9 @@ class PartitionGroup(threading.Thread):
         self._on_exit = on_exit
         self._handler: GroupHandler
         self._consumer: Consumer
-        self._reading: dict[PartitionKey, Progress] = {}
+        self._reading = Reading()
+        # Those that the client reads, be they owned or waiting to be taken anew.
+        self._assigned: set[PartitionKey] = set()
         # New ones, and those that another worker took in between.
         self._takeover = Takeover()
         self._last_commit: dict[PartitionKey, int] = {}
@@ -117,7 +108,7 @@ class PartitionGroup(threading.Thread):
 
     def reading(self) -> dict[PartitionKey, Progress]:
         """Return how reading each owned partition gets on; from any thread."""
-        return self._reading.copy()
+        return self._reading.progress()
 
     def log_bounds(self, keys: Sequence[PartitionKey]) -> dict[PartitionKey, Bounds]:
         """Return where partitions' logs begin and end, those the broker tells in time; call it in the consumer thread only."""
@@ -125,7 +116,7 @@ class PartitionGroup(threading.Thread):
         timeout_s = _WAKE_TIMEOUT_S if self.owned.issuperset(keys) else _BROKER_TIMEOUT_S
         ends = kafka_offsets.ends(self._consumer, keys, timeout_s)
         for key, end in ends.items():
-            self._note(key, end=end)
+            self._reading.note(key, end=end)
         firsts = kafka_offsets.firsts(self._consumer, list(ends), self.owned, timeout_s)
         return {key: Bounds(first, ends[key]) for key, first in firsts.items()}
 
@@ -214,14 +205,19 @@ class PartitionGroup(threading.Thread):
         if key not in self.owned:
             return
         position = max(records.offsets[-1] + 1 if records else 0, end or 0)
-        self._note(key, position, end)
-        self._handler.chunk(key, records or (), position)
+        gap = self._reading.gap(key, records.offsets if records else (), position)
+        if gap is not None:
+            self._read_again(key, gap.offset)
+            records, end, position = records and records[: gap.behind], None, gap.offset
+        if records or gap is None:
+            self._reading.note(key, position, end)
+            self._handler.chunk(key, records or (), position)
 
-    def _note(self, key: PartitionKey, position: int | None = None, end: int | None = None) -> None:
-        was = self._reading.get(key)
-        if was is not None:
-            now = was.position if position is None else position
-            self._reading[key] = Progress(now, was.end if end is None else end, was.moved if now == was.position else time.monotonic())
+    def _read_again(self, key: PartitionKey, offset: int) -> None:
+        """Read on from an offset behind which nothing came: what is there comes now, and else it is a gap."""
+        log.info("%s[%d] is read again from %d: offsets behind it did not come", *key, offset)
+        self._metrics.add(GAPS_READ_AGAIN)
+        self._consumer.seek(TopicPartition(*key, offset))
 
     def _drain(self) -> None:
         """Read to the end of the log and close all traces, where the settings say that the input ends with the worker."""
@@ -237,7 +233,7 @@ class PartitionGroup(threading.Thread):
 
     def _is_at_end(self) -> bool:
         bounds = self.log_bounds(sorted(self.owned))
-        return all(key in bounds and progress.is_caught_up for key, progress in self._reading.items())
+        return all(key in bounds and progress.is_caught_up for key, progress in self.reading().items())
 
     def _checkpoint(self, keys: Iterable[PartitionKey], *, handing_over: bool = False, is_amid: bool = False) -> None:
         began = time.monotonic()
@@ -292,25 +288,27 @@ class PartitionGroup(threading.Thread):
 
     def _read_on(self, starts: Mapping[PartitionKey, int | None]) -> None:
         """Own what was taken, and read it from where it is to start; only now, for those that are still to be taken would wait for it."""
-        partitions = [TopicPartition(*key) for key in starts]
-        # Without a poll in between: a revocation may be waiting, and what is not assigned cannot be revoked.
-        self._consumer.incremental_unassign(partitions)
-        begins = [TopicPartition(*key, OFFSET_BEGINNING if start is None else start) for key, start in starts.items()]
-        self._consumer.incremental_assign(begins)
-        self._consumer.resume(partitions)
+        places = {key: TopicPartition(*key, OFFSET_BEGINNING if start is None else start) for key, start in starts.items()}
+        for key in self._assigned & places.keys():
+            # Not given back and assigned anew: amid a rebalance the client would think that it was told to give it up.
+            self._consumer.seek(places.pop(key))
+        if places:
+            self._consumer.incremental_assign(list(places.values()))
+        self._assigned |= places.keys()
         self.owned |= set(starts)
-        now = time.monotonic()
-        self._reading |= {key: Progress(start, None, now) for key, start in starts.items()}
+        self._reading.begin(starts)
         log.info("taken %s", _listed(starts))
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Let partitions wait to be taken: that takes the longer the more traces they have, and those that stay go on in between."""
+        """Let partitions wait to be taken: that takes the longer the more traces they have, and those that stay go on in between.
+
+        The client is given none of them before it is known where to begin. Paused at the end of the log, it asked where that is, and an
+        answer that came late sent it there from wherever it had been assigned meanwhile.
+        """
         if self._is_closing:
             return
         self.has_joined = True
-        consumer.incremental_assign([TopicPartition(it.topic, it.partition, OFFSET_END) for it in partitions])
-        if partitions:
-            consumer.pause(partitions)
+        consumer.incremental_assign([])
         self._takeover.add(_keys(partitions))
         self._wake()
         log.info("assigned %s", _listed(_keys(partitions)))
@@ -339,7 +337,8 @@ class PartitionGroup(threading.Thread):
 
     def _release(self, consumer: Consumer, partitions: list[TopicPartition], *, lost: bool) -> None:
         keys = _keys(partitions)
-        consumer.incremental_unassign(partitions)
+        consumer.incremental_unassign([TopicPartition(*key) for key in keys if key in self._assigned])
+        self._assigned -= set(keys)
         self._takeover.remove(keys)
         self._drop([key for key in keys if key in self.owned], lost=lost)
         self._wake()
@@ -349,7 +348,7 @@ class PartitionGroup(threading.Thread):
         self.owned -= set(keys)
         for key in keys:
             self._last_commit.pop(key, None)
-            self._reading.pop(key, None)
+        self._reading.stop(keys)
         if keys:
             self._handler.released(keys, lost=lost)
 

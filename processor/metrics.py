@@ -113,6 +113,9 @@ PARTITIONS_STATE_LOST = _counter(
     "partitions_state_lost", "partitions", "reason", "Partitions whose state could not be brought back whole, and why."
 )
 COMMITS_REFUSED = _counter("commits_refused", "commits", "", "Offset commits the broker refused; the records are read again.")
+GAPS_READ_AGAIN = _counter(
+    "gaps_read_again", "gaps", "", "Gaps in the input that were read again, lest the client had passed over records that are there."
+)
 TRACES_REMEMBERED = _gauge(
     "traces_remembered", "traces", "", "Traces in memory, open ones and closed ones that late spans may still revise."
 )

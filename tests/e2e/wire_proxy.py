@@ -1,10 +1,11 @@
-"""A wire between a client and a broker that can lose answers: the broker has done what it was asked, and nobody hears of it."""
+"""A wire between a client and a broker that can lose answers or let them take their time: the broker has done what it was asked."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,16 @@ _SIZE = 65_536
 
 
 class Wire:
-    """Forwards connections from its own port to the broker's. After `lose_next_answer` the next bytes of the broker end the connection."""
+    """Forwards connections from its own port to the broker's, what is answered after `answers_after_s`.
+
+    After `lose_next_answer` the next bytes of the broker end the connection.
+    """
 
     def __init__(self, listening: socket.socket) -> None:
         self.port: int = listening.getsockname()[1]
         self.broker_port = 0
         self.lost = 0
+        self.answers_after_s = 0.0
         self._listening = listening
         self._loses = False
         self._lock = threading.Lock()
@@ -56,8 +61,10 @@ class Wire:
     def _forward(self, source: socket.socket, target: socket.socket, is_answer: bool) -> None:
         with contextlib.suppress(OSError):
             while found := source.recv(_SIZE):
-                if is_answer and self._is_to_be_lost():
-                    break
+                if is_answer:
+                    time.sleep(self.answers_after_s)
+                    if self._is_to_be_lost():
+                        break
                 target.sendall(found)
         for end in (source, target):
             with contextlib.suppress(OSError):

@@ -30,7 +30,6 @@ def test_a_partition_starts_where_the_handler_says_who_knows_what_was_committed(
     running.handler.start = 5
     running.start()
     assert running.handler.calls[:3] == [("commit", 7), ("assigned", {KEY: 7}), ("start", 5)]
-    assert running.consumer.paused == set()
 
 
 def test_a_partition_of_which_the_handler_says_nothing_starts_where_its_log_does(running: Running) -> None:
@@ -156,7 +155,7 @@ def test_what_partitions_that_stay_have_to_say_does_not_wait_for_others_to_be_ta
     def rebalance() -> None:
         running.handler.position = 1
         running.handler.is_urgent = True
-        running.consumer.on_assign(running.consumer, [TopicPartition(*other)])
+        running.consumer.give([TopicPartition(*other)])
 
     time.sleep(0.15)
     running.consumer.polls.put(rebalance)
@@ -276,7 +275,7 @@ def test_partitions_that_come_while_the_client_closes_are_not_taken(running: Run
     running.start()
     running.until(lambda: running.group.has_joined)
     consumer = running.consumer
-    consumer.on_close = lambda: consumer.on_assign(consumer, [TopicPartition(KEY.topic, KEY.partition + 1)])
+    consumer.on_close = lambda: consumer.give([TopicPartition(KEY.topic, KEY.partition + 1)])
     assert running.stop() is None
     assert consumer.assigned == set()
 

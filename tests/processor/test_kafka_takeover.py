@@ -17,7 +17,7 @@ def test_partitions_are_taken_in_steps_and_those_that_stay_go_on_in_between(monk
     running.handler.calls.clear()
     running.handler.steps, running.handler.seconds_per_step = 20, 0.03
     new = [TopicPartition(KEY.topic, number) for number in (1, 2)]
-    running.consumer.polls.put(lambda: running.consumer.on_assign(running.consumer, new))
+    running.consumer.polls.put(lambda: running.consumer.give(new))
     for number in range(20):
         running.consumer.polls.put([message(number)])
     running.until(lambda: len(running.group.owned) == 3)
@@ -29,7 +29,7 @@ def test_partitions_are_taken_in_steps_and_those_that_stay_go_on_in_between(monk
     assert max(runs) <= 6
     assert names.count("start") == 2
     assert names.index("start") > max(at for at, name in enumerate(names) if name == "step")
-    assert running.consumer.paused == set()
+    assert running.consumer.assigned == {0, 1, 2}
 
 
 @pytest.mark.parametrize("event", ["on_lost", "on_revoke"])
@@ -37,7 +37,7 @@ def test_a_partition_that_goes_amid_the_steps_is_given_up_and_the_others_begin_a
     running = Running(monkeypatch).start()
     running.handler.steps, running.handler.seconds_per_step = 30, 0.03
     new = [TopicPartition(KEY.topic, number) for number in (1, 2)]
-    running.consumer.polls.put(lambda: running.consumer.on_assign(running.consumer, new))
+    running.consumer.polls.put(lambda: running.consumer.give(new))
     running.until(lambda: "step" in running.handler.names())
     running.handler.steps = 1
     running.consumer.polls.put(lambda: getattr(running.consumer, event)(running.consumer, new[:1]))
@@ -55,9 +55,9 @@ def test_partitions_that_wait_are_not_read_and_the_worker_says_which_they_are(mo
     running.stored = running.consumer.stored = 7
     running.consumer.refuses_commits = True
     other = PartitionKey(KEY.topic, 1)
-    running.consumer.polls.put(lambda: running.consumer.on_assign(running.consumer, [TopicPartition(*other)]))
+    running.consumer.polls.put(lambda: running.consumer.give([TopicPartition(*other)]))
     running.until(lambda: running.group.waiting == [other])
-    assert running.consumer.paused == {1}
+    assert running.consumer.assigned == {0}
     assert other not in running.group.owned
     running.consumer.polls.put(lambda: running.consumer.on_revoke(running.consumer, [TopicPartition(*other)]))
     running.until(lambda: running.group.waiting == [])

@@ -60,19 +60,29 @@ class FakeConsumer:
         self.refuses_commits = False
         self.leaderless = 0
         self.is_begun = False
+        # Given by the group, and those of them that the client reads.
+        self.given: set[int] = set()
         self.assigned: set[int] = set()
-        self.paused: set[int] = set()
+        self.sought: list[int] = []
         self.waits_s: list[float] = []
         self.on_close: Callable[[], None] = lambda: None
 
     def subscribe(self, _topics: list[str], *, on_assign: Callback, on_revoke: Callback, on_lost: Callback) -> None:
-        self.on_assign, self.on_revoke, self.on_lost = on_assign, on_revoke, on_lost
+        def taking_back(told: Callback) -> Callback:
+            def take_back(consumer: FakeConsumer, partitions: list[TopicPartition]) -> None:
+                told(consumer, partitions)
+                self.given -= {it.partition for it in partitions}
+                assert not self.assigned - self.given
+
+            return take_back
+
+        self.on_assign, self.on_revoke, self.on_lost = on_assign, taking_back(on_revoke), taking_back(on_lost)
 
     def consume(self, _count: int, timeout_s: float) -> list[Message]:
         self.waits_s.append(timeout_s)
         if not self.is_begun:
             self.is_begun = True
-            self.on_assign(self, [PARTITION])
+            self.give([PARTITION])
             return []
         try:
             found = self.polls.get(timeout=0.01)
@@ -87,23 +97,27 @@ class FakeConsumer:
         assert timeout > 0
         return [TopicPartition(it.topic, it.partition, self.stored) for it in partitions]
 
+    def give(self, partitions: list[TopicPartition]) -> None:
+        """Let the group give partitions."""
+        self.given |= {it.partition for it in partitions}
+        self.on_assign(self, partitions)
+
     def incremental_assign(self, partitions: list[TopicPartition]) -> None:
         for it in partitions:
-            assert it.partition not in self.assigned
+            assert it.partition in self.given - self.assigned
+            assert it.offset >= 0 or it.offset == OFFSET_BEGINNING
             self.assigned.add(it.partition)
-            if it.offset != OFFSET_END:
-                self.calls.append(("start", it.offset))
+            self.calls.append(("start", it.offset))
 
     def incremental_unassign(self, partitions: list[TopicPartition]) -> None:
-        self.assigned -= {it.partition for it in partitions}
+        taken = {it.partition for it in partitions}
+        assert taken <= self.assigned
+        self.assigned -= taken
 
-    def pause(self, partitions: list[TopicPartition]) -> None:
-        assert self.assigned >= {it.partition for it in partitions}
-        self.paused |= {it.partition for it in partitions}
-
-    def resume(self, partitions: list[TopicPartition]) -> None:
-        assert self.assigned >= {it.partition for it in partitions}
-        self.paused -= {it.partition for it in partitions}
+    def seek(self, partition: TopicPartition) -> None:
+        assert partition.partition in self.assigned
+        self.sought.append(partition.offset)
+        self.calls.append(("start", partition.offset))
 
     def offsets_for_times(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
         assert timeout > 0
@@ -126,7 +140,7 @@ class FakeConsumer:
         return offsets
 
     def close(self) -> None:
-        if self.assigned:
+        if self.given:
             self.on_revoke(self, [PARTITION])
         self.on_close()
 
