@@ -32,22 +32,25 @@ class NoProxy(Exception):  # noqa: N818 - it says what is so
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """One connection's way: from its own port to the port behind it."""
+    """One connection's way: from its own port to the port behind it, whose answers take so long whatever else happens."""
 
     api: str
     name: str
     port: int
     behind: int
+    distance_ms: int = 0
 
     def make(self) -> None:
         """Listen."""
         way = {"name": self.name, "listen": f"127.0.0.1:{self.port}", "upstream": f"127.0.0.1:{self.behind}", "enabled": True}
         _ask(f"{self.api}/proxies", way)
+        if self.distance_ms:
+            self._toxic("distance", "latency", {"latency": self.distance_ms})
 
     def slow(self, latency_ms: int, jitter_ms: int, kbytes_a_second: int) -> None:
         """Let every answer take longer, and much of it longer still."""
-        self._toxic("latency", {"latency": latency_ms, "jitter": jitter_ms})
-        self._toxic("bandwidth", {"rate": kbytes_a_second})
+        self._toxic("slow", "latency", {"latency": latency_ms, "jitter": jitter_ms})
+        self._toxic("narrow", "bandwidth", {"rate": kbytes_a_second})
 
     def cut(self) -> None:
         """Close all connections and take no new ones."""
@@ -55,15 +58,15 @@ class Proxy:
 
     def hush(self) -> None:
         """Let through what is asked and lose what is answered; the connections stand until they are mended."""
-        self._toxic("timeout", {"timeout": 0})
+        self._toxic("hush", "timeout", {"timeout": 0})
 
     def mend(self) -> None:
         """Let everything through again, on new connections: to take a toxic away from one that is ending may take for ever."""
         _ask(f"{self.api}/proxies/{self.name}", method="DELETE")
         self.make()
 
-    def _toxic(self, kind: str, attributes: dict[str, int]) -> None:
-        _ask(f"{self.api}/proxies/{self.name}/toxics", {"name": kind, "type": kind, "stream": "downstream", "attributes": attributes})
+    def _toxic(self, name: str, kind: str, attributes: dict[str, int]) -> None:
+        _ask(f"{self.api}/proxies/{self.name}/toxics", {"name": name, "type": kind, "stream": "downstream", "attributes": attributes})
 
 
 @contextmanager
@@ -87,9 +90,9 @@ class Toxiproxy:
 
     api: str
 
-    def proxy(self, name: str, port: int, behind: int) -> Proxy:
-        """Listen on a port for what is behind."""
-        made = Proxy(self.api, name, port, behind)
+    def proxy(self, name: str, port: int, behind: int, distance_ms: int = 0) -> Proxy:
+        """Listen on a port for what is behind, at some distance."""
+        made = Proxy(self.api, name, port, behind, distance_ms)
         made.make()
         return made
 
