@@ -172,6 +172,9 @@ class LogReader:
         error, offset = message.error(), message.offset()
         if error is None:
             assert offset is not None
+            if offset < self.position:
+                # A client that was sent to an offset the log does not have begins anew; what was read is not read twice.
+                return None
             self.is_at_end, self.position = False, offset + 1
             return Logged(offset, _bytes(message.key()), _bytes(message.value()))
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the constant's name begins so

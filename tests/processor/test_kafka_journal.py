@@ -24,6 +24,7 @@ from processor.settings import Settings
 from tests.e2e.brokers import Broker, skipping_without_kafka
 from tests.e2e.wire_proxy import wire
 from tests.frozen import freeze
+from topics.log_reader import LogReader
 
 APACHE_KAFKA = pytest.param("kafka", marks=pytest.mark.kafka)
 ON_KAFKA = pytest.mark.parametrize("broker", [APACHE_KAFKA], indirect=True)
@@ -112,6 +113,22 @@ def test_a_range_is_read_whole_and_nothing_beside_it_again_and_again(broker: Bro
             for partition in (1, 0):
                 expected = [(offset, b"%d" % (2 * offset + partition)) for offset in range(begin, end)]
                 assert found.read(key(partition), begin, end) == expected
+
+
+def test_a_client_that_is_sent_back_reads_nothing_twice(broker: Broker) -> None:
+    topic = create(broker.servers)
+    with journal(broker.servers, topic) as found:
+        found.append([(key(0), b"%d" % number) for number in range(20)])
+    with LogReader({"bootstrap.servers": broker.servers}, topic, client_id="test") as reader:
+        read: list[int] = []
+        reader.begin(0, 5)
+        while not reader.is_at_end:
+            read += [record.offset for record in reader.poll(1.0)]
+        reader._consumer.seek(TopicPartition(topic, 0, 0))
+        reader.is_at_end = False
+        while not reader.is_at_end:
+            read += [record.offset for record in reader.poll(1.0)]
+        assert read == list(range(5, 20))
 
 
 @ON_KAFKA
