@@ -152,7 +152,8 @@ class LogReader:
                 records += self._poll_until(until, f"{self.topic}[{partition}] could not be read up to {end}")
         finally:
             self._consumer.unassign()
-        return [record for record in records if begin <= record.offset < end]
+        # A client that was sent to an offset the log does not have begins anew: what was read may come twice.
+        return list({record.offset: record for record in records if begin <= record.offset < end}.values())
 
     def read_to_end(self, partition: int) -> list[Logged]:
         """Return all that is there."""
@@ -172,9 +173,6 @@ class LogReader:
         error, offset = message.error(), message.offset()
         if error is None:
             assert offset is not None
-            if offset < self.position:
-                # A client that was sent to an offset the log does not have begins anew; what was read is not read twice.
-                return None
             self.is_at_end, self.position = False, offset + 1
             return Logged(offset, _bytes(message.key()), _bytes(message.value()))
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the constant's name begins so

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from cli.embedded_broker import embedded_broker
-from loadtest.kafka_broker import CACHE, VERSION, NoKafka, has_java, own_kafka
+from loadtest.kafka_broker import CACHE, VERSION, Listener, NoKafka, has_java, own_kafka
+from tests.e2e.wire_proxy import Wire, wire
 from tests.skipping import missing
 
 if TYPE_CHECKING:
@@ -64,6 +65,14 @@ def apache_kafka(folder: Path) -> Iterator[Broker]:
             yield Broker(servers, f"Apache Kafka {VERSION} (container)", is_kafka=True)
     else:
         raise NoKafka(f"Apache Kafka needs ${GIVEN}, or Java and Maven, or docker")
+
+
+@contextmanager
+def kafka_behind_wire(folder: Path) -> Iterator[tuple[Broker, Wire]]:
+    """Apache Kafka of one test's own, which is reached by the wire; the test is skipped, with the reason, where it cannot be had."""
+    with wire() as between, skipping_without_kafka(lambda: own_kafka(folder, Listener(advertised_port=between.port))) as kafka:
+        between.broker_port = kafka.port
+        yield Broker(f"127.0.0.1:{between.port}", f"Apache Kafka {VERSION} behind a wire", is_kafka=True), between
 
 
 @contextmanager

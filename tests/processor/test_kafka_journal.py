@@ -14,17 +14,16 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # it exports these without saying so
 
-from loadtest.kafka_broker import Listener, own_kafka
+from loadtest.kafka_broker import own_kafka
 from processor import kafka_journal
 from processor.journal import Ack, JournalError
 from processor.kafka_journal import JournalTopicError, KafkaJournal
 from processor.partition_time import wall_clock_ns
 from processor.record import PartitionKey
 from processor.settings import Settings
-from tests.e2e.brokers import Broker, skipping_without_kafka
-from tests.e2e.wire_proxy import wire
+from tests.e2e.brokers import Broker, kafka_behind_wire, skipping_without_kafka
 from tests.frozen import freeze
-from topics.log_reader import LogReader
+from topics.log_reader import Logged, LogReader
 
 APACHE_KAFKA = pytest.param("kafka", marks=pytest.mark.kafka)
 ON_KAFKA = pytest.mark.parametrize("broker", [APACHE_KAFKA], indirect=True)
@@ -115,20 +114,41 @@ def test_a_range_is_read_whole_and_nothing_beside_it_again_and_again(broker: Bro
                 assert found.read(key(partition), begin, end) == expected
 
 
-def test_a_client_that_is_sent_back_reads_nothing_twice(broker: Broker) -> None:
+def test_a_client_that_is_sent_back_reads_nothing_twice(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     topic = create(broker.servers)
     with journal(broker.servers, topic) as found:
         found.append([(key(0), b"%d" % number) for number in range(20)])
     with LogReader({"bootstrap.servers": broker.servers}, topic, client_id="test") as reader:
+        poll, polled = reader.poll, list[int]()
+
+        def poll_twice(timeout_s: float) -> list[Logged]:
+            records = poll(timeout_s)
+            if records and not polled:
+                reader._consumer.seek(TopicPartition(topic, 0, 0))
+                while not (again := poll(timeout_s)):
+                    pass
+                records += again
+            polled.extend(record.offset for record in records)
+            return records
+
+        monkeypatch.setattr(reader, "poll", poll_twice)
+        assert [record.offset for record in reader.read(0, 5, 20)] == list(range(5, 20))
+        assert polled.count(5) == 2
+
+
+def test_who_follows_a_log_is_given_what_its_client_reads_again(broker: Broker) -> None:
+    """A topic that was made anew has small offsets again."""
+    topic = create(broker.servers)
+    with journal(broker.servers, topic) as found:
+        found.append([(key(0), b"%d" % number) for number in range(3)])
+    with LogReader({"bootstrap.servers": broker.servers}, topic, client_id="test") as reader:
         read: list[int] = []
-        reader.begin(0, 5)
-        while not reader.is_at_end:
-            read += [record.offset for record in reader.poll(1.0)]
-        reader._consumer.seek(TopicPartition(topic, 0, 0))
-        reader.is_at_end = False
-        while not reader.is_at_end:
-            read += [record.offset for record in reader.poll(1.0)]
-        assert read == list(range(5, 20))
+        reader.begin(0)
+        for count in (3, 6):
+            while len(read) < count:
+                read += [record.offset for record in reader.poll(1.0)]
+            reader._consumer.seek(TopicPartition(topic, 0, 0))
+        assert read == [0, 1, 2, 0, 1, 2]
 
 
 @ON_KAFKA
@@ -268,11 +288,9 @@ def test_a_broker_that_freezes_or_dies_in_an_append_ends_the_journal_in_bounded_
 @pytest.mark.slow
 def test_where_a_record_stands_is_known_although_the_answer_was_lost_on_the_way(tmp_path: Path) -> None:
     """The producer sends it again, and the broker, which has it, says where."""
-    with wire() as between, skipping_without_kafka(lambda: own_kafka(tmp_path, Listener(advertised_port=between.port))) as kafka:
-        between.broker_port = kafka.port
-        servers = f"127.0.0.1:{between.port}"
-        topic = create(servers)
-        with journal(servers, topic) as found:
+    with kafka_behind_wire(tmp_path) as (broker, between):
+        topic = create(broker.servers)
+        with journal(broker.servers, topic) as found:
             found.append([(key(0), b"0")])
             for number in range(1, 6):
                 between.lose_next_answer()

@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 from confluent_kafka import KafkaError, Message, Producer, TopicPartition
 
-from loadtest.kafka_broker import Listener, own_kafka
 from processor import metrics
 from processor.kafka_reading import Gap, Reading
 from processor.record import PartitionKey
-from tests.e2e.brokers import Broker, skipping_without_kafka
-from tests.e2e.wire_proxy import wire
+from tests.e2e.brokers import Broker, kafka_behind_wire
 from tests.processor.test_kafka_rebalance import RECORD_COUNT, WAIT_S, Member, on_each, on_kafka, play
 from tests.processor.told_consumer import KEY, Running, message
 
@@ -174,16 +172,13 @@ def test_what_a_transaction_gave_up_is_asked_for_once_and_passed_over(broker: Br
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_an_answer_that_comes_late_sends_nobody_to_the_end(protocol: str, tmp_path: Path) -> None:
     """Partitions are assigned, and taken again and again, while every answer takes its time."""
-    with wire() as between, skipping_without_kafka(lambda: own_kafka(tmp_path, Listener(advertised_port=between.port))) as kafka:
-        between.broker_port = kafka.port
-        broker = Broker(f"127.0.0.1:{between.port}", "Apache Kafka behind a slow wire", is_kafka=True)
-        with play(broker, protocol, partition_count=4) as stage:
-            for _ in range(15):
-                stage.produce(20)
-            between.answers_after_s = 0.1
-            # Little at a time: who is sent elsewhere has not fetched everything before.
-            member = stage.join(client_properties={"fetch.message.max.bytes": "2000"}, checkpoint_interval_s=0.1)
-            count = RECORD_COUNT + 15 * 20
-            member.until(lambda: all(member.reader.read(key)[-1:] == [count - 1] for key in stage.keys))
-            assert member.reader.lives == {key: [list(range(count))] for key in stage.keys}
-            assert member.tally.count(metrics.GAPS_READ_AGAIN) == 0
+    with kafka_behind_wire(tmp_path) as (broker, between), play(broker, protocol, partition_count=4) as stage:
+        for _ in range(15):
+            stage.produce(20)
+        between.answers_after_s = 0.1
+        # Little at a time: who is sent elsewhere has not fetched everything before.
+        member = stage.join(client_properties={"fetch.message.max.bytes": "2000"}, checkpoint_interval_s=0.1)
+        count = RECORD_COUNT + 15 * 20
+        member.until(lambda: all(member.reader.read(key)[-1:] == [count - 1] for key in stage.keys))
+        assert member.reader.lives == {key: [list(range(count))] for key in stage.keys}
+        assert member.tally.count(metrics.GAPS_READ_AGAIN) == 0
