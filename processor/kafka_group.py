@@ -114,9 +114,7 @@ class PartitionGroup(threading.Thread):
         """Return where partitions' logs begin and end, those the broker tells in time; call it in the consumer thread only."""
         # Who takes a partition has to know; who has it asks again in a second.
         timeout_s = _WAKE_TIMEOUT_S if self.owned.issuperset(keys) else _BROKER_TIMEOUT_S
-        ends = kafka_offsets.ends(self._consumer, keys, timeout_s)
-        for key, end in ends.items():
-            self._reading.note(key, end=end)
+        ends = {key: self._reading.end(key, told) for key, told in kafka_offsets.ends(self._consumer, keys, timeout_s).items()}
         firsts = kafka_offsets.firsts(self._consumer, list(ends), self.owned, timeout_s)
         return {key: Bounds(first, ends[key]) for key, first in firsts.items()}
 

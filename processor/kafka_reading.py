@@ -67,6 +67,16 @@ class Reading:
             was = was._replace(position=position, moved=time.monotonic())
         self._progress[key] = was if end is None else was._replace(end=end)
 
+    def end(self, key: PartitionKey, told: int) -> int:
+        """Return where a log ends, which a broker told, and take note of it.
+
+        It may tell an end that its reader has passed: the embedded broker tells the one behind the first record of the last batch.
+        """
+        was = self._progress.get(key)
+        end = told if was is None else max(told, was.position or 0)
+        self.note(key, end=end)
+        return end
+
     def gap(self, key: PartitionKey, offsets: Sequence[int], position: int) -> Gap | None:
         """Return the first gap to be read again before anybody believes in it; None where there is none. `offsets` came, up to `position`.
 

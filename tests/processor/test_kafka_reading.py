@@ -10,6 +10,7 @@ import pytest
 from confluent_kafka import KafkaError, Message, Producer, TopicPartition
 
 from processor import metrics
+from processor.group_handler import Bounds
 from processor.kafka_reading import Gap, Reading
 from processor.record import PartitionKey
 from tests.e2e.brokers import Broker, kafka_behind_wire
@@ -123,6 +124,24 @@ def test_a_gap_is_what_is_wider_than_a_few_markers(offsets: Sequence[int], posit
     reading.begin({KEY: 10})
     assert reading.gap(KEY, offsets, position) == expected
     assert reading.gap(KEY, offsets, position) is None
+
+
+def test_a_log_does_not_end_before_where_its_client_has_read_to_unless_that_was_sent_back(running: Running) -> None:
+    poll(running, message(100), message(101))
+    running.until(lambda: running.handler.position == 102)
+    assert running.group.submit(lambda: running.group.log_bounds([KEY])).result(10)[KEY].end == 102
+    poll(running, message(4, AT_END))
+    running.until(lambda: running.handler.position == 4)
+    assert running.group.submit(lambda: running.group.log_bounds([KEY])).result(10)[KEY].end == 10
+
+
+@on_each
+def test_where_a_log_ends_is_known_once_it_has_been_read(broker: Broker, protocol: str) -> None:
+    with play(broker, protocol) as stage:
+        member = stage.join()
+        member.until(lambda: all(_position(member, key) == RECORD_COUNT for key in stage.keys))
+        bounds = member.group.submit(lambda: member.group.log_bounds(stage.keys)).result(WAIT_S)
+        assert bounds == {key: Bounds(0, RECORD_COUNT) for key in stage.keys}
 
 
 def _position(member: Member, key: PartitionKey) -> int | None:
