@@ -47,6 +47,15 @@ def port_judge(engine: LuaTraceEngine) -> PortJudge:
     return PortJudge(engine, partial(held_per_trace, cast("_Program", engine.program)))
 
 
+class _Table:
+    """Records with the table of their addresses and sizes, as the program takes them: like the C parser's, made once for all runs."""
+
+    def __init__(self, records: Sequence[bytes]) -> None:
+        self.records = records
+        self._arrays = array("Q", map(id, records)), array("q", map(len, records)), array("q", bytes(8 * len(records)))
+        self.pointers = [one.buffer_info()[0] for one in self._arrays]
+
+
 class LuaJudge:
     """A program of the rules; `timed`: with its phases watched.
 
@@ -61,6 +70,7 @@ class LuaJudge:
             program, self._spent = watched(compile_program(rule_set))
             self._program = cast("_Program", LuaProgram(program))
         self._width = len(rule_set.enabled)
+        self._table = _Table(())
         self._handles: list[int] = []
         self._codes = b""
 
@@ -99,13 +109,12 @@ class LuaJudge:
         return self._spent()
 
     def _taken(self, records: Sequence[bytes]) -> list[int]:
-        addresses, sizes = array("Q", map(id, records)), array("q", map(len, records))
-        arrived = array("q", bytes(8 * len(records)))
-        pointers = [one.buffer_info()[0] for one in (addresses, sizes, arrived)]
+        if self._table.records is not records:
+            self._table = _Table(records)
         opened: list[int] = []
         at, why = 0, _MORE
         while why == _MORE:
-            at, why, wire, _ = self._program.take(*pointers, 0, at, len(records), 0, _SPAN_COUNT_MAX, _FOREVER, 0, BYTES_OFFSET)
+            at, why, wire, _ = self._program.take(*self._table.pointers, 0, at, len(records), 0, _SPAN_COUNT_MAX, _FOREVER, 0, BYTES_OFFSET)
             sums = memoryview(wire).cast("i")
             opened += compress(sums[_HANDLE::_SUM_SIZE].tolist(), sums[_OPENED::_SUM_SIZE].tolist())
         if why != _DONE:
