@@ -17,7 +17,7 @@ from compiler.engine_layout import COUNTER_SIZES, TEXT_TAGS, WORD_BITS, ColumnKi
 from compiler.kinds import KIND_NAMES, STATUS_NAMES
 
 LO, HI, K = lua.Name("lo"), lua.Name("hi"), lua.Name("k")
-_ROW, _AT, _MEMBER = lua.Name("i"), lua.Name("at"), lua.Name("m")
+_ROW, _MEMBER = lua.Name("i"), lua.Name("m")
 _NO_PARENT: ir.Predicate = ir.Not(ir.Exists(ir.Intrinsic("span:parentID")))
 _PARTS_MAX = 24
 # LuaJIT allows a function 200 locals; a leaf needs four for each of its ATOM_COUNT_MAX comparisons at most.
@@ -47,9 +47,8 @@ def class_code(number: int, one: NameClass, chunk: Chunk) -> ClassCode:
     loops, used = _loops(fast, features, chunk)
     width = max(1, len(features.sources))
     calls = [lua.Run(lua.call("E.add_loop", lua.Number(number), loop)) for loop in loops]
-    declared = [_feature(number, place, source, width, chunk) for place, source in enumerate(features.sources) if place in used]
-    sized = lua.Run(lua.call("E.set_width", lua.Number(number), lua.Number(width)))
-    return ClassCode(width, [sized, *declared, *calls], general)
+    declared = [_feature(number, place, source, chunk) for place, source in enumerate(features.sources) if place in used]
+    return ClassCode(width, [*declared, *calls], general)
 
 
 def leaf_true(leaf: Leaf, reader: LeafBits) -> lua.Expr:
@@ -70,7 +69,7 @@ def _loops(fast: Sequence[Leaf], features: Features, chunk: Chunk) -> tuple[list
     used: set[int] = set()
     for word_leaves in _by_word(fast, chunk):
         for part, reader in _parts(word_leaves, features):
-            loops.append(_word_loop(part, reader, features, chunk))
+            loops.append(_word_loop(part, reader, chunk))
             used |= reader.used.keys()
     return loops, used
 
@@ -106,11 +105,11 @@ def _read(leaves: Sequence[Leaf], features: Features) -> LeafBits:
     return reader
 
 
-def _word_loop(leaves: Sequence[Leaf], reader: LeafBits, features: Features, chunk: Chunk) -> lua.Expr:
+def _word_loop(leaves: Sequence[Leaf], reader: LeafBits, chunk: Chunk) -> lua.Expr:
     """Return the loop that sets the bits of some leaves of one word."""
     word = member_bit(chunk, leaves[0])[0]
     found = [_placed(leaf_true(leaf, reader), leaf.local % WORD_BITS) for leaf in leaves]
-    body = [*_inputs(reader, features), _set_bits(word, bits("bor", *found))]
+    body = [*_inputs(reader), _set_bits(word, bits("bor", *found))]
     return _loop(body)
 
 
@@ -130,13 +129,13 @@ def _loop(body: Sequence[lua.Statement]) -> lua.Expr:
     return lua.Function(("lo", "hi"), (loop,))
 
 
-def _inputs(reader: LeafBits, features: Features) -> list[lua.Statement]:
+def _inputs(reader: LeafBits) -> list[lua.Statement]:
     """Load features and numbers of a row, and make the signs of their comparisons."""
-    width = lua.Number(max(1, len(features.sources)))
-    body: list[lua.Statement] = [lua.Local(("at",), (lua.Binary("*", K, width),))] if reader.used else []
+    body: list[lua.Statement] = []
 
     def of(array: str, number: int) -> lua.Expr:
-        return lua.Index(lua.Name(array), lua.Binary("+", _AT, lua.Number(number)))
+        column = lua.Binary("*", lua.Number(number), lua.Name("STRIDE"))
+        return lua.Index(lua.Name(array), lua.Binary("+", K, column) if number else K)
 
     body += [lua.Local(("f" + str(number),), (of("words", number),)) for number in reader.used]
     body += [lua.Local(("x" + str(number),), (of("numbers", number),)) for number in reader.numbers]
@@ -156,7 +155,7 @@ def _word_of(name: lua.Expr) -> str:
     return name.word
 
 
-def _feature(class_id: int, place: int, source: Source, width: int, chunk: Chunk) -> lua.Statement:
+def _feature(class_id: int, place: int, source: Source, chunk: Chunk) -> lua.Statement:
     """Declare a feature: what it is of, the texts that it tells apart, and its patterns with their bits."""
     texts: list[lua.Expr] = []
     if source.kind in {"span:kind", "span:status"}:
@@ -166,7 +165,7 @@ def _feature(class_id: int, place: int, source: Source, width: int, chunk: Chunk
         texts = [lua.Table((lua.Text(text), lua.Number(signed(word)))) for text, word in source.texts.items()]
     kinds = {number: column.kind for column, number in chunk.layout.columns.items()}
     tag = TEXT_TAGS.get(kinds.get(source.column, ColumnKind.ANY), 0x0A)
-    arguments = (class_id, place, width, source.column, tag)
+    arguments = (class_id, place, source.column, tag)
     kind = lua.Text(source.kind.encode())
     patterns = [(chunk.pattern(test), signed(1 << bit)) for test, bit in source.tests.items() if isinstance(test, str)]
     tables = [lua.Table(tuple(texts)), lua.Table(tuple(lua.Table(tuple(map(lua.Number, one))) for one in patterns))]

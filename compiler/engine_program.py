@@ -32,6 +32,8 @@ RUNTIME = (
     *(
         "memory",
         "texts",
+        "prefetch",
+        "blocks",
         "wire",
         "id_sets",
         "touches",
@@ -39,6 +41,7 @@ RUNTIME = (
         "resources",
         "wanted",
         "slots",
+        "levels",
         "decoder",
         "values",
         "elements",
@@ -88,8 +91,8 @@ def compile_program(rule_set: RuleSet) -> Program:
 # What straight-line loops use, as locals of the chunk.
 _BITS = ("band", "bor", "bxor", "bnot", "lshift", "rshift")
 _BUFFERS = ("rows", "slots", "order", "membership", "words", "numbers", "signs", "FEATURE")
-_FAST = (*_BITS, *_BUFFERS, "WORDS")
-_FAST_FROM = (*("E.bit." + name for name in _BITS), *("E." + name for name in _BUFFERS), "E.config.membership_words")
+_FAST = (*_BITS, *_BUFFERS, "WORDS", "STRIDE")
+_FAST_FROM = (*("E.bit." + name for name in _BITS), *("E." + name for name in _BUFFERS), "E.config.membership_words", "E.stride")
 
 
 def _chunk(chunk: Chunk, classes: list[lua.Statement], rules: list[lua.Statement]) -> list[lua.Statement]:

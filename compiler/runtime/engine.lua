@@ -148,7 +148,10 @@ return function(E)
     E.clear_layout()
     local list = cast(i64p, handles)
     E.change(1)
-    for k = 0, n - 1 do E.drop(tonumber(list[k])) end
+    for k = 0, n - 1 do
+      E.ask_for_state(list[math.min(k + E.STATES_AHEAD, n - 1)])
+      E.drop(tonumber(list[k]))
+    end
     E.change(0)
   end
 

@@ -9,15 +9,17 @@ return function(E)
   local arshift, lshift = bit.arshift, bit.lshift
   local cast, copy = ffi.cast, ffi.copy
   local i32p, f64p = ffi.typeof("const packed_i32 *"), ffi.typeof("const packed_f64 *")
-  local rows, slots, order, K = E.rows, E.slots, E.order, config.column_count
+  local rows, slots, order, bases = E.rows, E.slots, E.order, E.bases
   local whole = E.V.whole
   local EXISTS, NUMBER, BOOL, TEXT = 1, 3, 5, 17
   local WIDTH = math.max(1, config.feature_width)
-  local F = E.buffer("int32_t", (E.row_capacity + 1) * WIDTH)
-  local X = E.buffer("double", (E.row_capacity + 1) * WIDTH)
+  -- A column of words and one of numbers for each feature of a class. Products are made of doubles: no place of a row is one.
+  local STRIDE = E.row_capacity + 1
+  local F = E.buffer("int32_t", STRIDE * WIDTH)
+  local X = E.buffer("double", STRIDE * WIDTH)
   local odd = E.buffer("uint8_t", E.row_capacity + 1)
   local signs = E.buffer("split_f64", 256)
-  E.words, E.numbers, E.odd, E.signs = F, X, odd, signs
+  E.words, E.numbers, E.odd, E.signs, E.stride = F, X, odd, signs, STRIDE
   -- The rows of the class whose text patterns have to be asked of.
   local unknown = cast("list_t *", E.buffer("uint8_t", 4 * (E.row_capacity + 4)))
   local COMPARED, place = E.COMPARED, E.text_place
@@ -58,17 +60,17 @@ return function(E)
     return EXISTS
   end
 
-  -- What is asked of each row of a class: a column, which of how many features it becomes; and of texts that are told apart their table.
+  -- What is asked of each row of a class: a column, where its features begin; and of texts that are told apart their table.
   ffi.cdef [[
     typedef struct {
-      int32_t column, feature, width, short_step, r1, r2, mask;
+      int32_t column, first, short_step, r1, r2, mask;
       const entry_t *entries, *shorts;
     } asked_t;
   ]]
 
   -- `texts` is a table of texts whose entries hold the bits of the tests they pass, or nil.
-  function FEATURE.asked(column, feature, width, texts)
-    local asked = ffi.new("asked_t", column, feature, width)
+  function FEATURE.asked(column, feature, texts)
+    local asked = ffi.new("asked_t", column, feature * STRIDE)
     if texts then
       asked.short_step, asked.r1, asked.r2, asked.mask = texts.short, texts.r1, texts.r2, texts.mask
       asked.entries, asked.shorts = texts.entries, texts.shorts
@@ -76,17 +78,17 @@ return function(E)
     return asked
   end
 
-  local function slot_at(A, lo, k) return slots[order[lo + k] * K + A.column] end
+  local function slot_at(A, lo, k) return slots[bases[lo + k] + A.column] end
 
   local function put_plain(A, lo, k)
     local s = slot_at(A, lo, k)
-    local at = k * A.width + A.feature
+    local at = A.first + k
     F[at] = plain(s, s.tag, at, k)
   end
 
   -- The value of row k, whatever text it is. Where ways part nothing is held: the compiler finds no registers otherwise.
   local function put_value(A, lo, k)
-    if slot_at(A, lo, k).tag == 0x0a then F[k * A.width + A.feature] = TEXT else put_plain(A, lo, k) end
+    if slot_at(A, lo, k).tag == 0x0a then F[A.first + k] = TEXT else put_plain(A, lo, k) end
   end
 
   -- Like `run` in decoder.lua these loops read nothing but their arguments. One of texts is another function, for a compiled loop is made for
@@ -112,7 +114,7 @@ return function(E)
 
   local function put_short(A, lo, k)
     local s = slot_at(A, lo, k)
-    F[k * A.width + A.feature] = bor(TEXT, A.shorts[s.len == 0 and 256 or s.p[0]].c[0])
+    F[A.first + k] = bor(TEXT, A.shorts[s.len == 0 and 256 or s.p[0]].c[0])
     put_unknown(k, A.short_step)
   end
 
@@ -128,7 +130,7 @@ return function(E)
       local found = E.text_chain(entries, entries[x].next, p, 0, n, a, z)
       if found >= 0 then same, word = -1, entries[found].c[0] end
     end
-    F[k * A.width + A.feature] = bor(TEXT, word)
+    F[A.first + k] = bor(TEXT, word)
     put_unknown(k, 1 + same)
   end
 
@@ -154,10 +156,10 @@ return function(E)
     each_text(put_text, asked, lo, hi)
   end
 
-  function FEATURE.durations(lo, hi, feature, width)
+  function FEATURE.durations(lo, hi, first)
     for k = 0, hi - lo do
       local r = rows[order[lo + k]]
-      local at = k * width + feature
+      local at = first + k
       if r.timed == 1 then
         local ns = tonumber(r.t1 - r.t0)
         X[at], F[at] = ns, NUMBER
@@ -169,36 +171,36 @@ return function(E)
   end
 
   -- Kind and status are words: `words` has the bits of each.
-  function FEATURE.kinds(lo, hi, feature, width, words)
-    for k = 0, hi - lo do F[k * width + feature] = words[rows[order[lo + k]].kind] end
+  function FEATURE.kinds(lo, hi, first, words)
+    for k = 0, hi - lo do F[first + k] = words[rows[order[lo + k]].kind] end
   end
 
-  function FEATURE.statuses(lo, hi, feature, width, words)
-    for k = 0, hi - lo do F[k * width + feature] = words[rows[order[lo + k]].status] end
+  function FEATURE.statuses(lo, hi, first, words)
+    for k = 0, hi - lo do F[first + k] = words[rows[order[lo + k]].status] end
   end
 
-  function FEATURE.parents(lo, hi, feature, width)
+  function FEATURE.parents(lo, hi, first)
     for k = 0, hi - lo do
       local r = rows[order[lo + k]]
-      F[k * width + feature] = (r.pd[0] ~= 0 or r.pd[1] ~= 0) and TEXT or 0
+      F[first + k] = (r.pd[0] ~= 0 or r.pd[1] ~= 0) and TEXT or 0
     end
   end
 
   -- ---- patterns -----------------------------------------------------------------------------------------------------------------------
-  local function each(lo, column, feature, width, match, bits)
+  local function each(lo, column, first, match, bits)
     for x = 0, unknown.n - 1 do
       local k = unknown.v[x]
-      local s = slots[order[lo + k] * K + column]
-      local at = k * width + feature
+      local s = slots[bases[lo + k] + column]
+      local at = first + k
       if match(s.p, s.len) then F[at] = bor(F[at], bits) end
     end
   end
 
   -- A match of `dfa` in patterns.lua for all of them. A pointer kept over a turn would become an object: it is loaded anew.
-  local function run(lo, column, feature, width, class, following, start, last, bits)
+  local function run(lo, column, first, class, following, start, last, bits)
     for x = 0, unknown.n - 1 do
       local k = unknown.v[x]
-      local slot = order[lo + k] * K + column
+      local slot = bases[lo + k] + column
       local n, state = slots[slot].len, start
       for i = 0, n - 1, 4 do
         local p = slots[slot].p + i
@@ -209,18 +211,18 @@ return function(E)
         state = following[state + band(class[p[band(c, 3)]], c)]
         if state <= last + 1 then break end
       end
-      local at = k * width + feature
+      local at = first + k
       F[at] = bor(F[at], band(following[state + last], bits))
     end
   end
 
   -- Adds the bits of a pattern to the unknown texts that it matches.
-  function FEATURE.pattern(lo, column, feature, width, pattern, bits)
+  function FEATURE.pattern(lo, column, first, pattern, bits)
     local one = E.automata[pattern]
     if one then
-      run(lo, column, feature, width, one.class, one.following, one.start, one.last, bits)
+      run(lo, column, first, one.class, one.following, one.start, one.last, bits)
     else
-      each(lo, column, feature, width, E.matchers[pattern], bits)
+      each(lo, column, first, E.matchers[pattern], bits)
     end
   end
 
@@ -250,18 +252,18 @@ return function(E)
     texts.learnt, texts.unknown = {}, 0
   end
 
-  function FEATURE.learn(lo, column, feature, width, texts)
+  function FEATURE.learn(lo, column, first, texts)
     texts.unknown = texts.unknown + unknown.n
     if texts.unknown > UNKNOWN_MAX then forget(texts) end
     for x = 0, math.min(unknown.n, LEARNT_AT_ONCE) - 1 do
       local k = unknown.v[x]
-      local s = slots[order[lo + k] * K + column]
+      local s = slots[bases[lo + k] + column]
       if s.len >= 2 and s.len <= SIZE_MAX then
         local at, a, z, y = samples(s.p, s.len, texts.r1, texts.r2, texts.mask)
         local entry = texts.entries[at]
         if entry.len == 0 then
           entry.a, entry.z, entry.y, entry.len, entry.text = a, z, y, s.len, texts.copies + SIZE_MAX * at
-          entry.c[0] = F[k * width + feature]
+          entry.c[0] = F[first + k]
           copy(texts.copies + SIZE_MAX * at, s.p, s.len)
           texts.learnt[#texts.learnt + 1] = at
         end

@@ -60,14 +60,12 @@ return function(E)
 
   -- From a list to a hash table, or to a larger one.
   local function rehash(block, cap)
-    local memory = C.calloc(cap, 8)
-    if memory == nil then error("out of memory") end
+    local memory = E.take_zeros(8 * cap)
     local id = sought.id
     sought.ids, sought.mask = memory, cap - 1
     put_all(cast(u64p, block.p), is_hashed(block) and block.cap or block.n)
     sought.id = id
-    C.free(block.p)
-    E.block_bytes = E.block_bytes + (cap - block.cap) * 8
+    if block.cap > 0 then E.give_back(block.p, 8 * block.cap) end
     block.p, block.cap = memory, cap
   end
 
@@ -176,10 +174,7 @@ return function(E)
   local function counts_of(awaited) return cast(i32p, awaited.ids + awaited.cap) end
 
   function E.free_awaited(awaited)
-    if awaited ~= nil then
-      E.block_bytes = E.block_bytes - (AWAITED + 12 * awaited.cap)
-      C.free(awaited)
-    end
+    if awaited ~= nil then E.give_back(awaited, AWAITED + 12 * awaited.cap) end
     return nil
   end
 
@@ -204,10 +199,7 @@ return function(E)
   local function with_room(awaited)
     local waiting, cap = awaited == nil and 0 or awaited.waiting, 4
     while cap < 2 * (waiting + 1) do cap = 2 * cap end
-    local memory = C.calloc(1, AWAITED + 12 * cap)
-    if memory == nil then error("out of memory") end
-    E.block_bytes = E.block_bytes + (AWAITED + 12 * cap)
-    local found = cast(awaitedp, memory)
+    local found = cast(awaitedp, E.take_zeros(AWAITED + 12 * cap))
     found.cap = cap
     if awaited ~= nil then move_waiting(awaited, found) end
     E.free_awaited(awaited)

@@ -136,6 +136,7 @@ return function(E)
   local function note_closings(states, asked, n)
     reserve(n)
     for k = 0, n - 1 do
+      E.ask_for_state(asked[3 * math.min(k + E.STATES_AHEAD, n - 1)])
       local s, closing = tonumber(asked[3 * k]), tonumber(asked[3 * k + 1])
       local state = states[s]
       traces[k] = s

@@ -7,7 +7,7 @@ return function(E)
   local rows, slots = E.rows, E.slots
   local WORDS = config.membership_words
   local NAMES = config.name_count
-  local order = E.order
+  local order, bases, K = E.order, E.bases, config.column_count
   local ends = E.buffer("int32_t", NAMES + 3)
   local membership = E.membership
   local FEATURE, odd = E.FEATURE, E.odd
@@ -29,7 +29,7 @@ return function(E)
       local r = rows[i]
       if r.trace >= 0 then
         local at = ends[r.name]
-        order[at] = i
+        order[at], bases[at] = i, i * K
         ends[r.name] = at + 1
       end
     end
@@ -39,7 +39,7 @@ return function(E)
   -- ---- a program's classes ------------------------------------------------------------------------------------------------------------
   local classes = {}
   for class = 0, NAMES do
-    classes[class] = { leaves = {}, general = {}, features = {}, loops = {}, applies = {}, width = 1, masks = config.capture_masks[class] }
+    classes[class] = { leaves = {}, general = {}, features = {}, loops = {}, applies = {}, masks = config.capture_masks[class] }
   end
 
   function E.add_leaf(class, word, mask, root, where, not_true, general)
@@ -49,31 +49,30 @@ return function(E)
     list[#list + 1] = leaf
   end
 
-  function E.set_width(class, width) classes[class].width = width end
   function E.add_loop(class, loop) table.insert(classes[class].loops, loop) end
   function E.add_apply(class, apply) table.insert(classes[class].applies, apply) end
 
-  function E.add_feature(class, place, width, column, tag, kind, texts, patterns)
-    local feature = { place = place, width = width, column = column, kind = kind, patterns = patterns }
+  function E.add_feature(class, place, column, tag, kind, texts, patterns)
+    local feature = { first = place * E.stride, column = column, kind = kind, patterns = patterns }
     if kind == "span:kind" or kind == "span:status" then
       feature.words = FEATURE.words(texts)
     elseif #texts + #patterns > 0 then
       feature.texts = FEATURE.table(tag, texts, patterns)
     end
-    feature.asked = FEATURE.asked(column, place, width, feature.texts)
+    feature.asked = FEATURE.asked(column, place, feature.texts)
     table.insert(classes[class].features, feature)
   end
 
   local makers = {
-    ["span:duration"] = function(f, lo, hi) FEATURE.durations(lo, hi, f.place, f.width) end,
-    ["span:kind"] = function(f, lo, hi) FEATURE.kinds(lo, hi, f.place, f.width, f.words) end,
-    ["span:status"] = function(f, lo, hi) FEATURE.statuses(lo, hi, f.place, f.width, f.words) end,
-    ["span:parentID"] = function(f, lo, hi) FEATURE.parents(lo, hi, f.place, f.width) end,
+    ["span:duration"] = function(f, lo, hi) FEATURE.durations(lo, hi, f.first) end,
+    ["span:kind"] = function(f, lo, hi) FEATURE.kinds(lo, hi, f.first, f.words) end,
+    ["span:status"] = function(f, lo, hi) FEATURE.statuses(lo, hi, f.first, f.words) end,
+    ["span:parentID"] = function(f, lo, hi) FEATURE.parents(lo, hi, f.first) end,
     slot = function(f, lo, hi)
       if f.texts then FEATURE.texts(lo, hi, f.asked) else FEATURE.values(lo, hi, f.asked) end
       if #f.patterns > 0 and FEATURE.unknown() > 0 then
-        for x = 1, #f.patterns do FEATURE.pattern(lo, f.column, f.place, f.width, f.patterns[x][1], f.patterns[x][2]) end
-        FEATURE.learn(lo, f.column, f.place, f.width, f.texts)
+        for x = 1, #f.patterns do FEATURE.pattern(lo, f.column, f.first, f.patterns[x][1], f.patterns[x][2]) end
+        FEATURE.learn(lo, f.column, f.first, f.texts)
       end
     end,
   }
@@ -137,7 +136,7 @@ return function(E)
   function E.evaluate_any(begin, n)
     local kept = 0
     for i = begin, n - 1 do
-      order[kept] = i
+      order[kept], bases[kept] = i, i * K
       if rows[i].trace >= 0 then kept = kept + 1 end
     end
     fill(membership + begin * WORDS, 4 * WORDS * (n - begin))

@@ -99,46 +99,5 @@ return function(ffi, bit, config)
     slot.p = E.empty; slot.len = 0; slot.tag = 0x0a
   end
 
-  -- ---- memory of traces, counted in bytes ---------------------------------------------------------------------------------------------
-  E.block_bytes = 0
-  local LIST = ffi.sizeof("list_t")
-  local listp = ffi.typeof("list_t *")
-
-  local function resized(memory, from, to)
-    local found = ffi.C.realloc(memory, to)
-    if found == nil then error("out of memory") end
-    E.block_bytes = E.block_bytes + (to - from)
-    return found
-  end
-
-  -- Makes room for `cap` items of `size` bytes; the old ones stay.
-  function E.resize(block, cap, size)
-    block.p, block.cap = resized(block.p, block.cap * size, cap * size), cap
-  end
-
-  function E.free_block(block, size)
-    if block.p ~= nil then
-      ffi.C.free(block.p)
-      E.block_bytes = E.block_bytes - block.cap * size
-      block.p, block.n, block.cap = nil, 0, 0
-    end
-  end
-
-  -- The same of a list, which is nil as long as it is empty: returns it, for it may have moved.
-  function E.resize_list(list, cap, size)
-    local is_new = list == nil
-    local moved = cast(listp, resized(list, is_new and 0 or LIST + list.cap * size, LIST + cap * size))
-    if is_new then moved.n = 0 end
-    moved.cap = cap
-    return moved
-  end
-
-  function E.free_list(list, size)
-    if list ~= nil then
-      E.block_bytes = E.block_bytes - (LIST + list.cap * size)
-      ffi.C.free(list)
-    end
-  end
-
   return E
 end

@@ -1,10 +1,10 @@
 -- Values to slots: where the payload of an AnyValue lies, and its tag.
 return function(E)
-  local ffi, bit, W, config = E.ffi, E.bit, E.wire, E.config
+  local ffi, bit, W = E.ffi, E.bit, E.wire
   local arshift, band, bor, bxor, lshift, tobit = bit.arshift, bit.band, bit.bor, bit.bxor, bit.lshift, bit.tobit
   local cast, copy = ffi.cast, ffi.copy
   local i32p = ffi.typeof("const packed_i32 *")
-  local slots, K, TEMPLATE, D, keys = E.slots, config.column_count, E.template, E.D, E.keys.entries
+  local slots, TEMPLATE, keys = E.slots, E.template, E.keys.entries
   -- The usual forms of an AnyValue that is no text, by kind and size: what its last four bytes must be under a mask, whether the last may not be
   -- 0 (it ends a varint). One test for all: kinds of values come in any order.
   ffi.cdef "typedef struct { int32_t x, m, top, bad; } form_t;"
@@ -24,7 +24,7 @@ return function(E)
 
   local function set(at, b, s, q, tag)
     slots[at].p = b + s
-    slots[at].len = q - s
+    slots[at].len = tobit(q - s)
     slots[at].tag = tag
   end
 
@@ -39,38 +39,38 @@ return function(E)
     return W.read_value(b, vp, ve, slots[at])
   end
 
-  -- Whether the value of D.st bytes is of a usual form; one without a type is none.
-  local function is_usual(D)
-    D.z = cast(i32p, D.b + (D.ve - 4)).v
+  -- Whether the value of `size` bytes that ends at ve, whose tag is t, is of a usual form; one without a type is none.
+  local function is_usual(b, ve, size, t)
+    local z, h = cast(i32p, b + tobit(ve - 4)).v, tobit(size - 15)
     -- Sizes of 15 and more are one.
-    D.h = tobit(D.st - 15)
-    D.h = tobit(lshift(kinds[D.vt], 4) + 15 + band(D.h, arshift(D.h, 31)))
-    return bor(band(bxor(D.z, forms[D.h].x), forms[D.h].m), band(D.z - 0x1000000, forms[D.h].top), forms[D.h].bad) == 0
+    h = tobit(lshift(kinds[t], 4) + 15 + band(h, arshift(h, 31)))
+    return bor(band(bxor(z, forms[h].x), forms[h].m), band(z - 0x1000000, forms[h].top), forms[h].bad) == 0
   end
 
-  -- Puts the value at D.vp .. D.ve into the slot of entry D.k; false where it is odd.
-  function E.put_value(D)
-    D.at = tobit(D.base + keys[D.k].c[2 * (D.lvl - 3)])
-    D.vt, D.vl, D.st = 0, 0, tobit(D.ve - D.vp)
-    if D.st > 0 then D.vt, D.vl = D.b[D.vp], D.b[D.vp + 1] end
-    if D.vt == 0x0a and D.vl == D.st - 2 and D.vl < 128 then
-      set(D.at, D.b, D.vp + 2, D.ve, D.vt)
-    elseif is_usual(D) then
-      set(D.at, D.b, D.vp + 1, D.ve, D.vt)
-    elseif D.vt == 0x0a and D.vl >= 128 and D.b[D.vp + 2] < 128 and D.b[D.vp + 2] > 0 then
-      D.vl = tobit(D.vl - 128 + D.b[D.vp + 2] * 128)
-      if D.vp + 3 + D.vl ~= D.ve then return false end
-      set(D.at, D.b, D.vp + 3, D.ve, D.vt)
-    elseif not odd_value(D.b, D.vp, D.ve, D.at, D.lvl, keys[D.k].c[2 * (D.lvl - 3)]) then
+  -- Puts the value vp .. ve into the slot of entry k; false where it is odd.
+  function E.put_value(D, k, vp, ve)
+    local b, c, size = D.b, tobit(lshift(D.lvl, 1) - 6), tobit(ve - vp)
+    local at = tobit(D.base + keys[k].c[c])
+    local t, l = 0, 0
+    if size > 0 then t, l = b[vp], b[vp + 1] end
+    if t == 0x0a and l < 128 and tobit(l + 2) == size then
+      set(at, b, tobit(vp + 2), ve, 0x0a)
+    elseif is_usual(b, ve, size, t) then
+      set(at, b, tobit(vp + 1), ve, t)
+    elseif t == 0x0a and l >= 128 and b[vp + 2] < 128 and b[vp + 2] > 0 then
+      local s = tobit(vp + 3)
+      if tobit(s + bor(band(l, 127), lshift(b[vp + 2], 7))) ~= ve then return false end
+      set(at, b, s, ve, 0x0a)
+    elseif not odd_value(b, vp, ve, at, D.lvl, keys[k].c[c]) then
       return false
     end
     -- A second column has the same value, but none where the first falls back on the resource's.
-    D.h = keys[D.k].c[2 * (D.lvl - 3) + 1]
-    if D.h > 0 then
-      D.h = tobit(D.base + D.h)
-      slots[D.h].p = slots[D.at].p
-      slots[D.h].len = slots[D.at].len
-      slots[D.h].tag = D.vp == D.ve and 0 or slots[D.at].tag
+    local second = keys[k].c[c + 1]
+    if second > 0 then
+      second = tobit(D.base + second)
+      slots[second].p = slots[at].p
+      slots[second].len = slots[at].len
+      slots[second].tag = vp == ve and 0 or slots[at].tag
     end
     return true
   end

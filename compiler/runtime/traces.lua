@@ -20,6 +20,11 @@ return function(E)
 
   function E.states() return states end
 
+  -- A state is about to be looked at: so many are asked for before they are.
+  E.STATES_AHEAD = 8
+  local function ask_for_state(s) E.prefetch(states + s, STATE) end
+  E.ask_for_state = ask_for_state
+
   -- ---- the pool: texts that many traces share ---------------------------------------------------------------------------------------
   -- The first places are for services: of these a trace holds a bit each. Place 0 stands for none.
   local SERVICES = 64
@@ -210,6 +215,7 @@ return function(E)
     if free_count > 0 then
       free_count = free_count - 1
       s = free[free_count]
+      if free_count > E.STATES_AHEAD then ask_for_state(free[free_count - E.STATES_AHEAD]) end
     else
       s = used
       used = used + 1
@@ -289,105 +295,129 @@ return function(E)
     return s
   end
 
-  -- What follows goes over all rows once for each thing that states remember: short loops, each with few ways through it.
+  -- What follows goes over all rows once for each thing that states remember: short loops, each with few ways through it. Like `run` in
+  -- decoder.lua a loop reads nothing but its arguments, and each has one of its own, for a compiled loop is made for what it is given first.
+
+  -- Where their traces are in the index is about to be looked at.
+  local function ask_for_place(i, begin, partition)
+    local r = rows[i]
+    if i == begin or rows[i - 1].tid0 ~= r.tid0 then E.prefetch(index + home(r, partition), 4) end
+  end
+
+  local function ask_for_places(one, begin, n, partition)
+    for i = begin, n - 1 do one(i, begin, partition) end
+  end
 
   local function is_same_trace(before, r)
     return before.tid0 == r.tid0 and before.tid1 == r.tid1 and before.record == r.record
   end
 
-  local function find(begin, n, partition, arrived_at, retention, by_record)
-    for i = begin, n - 1 do
-      local r = rows[i]
-      if i > begin and is_same_trace(rows[i - 1], r) then
-        r.trace, r.touch = rows[i - 1].trace, rows[i - 1].touch
-      else
-        local s = seek(r, partition)
-        if s < 0 or not is_touched(states[s], s) or touches[states[s].touch].record ~= r.record then
-          s = touch_first(i, s, arrived_at, partition, retention, by_record)
-        end
-        r.trace, r.touch = s, states[s].touch
+  local function find(i, begin, partition, arrived_at, retention, by_record)
+    local r = rows[i]
+    if i > begin and is_same_trace(rows[i - 1], r) then
+      r.trace, r.touch = rows[i - 1].trace, rows[i - 1].touch
+    else
+      local s = seek(r, partition)
+      if s < 0 or not is_touched(states[s], s) or touches[states[s].touch].record ~= r.record then
+        s = touch_first(i, s, arrived_at, partition, retention, by_record)
       end
-      touches[r.touch].spans = touches[r.touch].spans + 1
+      r.trace, r.touch = s, states[s].touch
     end
+    touches[r.touch].spans = touches[r.touch].spans + 1
+  end
+
+  local function find_all(one, begin, n, partition, arrived_at, retention, by_record)
+    for i = begin, n - 1 do one(i, begin, partition, arrived_at, retention, by_record) end
   end
 
   -- Of one span id the first to arrive is kept; a trace that is full keeps no more. Who waited for it is no orphan any more.
-  local function keep(begin, n, span_count_max)
-    for i = begin, n - 1 do
-      local r = rows[i]
-      local state = states[r.trace]
-      local touch, ids = touches[r.touch], state.ids
-      local at = batch_place(r.trace, r.sd[0], r.sd[1])
-      if batch[at] ~= 0 or (touch.opened == 0 and seen(ids, r.sd[0], r.sd[1])) then
-        touch.again = touch.again + 1
-        r.trace = -1
-      elseif ids.n >= span_count_max then
-        touch.over = touch.over + 1
-        r.trace = -1
-      else
-        add(ids, r.sid, touch.spans - touch.kept - touch.again)
-        touch.kept = touch.kept + 1
-        batch[at] = i + 1
-        if state.awaited ~= nil then state.orphans = state.orphans - arrived(state, r.sid) end
-      end
+  local function keep(i, span_count_max)
+    local r = rows[i]
+    local state = states[r.trace]
+    local touch, ids = touches[r.touch], state.ids
+    local at = batch_place(r.trace, r.sd[0], r.sd[1])
+    if batch[at] ~= 0 or (touch.opened == 0 and seen(ids, r.sd[0], r.sd[1])) then
+      touch.again = touch.again + 1
+      r.trace = -1
+    elseif ids.n >= span_count_max then
+      touch.over = touch.over + 1
+      r.trace = -1
+    else
+      add(ids, r.sid, touch.spans - touch.kept - touch.again)
+      touch.kept = touch.kept + 1
+      batch[at] = i + 1
+      if state.awaited ~= nil then state.orphans = state.orphans - arrived(state, r.sid) end
     end
   end
 
-  local function note_times(begin, n)
-    for i = begin, n - 1 do
-      local r = rows[i]
-      if r.trace >= 0 and is_timed(r) then
-        local state = states[r.trace]
-        r.timed = 1
-        if state.last_end == 0 or r.t0 < state.first_start then state.first_start = r.t0 end
-        if r.t1 > state.last_end then state.last_end = r.t1 end
-      end
+  local function keep_all(one, begin, n, span_count_max)
+    for i = begin, n - 1 do one(i, span_count_max) end
+  end
+
+  local function note_times(i)
+    local r = rows[i]
+    if r.trace >= 0 and is_timed(r) then
+      local state = states[r.trace]
+      r.timed = 1
+      if state.last_end == 0 or r.t0 < state.first_start then state.first_start = r.t0 end
+      if r.t1 > state.last_end then state.last_end = r.t1 end
     end
+  end
+
+  local function note_all_times(one, begin, n)
+    for i = begin, n - 1 do one(i) end
   end
 
   -- Parents of these spans that are not there: none is awaited that comes with its children.
-  local function note_parents(begin, n)
-    for i = begin, n - 1 do
-      local r = rows[i]
-      if r.trace >= 0 then
-        local state, lo, hi = states[r.trace], r.pd[0], r.pd[1]
-        if lo == 0 and hi == 0 then
-          touches[r.touch].root = 1
-          note_root(state, r)
-        elseif lo == r.sd[0] and hi == r.sd[1] then
-          state.orphans = state.orphans + 1
-        elseif batch[batch_place(r.trace, lo, hi)] == 0 and (touches[r.touch].opened ~= 0 or not seen(state.ids, lo, hi)) then
-          state.orphans = state.orphans + 1
-          await(state, r.pid, 1)
-        end
+  local function note_parent(i)
+    local r = rows[i]
+    if r.trace >= 0 then
+      local state, lo, hi = states[r.trace], r.pd[0], r.pd[1]
+      if lo == 0 and hi == 0 then
+        touches[r.touch].root = 1
+        note_root(state, r)
+      elseif lo == r.sd[0] and hi == r.sd[1] then
+        state.orphans = state.orphans + 1
+      elseif batch[batch_place(r.trace, lo, hi)] == 0 and (touches[r.touch].opened ~= 0 or not seen(state.ids, lo, hi)) then
+        state.orphans = state.orphans + 1
+        await(state, r.pid, 1)
       end
     end
   end
 
-  local function note_services(begin, n)
-    for i = begin, n - 1 do
-      local r = rows[i]
-      if r.trace >= 0 then note_service(states[r.trace], r.res) end
-    end
+  local function note_parents(one, begin, n)
+    for i = begin, n - 1 do one(i) end
   end
 
-  local function note_branches(begin, n)
-    for i = begin, n - 1 do
-      local r = rows[i]
-      if r.trace >= 0 then note_branch(states[r.trace], r) end
-    end
+  local function note_service_of(i)
+    local r = rows[i]
+    if r.trace >= 0 then note_service(states[r.trace], r.res) end
+  end
+
+  local function note_services(one, begin, n)
+    for i = begin, n - 1 do one(i) end
+  end
+
+  local function note_branch_of(i)
+    local r = rows[i]
+    if r.trace >= 0 then note_branch(states[r.trace], r) end
+  end
+
+  local function note_branches(one, begin, n)
+    for i = begin, n - 1 do one(i) end
   end
 
   -- Give rows begin .. n - 1 their traces, keep those that are new. `arrived_at`: when each record arrived. `by_record`: what a record brought
   -- is added to nothing else.
   function E.commit(begin, n, partition, arrived_at, span_count_max, retention, by_record)
     E.clear_batch(n - begin)
-    find(begin, n, partition, arrived_at, retention, by_record)
-    keep(begin, n, span_count_max)
-    note_times(begin, n)
-    note_parents(begin, n)
-    note_services(begin, n)
-    if config.tree then note_branches(begin, n) end
+    ask_for_places(ask_for_place, begin, n, partition)
+    find_all(find, begin, n, partition, arrived_at, retention, by_record)
+    keep_all(keep, begin, n, span_count_max)
+    note_all_times(note_times, begin, n)
+    note_parents(note_parent, begin, n)
+    note_services(note_service_of, begin, n)
+    if config.tree then note_branches(note_branch_of, begin, n) end
   end
 
   -- States are memory of their own: it is given back when the runtime is closed, unless something failed while it was changed, for then

@@ -1,7 +1,7 @@
 -- What rules want of a span: its keys and its name are looked up, and a Collector's span is told by its end.
 return function(E)
   local ffi, bit, C, config = E.ffi, E.bit, E.C, E.config
-  local band, bxor, rshift, tobit = bit.band, bit.bxor, bit.rshift, bit.tobit
+  local arshift, band, bxor, rshift, tobit = bit.arshift, bit.band, bit.bxor, bit.rshift, bit.tobit
   local cast = ffi.cast
   local i32p = ffi.typeof("const packed_i32 *")
   local rows, needs = E.rows, E.needs
@@ -9,13 +9,19 @@ return function(E)
   -- What a loop over bytes need not hold in registers: where the messages around end and begin, what is known of the span.
   ffi.cdef [[
     typedef struct {
-      int32_t mi, record_row, e0, e1, e2, s1, s2, s4, l4, ss, behind, fs, fe, seek, found, decided, states, named, tail, res, set;
+      int32_t mi, record_row, e0, e1, e2, s1, s2, s4, l4, ss, behind, fs, fe, seek, found, decided, states, named, name_at, tail, res, set;
       int32_t p, e, lvl, kvt, base, row;
-      int32_t kp, n, vp, ve, k, a, z, h, at, vt, vl, st;
+      int32_t kp, n, k, a, z, h;
       const uint8_t *b;
       int32_t last, enough, stop_row, why;
       const uint64_t *addresses; const int64_t *lengths;
       uint64_t offset;
+      // Bytes that are asked for before they are read: where they begin, how many of that record are left, how many were asked for and not
+      // read yet; how far the record being decoded is read.
+      const uint8_t *ahead; int32_t ahead_left, ahead_mi, lead, read;
+      // Attributes that may be wanted: where key and value begin and end, where the key is looked for first (-1: it is too short).
+      int32_t marked_count, settled, set_begin, set_mask;
+      int32_t key_at[65], key_end[65], value_at[65], value_end[65], place[65];
     } decoder_t;
   ]]
   -- Handed on as an argument wherever spans are decoded, not read as a variable from outside: a field is an offset from one register then,
@@ -23,8 +29,8 @@ return function(E)
   local D = ffi.new("decoder_t")
   E.D = D
 
-  -- Returns a function that looks the text at D.kp, of D.n bytes, up in a set of the texts of a table: its entry in D.k, -1 where it is not
-  -- there. `sets`: lists of ids, the first of them set 0.
+  -- Returns functions that look texts of a table up in a set of them: -1 where one is not there. One does it at once, the others in two steps: one
+  -- notes where a text is looked for first, another looks. `sets`: lists of ids, the first of them set 0.
   local function finder(texts, sets)
     local entries, shorts, r1, r2 = texts.entries, texts.shorts, texts.r1, texts.r2
     -- Of each set its places, where they begin among those of all; a place holds an entry, -1 none. An entry that does not lie where it is looked
@@ -37,14 +43,13 @@ return function(E)
       masks[k], begins[k] = size - 1, place_count
       place_count = place_count + size
     end
-    local places = E.buffer("int32_t", place_count)
+    -- As small as they can be: they are asked for each attribute, and the cache of the first level is small.
+    local places = E.buffer(texts.size < 32768 and "int16_t" or "int32_t", place_count)
 
-    local function first_place(D, set) return tobit(begins[set] + place(D.a, D.z, r1, r2, masks[set])) end
     local function place_behind(at, set) return begins[set] + band(at - begins[set] + 1, masks[set]) end
 
     local function put(entry, set)
-      D.a, D.z = entries[entry].a, entries[entry].z
-      local at = first_place(D, set)
+      local at = begins[set] + place(entries[entry].a, entries[entry].z, r1, r2, masks[set])
       while places[at] >= 0 do at = place_behind(at, set) end
       places[at] = entry
     end
@@ -71,32 +76,76 @@ return function(E)
       return further(D, at, set)
     end
 
-    return function(D, set)
-      D.k = -1
-      if D.n >= 2 then
-        D.a, D.z = cast(i32p, D.b + (D.kp - 2)).v, cast(i32p, D.b + (D.kp + D.n - 4)).v
-        D.h = first_place(D, set)
-        D.k = places[D.h]
-        if D.k >= 0 and not is_entry(D, D.k) then D.k = further(D, D.h, set) end
+    -- Looks the text at D.kp, of D.n bytes, up, which is looked for first at `h` (-1: it is too short): its entry in D.k, -1 where it is none. What
+    -- is sought lies in memory: a compiled trace that holds so much at once finds no registers.
+    local function find_from(D, set, h)
+      if h >= 0 then
+        D.k = places[h]
+        if D.k >= 0 and not is_entry(D, D.k) then D.k = further(D, h, set) end
       else
         -- Place 0 is never a follower: no text so short.
         local at = shorts[D.n == 0 and 256 or D.b[D.kp]].next
         D.k = at > 0 and at or -1
       end
     end
+
+    local function sample(D)
+      D.a, D.z = cast(i32p, D.b + tobit(D.kp - 2)).v, cast(i32p, D.b + tobit(D.kp + D.n - 4)).v
+    end
+
+    -- Notes the attribute with this key and value, if the set may have it: without a branch, for wanted and unwanted ones come in any order.
+    local function mark(D, kp, ke, vp, ve)
+      local m, h = D.marked_count, -1
+      D.key_at[m], D.key_end[m], D.value_at[m], D.value_end[m] = kp, ke, vp, ve
+      if tobit(kp + 2) > ke then
+        D.place[m], D.marked_count = h, tobit(m + 1)
+      else
+        local a, z = cast(i32p, D.b + tobit(kp - 2)).v, cast(i32p, D.b + tobit(ke - 4)).v
+        h = tobit(D.set_begin + place(a, z, r1, r2, D.set_mask))
+        D.place[m], D.marked_count = h, tobit(m + 1 + arshift(places[h], 31))
+      end
+    end
+
+    -- The set that keys are looked up in from now on.
+    local function use_set(D, set) D.set, D.set_begin, D.set_mask = set, begins[set], masks[set] end
+
+    -- The same in set 0.
+    local function find(D)
+      D.h = -1
+      if D.n >= 2 then
+        sample(D)
+        D.h = tobit(begins[0] + place(D.a, D.z, r1, r2, masks[0]))
+      end
+      find_from(D, 0, D.h)
+    end
+
+    -- The same of the attribute that was noted as number m.
+    local function find_marked(D, m)
+      D.kp, D.n = D.key_at[m], tobit(D.key_end[m] - D.key_at[m])
+      sample(D)
+      find_from(D, D.set, D.place[m])
+    end
+
+    return find, find_marked, mark, use_set
   end
 
-  E.find_key = finder(E.keys, config.key_sets)
+  local _, find_marked, mark, use_set = finder(E.keys, config.key_sets)
+  E.find_marked, E.mark, E.use_set = find_marked, mark, use_set
   local classes = {}
   for class = 1, config.name_count do classes[class] = class end
-  local find_name = finder(E.names, { classes })
+  local find = finder(E.names, { classes })
 
-  -- The name of the row: its class, 0 where no rule names it.
+  -- Notes where the name of the row lies: D.named is 0 before, 1 then, 2 once it was looked up.
   function E.name_at(D, b, s, n)
-    D.kp, D.n, D.named = s, n, 1
+    D.name_at, D.named = s, 1
     rows[D.row].np = b + s
     rows[D.row].nlen = n
-    find_name(D, 0)
+  end
+
+  -- The class of the name that was noted, 0 where no rule names it.
+  function E.find_name(D)
+    D.kp, D.n, D.named = D.name_at, rows[D.row].nlen, 2
+    find(D)
     rows[D.row].name = D.k >= 0 and names[D.k].id or 0
   end
 

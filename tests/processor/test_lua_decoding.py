@@ -207,3 +207,13 @@ def test_keys_are_told_apart_by_every_byte(layout: Layout) -> None:
     satisfied = verdicts[0][0]
     for at, codes in enumerate(verdicts):
         assert [place for place, code in enumerate(codes) if code == satisfied] == [at]
+
+
+@LAYOUTS
+@pytest.mark.parametrize("count", [63, 64, 65, 130])
+def test_a_span_may_have_any_number_of_wanted_attributes(layout: Layout, count: int) -> None:
+    text = "rules:\n" + "".join(f"  - id: k{n}\n    rule: never {{ charge.where(key.k{n} == {n}) }}\n" for n in range(count))
+    spans = [span("charge", number, of=number, attributes={f"key.k{n}": n + (number > 1) for n in range(count)}) for number in (1, 2)]
+    found = both(text, [[spans]], layout)
+    assert len(found) == 2
+    assert found[0] != found[1]
