@@ -42,7 +42,7 @@ return function(E)
   -- Finds resource and scope of a ResourceSpans of one scope, as Collectors write it or front to back, whose resource is known.
   local function is_known(D, b, s, q)
     if s + 2 <= q and b[s] == 0x1a and b[s + 1] < 128 then s = tobit(s + 2 + b[s + 1]) end
-    if not field(D, b, s, q) then return false end
+    if s >= q or not field(D, b, s, q) then return false end
     if b[s] == 0x12 then
       D.s2, D.e2 = D.fs, D.fe
       if D.e2 == q or b[D.e2] ~= 0x0a or not field(D, b, D.e2, q) or D.fe ~= q then return false end

@@ -18,7 +18,8 @@ return function(E)
   local DONE, FULL, IRREGULAR, TOO_MANY = 0, 1, 2, 3
   E.DONE, E.FULL, E.IRREGULAR, E.TOO_MANY = DONE, FULL, IRREGULAR, TOO_MANY
 
-  -- Where the payload of the field at `at` begins and ends; beyond `e`, the end of its message, where it is not inside, or its length is odd.
+  -- Where the payload of the field at `at`, which is before `e`, begins and ends: beyond `e`, the end of its message, where it is not inside, or its
+  -- length is odd.
   local function bounds(b, at, e)
     local l, s = b[at + 1], tobit(at + 2)
     if l < 128 then return s, tobit(s + l) end

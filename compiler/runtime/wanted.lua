@@ -89,6 +89,7 @@ return function(E)
       end
     end
 
+    -- What tells the text at D.kp, which is of two bytes or more: behind a shorter one at the end of a record nothing may be read.
     local function sample(D)
       D.a, D.z = cast(i32p, D.b + tobit(D.kp - 2)).v, cast(i32p, D.b + tobit(D.kp + D.n - 4)).v
     end
@@ -122,7 +123,7 @@ return function(E)
     -- The same of the attribute that was noted as number m.
     local function find_marked(D, m)
       D.kp, D.n = D.key_at[m], tobit(D.key_end[m] - D.key_at[m])
-      sample(D)
+      if D.place[m] >= 0 then sample(D) end
       find_from(D, D.set, D.place[m])
     end
 
