@@ -11,6 +11,7 @@ from typing import Final, NoReturn, Protocol
 import click
 from confluent_kafka import KafkaException
 
+from cli.allocator import AllocatorError, begin_anew
 from cli.embedded_store import StoreStartError
 from loadtest.agreement import DisagreementError
 from loadtest.c_library import NoCompilerError
@@ -147,5 +148,15 @@ def _publish(report: Report, output: str, *, baseline: bool) -> None:
     sys.exit(0 if report.holds else 1)
 
 
+def _begin_as_a_worker() -> None:
+    """Measure the engine with the allocator that a worker has; the pipeline's workers see to themselves."""
+    try:
+        begin_anew()
+    except AllocatorError as error:
+        _refuse(error)
+
+
 if __name__ == "__main__":
+    if sys.argv[1:2] in (["engine"], ["profile"]):
+        _begin_as_a_worker()
     loadtest(prog_name="python -m loadtest")

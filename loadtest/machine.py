@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from loadtest.c_library import FLAGS, compiler
+from processor.free_memory import allocator
 
 ROOT = Path(__file__).resolve().parents[1]
 _PACKAGES = ("betrace", "lark", "lupa", "opentelemetry-proto", "protobuf")
@@ -38,15 +39,16 @@ def _python_loop_ns() -> float:
 
 def versions() -> dict[str, str]:
     """Return the versions of what the engine is measured with; raises NoCompilerError."""
-    return _python() | {"c": f"{compiler()[1]} {' '.join(FLAGS)}"} | {package: version(package) for package in _PACKAGES}
+    parts = {"c": f"{compiler()[1]} {' '.join(FLAGS)}", "allocator": allocator()}
+    return _python() | parts | {package: version(package) for package in _PACKAGES}
 
 
 def pipeline_versions() -> dict[str, str]:
     """Return the versions of the Python side of a worker."""
-    return _python() | {"allocator": _allocator()} | {package: version(package) for package in (*_PACKAGES, *_PIPELINE_PACKAGES)}
+    return _python() | {"allocator": _workers_allocator()} | {package: version(package) for package in (*_PACKAGES, *_PIPELINE_PACKAGES)}
 
 
-def _allocator() -> str:
+def _workers_allocator() -> str:
     """Return what serves a process that begins as a worker does."""
     look = "from cli.allocator import begin_anew; from processor.free_memory import allocator; begin_anew(); print(allocator())"
     command = [sys.executable, "-c", look]
