@@ -58,13 +58,19 @@ return function(E)
     return D.res >= 0
   end
 
+  -- A length of one byte or of two, and where its payload begins; of a longer one whatever comes out is no usual attribute.
+  local function length_at(b, at)
+    local l, s = b[at], tobit(at + 1)
+    if l < 128 or b[s] >= 128 or b[s] == 0 then return l, s end
+    return bor(band(l, 127), lshift(b[s], 7)), tobit(s + 1)
+  end
+
   -- Notes the attribute s .. q if it is a key and a value of usual lengths, as Collectors write it or the key first. What is read beyond `q` is
   -- still of the record.
   local function mark_usual(D, b, s, q)
     local t = b[s]
     if t == 0x12 then
-      local l, vp = b[s + 1], tobit(s + 2)
-      if l >= 128 and b[vp] < 128 and b[vp] > 0 then l, vp = bor(band(l, 127), lshift(b[vp], 7)), tobit(vp + 1) end
+      local l, vp = length_at(b, tobit(s + 1))
       local ve = tobit(vp + l)
       if ve < q and b[ve] == 0x0a then
         local n = b[ve + 1]
@@ -77,8 +83,7 @@ return function(E)
       local n = b[s + 1]
       local ke = tobit(s + 2 + n)
       if n < 128 and ke < q and b[ke] == 0x12 then
-        local l, vp = b[ke + 1], tobit(ke + 2)
-        if l >= 128 and b[vp] < 128 and b[vp] > 0 then l, vp = bor(band(l, 127), lshift(b[vp], 7)), tobit(vp + 1) end
+        local l, vp = length_at(b, tobit(ke + 1))
         if tobit(vp + l) == q then
           mark(D, tobit(s + 2), ke, vp, q)
           return true

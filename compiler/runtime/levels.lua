@@ -68,6 +68,13 @@ return function(E)
   -- Whether rules read more of a span than its header, for its name or as a root.
   local function is_wanted(r) return needs[r.name] ~= 0 or (ROOTS and r.pd[0] == 0 and r.pd[1] == 0) end
 
+  -- From here on attributes of a span are looked at: those of a set.
+  local function want(D, set)
+    D.kvt = 0x4a
+    use_set(D, set)
+    copy(slots + D.base, slots + TEMPLATE, SLOTS)
+  end
+
   local function begin_span(D, b, s, q)
     look_ahead(D, q)
     local row = D.row
@@ -78,11 +85,7 @@ return function(E)
     D.ss, D.e, D.base, D.decided, D.states, D.named, D.tail, D.marked_count, D.settled = s, q, tobit(row * K), 0, 0, 0, -1, 0, 0
     D.kvt = 256
     local class, root = foreseen(b, s, q)
-    if ALL or class > 0 or (ROOTS and root) then
-      D.kvt = 0x4a
-      use_set(D, key_sets[class])
-      copy(slots + row * K, slots + TEMPLATE, SLOTS)
-    end
+    if ALL or class > 0 or (ROOTS and root) then want(D, key_sets[class]) end
   end
 
   -- ---- ends --------------------------------------------------------------------------------------------------------------------------
@@ -110,9 +113,8 @@ return function(E)
   -- Whether the attributes of a span are gone through once more: its name, which is wanted, came after them.
   local function goes_back(D, r)
     if D.decided ~= 0 or not is_wanted(r) or (D.kvt ~= 256 and D.set == key_sets[r.name]) then return false end
-    D.decided, D.p, D.kvt, D.marked_count, D.settled = 2, D.ss, 0x4a, 0, 0
-    use_set(D, key_sets[r.name])
-    copy(slots + D.base, slots + TEMPLATE, SLOTS)
+    D.decided, D.p, D.marked_count, D.settled = 2, D.ss, 0, 0
+    want(D, key_sets[r.name])
     return true
   end
 
