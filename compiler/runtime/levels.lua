@@ -110,6 +110,11 @@ return function(E)
     learn_resource(D.b + D.s4, D.l4, D.res)
   end
 
+  -- Of rules about roots alone a span that is none has no attributes; what its row held of an earlier one points to bytes that are gone.
+  local function forget_slots(D)
+    if ROOTS and D.kvt ~= 0x4a then fill(slots + D.base, SLOTS) end
+  end
+
   -- Whether the attributes of a span are gone through once more: its name, which is wanted, came after them.
   local function goes_back(D, r)
     if D.decided ~= 0 or not is_wanted(r) or (D.kvt ~= 256 and D.set == key_sets[r.name]) then return false end
@@ -126,6 +131,7 @@ return function(E)
     end
     if goes_back(D, r) then return true end
     if (r.td[0] == 0 and r.td[1] == 0 and r.td[2] == 0 and r.td[3] == 0) or (r.sd[0] == 0 and r.sd[1] == 0) then return odd(D) end
+    forget_slots(D)
     if D.kvt == 0x4a and NAME > 0 then set_text(D.base + NAME, r.np, 0, r.nlen) end
     D.row, D.e = tobit(D.row + 1), D.e2
     local b, p = D.b, D.p

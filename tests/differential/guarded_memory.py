@@ -24,9 +24,9 @@ class GuardedMemory:
             raise OSError(ctypes.get_errno(), "mmap")
         self._first = int(whole) + _PAGE
         self._behind = self._first + self.size
+        self._protect = libc.mprotect
         for guard in (int(whole), self._behind):
-            if libc.mprotect(guard, _PAGE, _PROT_NONE):
-                raise OSError(ctypes.get_errno(), "mprotect")
+            self._forbid(guard, _PAGE)
 
     def before_guard(self, value: bytes, *, nul: bool) -> int:
         """Put the bytes right before the guard, with one NUL between where `nul`, as behind a bytes object; return their address."""
@@ -39,3 +39,11 @@ class GuardedMemory:
         """Put the bytes right behind the first guard, and a NUL behind them; return their address."""
         ctypes.memmove(self._first, value + b"\0", len(value) + 1)
         return self._first
+
+    def forbid(self) -> None:
+        """Let nobody read what lies between the guards, for good: whoever still does ends the process."""
+        self._forbid(self._first, self.size)
+
+    def _forbid(self, first: int, size: int) -> None:
+        if self._protect(first, size, _PROT_NONE):
+            raise OSError(ctypes.get_errno(), "mprotect")
