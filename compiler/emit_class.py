@@ -26,16 +26,16 @@ _LOCALS_MAX = 180
 
 @dataclass(frozen=True, slots=True)
 class ClassCode:
-    """The loops of a class, how many features a row has, and the leaves that only general predicates decide."""
+    """The loops of a class, how many features a row has, those of class 0 included, and the leaves that only general predicates decide."""
 
     width: int
     statements: list[lua.Statement]
     general: set[int]
 
 
-def class_code(number: int, one: NameClass, chunk: Chunk) -> ClassCode:
-    """Return the code of a class; `general` holds the local numbers of leaves that have no form as bits."""
-    features = Features(chunk)
+def class_code(number: int, one: NameClass, chunk: Chunk, any_width: int = 0) -> ClassCode:
+    """Return the code of a class, whose features stand behind `any_width` ones of class 0; `general`: leaves without a form as bits."""
+    features = Features(chunk, any_width)
     fast: list[Leaf] = []
     general: set[int] = set()
     for leaf in one.leaves:
@@ -45,9 +45,9 @@ def class_code(number: int, one: NameClass, chunk: Chunk) -> ClassCode:
         except NotBitsError:
             general.add(leaf.local)
     loops, used = _loops(fast, features, chunk)
-    width = max(1, len(features.sources))
+    width = any_width + len(features.sources)
     calls = [lua.Run(lua.call("E.add_loop", lua.Number(number), loop)) for loop in loops]
-    declared = [_feature(number, place, source, chunk) for place, source in enumerate(features.sources) if place in used]
+    declared = [_feature(number, any_width + place, source, chunk) for place, source in enumerate(features.sources) if place in used]
     return ClassCode(width, [*declared, *calls], general)
 
 
@@ -124,8 +124,8 @@ def _set_bits(word: int, value: lua.Expr) -> lua.Statement:
 
 
 def _loop(body: Sequence[lua.Statement]) -> lua.Expr:
-    rows = lua.Local(("i",), (lua.Index(lua.Name("order"), lua.Binary("+", LO, K)),))
-    loop = lua.For("k", lua.Number(0), lua.Binary("-", HI, LO), (rows, *body))
+    rows = lua.Local(("i", "f"), (lua.Index(lua.Name("order"), K), lua.Index(lua.Name("firsts"), K)))
+    loop = lua.For("k", LO, HI, (rows, *body))
     return lua.Function(("lo", "hi"), (loop,))
 
 
@@ -134,8 +134,7 @@ def _inputs(reader: LeafBits) -> list[lua.Statement]:
     body: list[lua.Statement] = []
 
     def of(array: str, number: int) -> lua.Expr:
-        column = lua.Binary("*", lua.Number(number), lua.Name("STRIDE"))
-        return lua.Index(lua.Name(array), lua.Binary("+", K, column) if number else K)
+        return lua.Index(lua.Name(array), lua.Binary("+", lua.Name("f"), lua.Number(reader.features.first + number)))
 
     body += [lua.Local(("f" + str(number),), (of("words", number),)) for number in reader.used]
     body += [lua.Local(("x" + str(number),), (of("numbers", number),)) for number in reader.numbers]

@@ -71,8 +71,9 @@ class Source:
 class Features:
     """The features of one class, in the order in which they are asked for."""
 
-    def __init__(self, chunk: Chunk) -> None:
+    def __init__(self, chunk: Chunk, first: int) -> None:
         self.chunk = chunk
+        self.first = first
         self.sources: list[Source] = []
         self._numbers: dict[tuple[str, int], list[int]] = {}
 

@@ -40,13 +40,14 @@ RUNTIME = (
         "traces",
         "resources",
         "wanted",
+        "values",
+        "features",
         "slots",
         "levels",
         "decoder",
-        "values",
         "elements",
         "arithmetic",
-        "features",
+        "columns",
     ),
     *("captured", "rows", "judge", "leaves", "occurring", "exchange", "engine"),
 )
@@ -76,13 +77,15 @@ def compile_program(rule_set: RuleSet) -> Program:
     rules = rule_set.enabled
     layout = plan(rules)
     chunk = Chunk(layout)
-    classes = [class_code(number, one, chunk) for number, one in enumerate(layout.classes)]
+    any_class = class_code(ANY_CLASS, layout.classes[ANY_CLASS], chunk)
+    named = [class_code(number, one, chunk, any_class.width) for number, one in enumerate(layout.classes) if number != ANY_CLASS]
+    classes = [any_class, *named]
     registered = [part for number, one in enumerate(classes) for part in _class_table(number, layout.classes[number], one, chunk)]
     entries = _judging(rules, chunk)
     text = print_chunk(_chunk(chunk, registered, entries))
     runtime = b"".join(runtime_source(name) for name in (*RUNTIME, *LIBRARIES))
     patterns = _patterns(rules, chunk)
-    settings = _settings(layout, rules, max(one.width for one in classes))
+    settings = _settings(layout, rules, [one.width for one in classes])
     # Names, keys and patterns stand in no chunk: by the settings alone programs may differ in what a bit or a column means.
     said = repr((text, settings, [pattern.text for pattern in patterns])).encode()
     return Program(rule_set, layout, patterns, settings, text, hashlib.sha256(said + runtime).digest()[:16])
@@ -90,9 +93,9 @@ def compile_program(rule_set: RuleSet) -> Program:
 
 # What straight-line loops use, as locals of the chunk.
 _BITS = ("band", "bor", "bxor", "bnot", "lshift", "rshift")
-_BUFFERS = ("rows", "slots", "order", "membership", "words", "numbers", "signs", "FEATURE")
-_FAST = (*_BITS, *_BUFFERS, "WORDS", "STRIDE")
-_FAST_FROM = (*("E.bit." + name for name in _BITS), *("E." + name for name in _BUFFERS), "E.config.membership_words", "E.stride")
+_BUFFERS = ("rows", "slots", "order", "firsts", "membership", "words", "numbers", "signs", "FEATURE")
+_FAST = (*_BITS, *_BUFFERS, "WORDS")
+_FAST_FROM = (*("E.bit." + name for name in _BITS), *("E." + name for name in _BUFFERS), "E.config.membership_words")
 
 
 def _chunk(chunk: Chunk, classes: list[lua.Statement], rules: list[lua.Statement]) -> list[lua.Statement]:
@@ -181,7 +184,7 @@ def _patterns(rules: tuple[Rule, ...], chunk: Chunk) -> tuple[Pattern, ...]:
 # ---- settings of the runtime ------------------------------------------------------------------------------------------------------------
 
 
-def _settings(layout: Layout, rules: tuple[Rule, ...], feature_width: int) -> dict[str | int, Setting]:
+def _settings(layout: Layout, rules: tuple[Rule, ...], widths: list[int]) -> dict[str | int, Setting]:
     columns = layout.columns
     classes = layout.classes
     texts = (ColumnKind.STATUS_MESSAGE, ColumnKind.SCOPE_NAME, ColumnKind.SCOPE_VERSION)
@@ -210,7 +213,9 @@ def _settings(layout: Layout, rules: tuple[Rule, ...], feature_width: int) -> di
         "capture_masks": {number: _capture_masks(layout, number) for number in range(len(classes))},
         "tree": layout.reads_tree,
         "rule_count": len(rules),
-        "feature_width": feature_width,
+        "feature_widths": [*widths],
+        "feature_width": max(widths),
+        "feature_count": sum(widths) - (len(widths) - 1) * widths[ANY_CLASS],
         **wanted_keys(layout),
         **_reads(layout),
     }

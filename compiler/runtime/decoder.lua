@@ -14,7 +14,7 @@ return function(E)
   local rows, slots, K, TEMPLATE = E.rows, E.slots, config.column_count, E.template
   local SLOTS, capacity = K * ffi.sizeof("slot_t"), E.row_capacity
   local D, mark, use_set, name_at, find_name, set_text = E.D, E.mark, E.use_set, E.name_at, E.find_name, E.set_text
-  local key_sets, recall_resource = E.key_sets, E.recall_resource
+  local key_sets, recall_resource, begin_features = E.key_sets, E.recall_resource, E.begin_features
   local ALL, EVENTS, LINKS, MESSAGE = config.all_wanted, config.events_read, config.links_read, config.message_column
   local SCOPE_NAME, SCOPE_VERSION = config.scope_name_column, config.scope_version_column
   local skip, payload, pair = W.skip, W.payload, W.pair
@@ -169,7 +169,6 @@ return function(E)
         local q = tobit(s + nl)
         if q > D.e then return odd(D) end
         name_at(D, b, s, nl)
-        find_name(D)
         p = q
         if p + 20 <= D.e and b[p] == 0x30 and b[p + 1] < 128 and b[p + 2] == 0x39 and b[p + 11] == 0x41 then
           r.kind = b[p + 1] <= 5 and b[p + 1] or 0
@@ -177,10 +176,12 @@ return function(E)
           r.t1 = cast(i64p, b + (p + 12)).v
           p = tobit(p + 20)
           D.decided = 1
+          find_name(D)
           if ALL or is_wanted(r) then
             if D.kvt ~= 0x4a then copy(slots + D.base, slots + TEMPLATE, SLOTS) end
             D.kvt = 0x4a
             use_set(D, key_sets[r.name])
+            begin_features(D)
           else
             D.kvt = 256
           end
@@ -300,7 +301,7 @@ return function(E)
     D.mi, D.record_row, D.lvl, D.kvt, D.base, D.row = first, begin, 0, 256, 0, begin
     begin_record(D)
     E.begin_looking_ahead(D, begin == 0)
-    D.marked_count, D.settled, D.named = 0, 0, 0
+    D.marked_count, D.settled, D.named, D.ready, D.asked = 0, 0, 0, 0, 0
     run(step, D)
     return D.stop_row, D.mi, D.why
   end

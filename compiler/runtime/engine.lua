@@ -43,6 +43,7 @@ return function(E)
     E.tend_pool()
     E.clear_layout()
     E.begin_batch()
+    E.FEATURE.begin_batch()
     local n, next_record, why = 0, first, E.FULL
     E.touch_count, E.sum_count = 0, 0
     repeat

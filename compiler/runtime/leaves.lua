@@ -2,12 +2,12 @@
 -- compiler/interpreter.py, span by span as they arrive.
 return function(E)
   local ffi, bit, config = E.ffi, E.bit, E.config
-  local band, bnot, bor = bit.band, bit.bnot, bit.bor
+  local band, bnot, bor, rshift = bit.band, bit.bnot, bit.bor, bit.rshift
   local fill = ffi.fill
   local rows, slots = E.rows, E.slots
   local WORDS = config.membership_words
   local NAMES = config.name_count
-  local order, bases, K = E.order, E.bases, config.column_count
+  local order, bases, firsts, K, WIDTH = E.order, E.bases, E.firsts, config.column_count, E.feature_width
   local ends = E.buffer("int32_t", NAMES + 3)
   local membership = E.membership
   local FEATURE, odd = E.FEATURE, E.odd
@@ -29,7 +29,7 @@ return function(E)
       local r = rows[i]
       if r.trace >= 0 then
         local at = ends[r.name]
-        order[at], bases[at] = i, i * K
+        order[at], bases[at], firsts[at] = i, i * K, i * WIDTH
         ends[r.name] = at + 1
       end
     end
@@ -53,26 +53,26 @@ return function(E)
   function E.add_apply(class, apply) table.insert(classes[class].applies, apply) end
 
   function E.add_feature(class, place, column, tag, kind, texts, patterns)
-    local feature = { first = place * E.stride, column = column, kind = kind, patterns = patterns }
+    local feature = { place = place, column = column, kind = kind, patterns = patterns }
     if kind == "span:kind" or kind == "span:status" then
       feature.words = FEATURE.words(texts)
     elseif #texts + #patterns > 0 then
       feature.texts = FEATURE.table(tag, texts, patterns)
     end
-    feature.asked = FEATURE.asked(column, place, feature.texts)
+    if kind == "slot" then feature.asked = FEATURE.add(class, column, place, feature.texts) end
     table.insert(classes[class].features, feature)
   end
 
   local makers = {
-    ["span:duration"] = function(f, lo, hi) FEATURE.durations(lo, hi, f.first) end,
-    ["span:kind"] = function(f, lo, hi) FEATURE.kinds(lo, hi, f.first, f.words) end,
-    ["span:status"] = function(f, lo, hi) FEATURE.statuses(lo, hi, f.first, f.words) end,
-    ["span:parentID"] = function(f, lo, hi) FEATURE.parents(lo, hi, f.first) end,
+    ["span:duration"] = function(f, lo, hi) FEATURE.durations(lo, hi, f.place) end,
+    ["span:kind"] = function(f, lo, hi) FEATURE.kinds(lo, hi, f.place, f.words) end,
+    ["span:status"] = function(f, lo, hi) FEATURE.statuses(lo, hi, f.place, f.words) end,
+    ["span:parentID"] = function(f, lo, hi) FEATURE.parents(lo, hi, f.place) end,
     slot = function(f, lo, hi)
-      if f.texts then FEATURE.texts(lo, hi, f.asked) else FEATURE.values(lo, hi, f.asked) end
-      if #f.patterns > 0 and FEATURE.unknown() > 0 then
-        for x = 1, #f.patterns do FEATURE.pattern(lo, f.column, f.first, f.patterns[x][1], f.patterns[x][2]) end
-        FEATURE.learn(lo, f.column, f.first, f.texts)
+      if FEATURE.is_passed(f.column) then FEATURE.values(lo, hi, f.asked) end
+      if #f.patterns > 0 and FEATURE.unknown(lo, hi, f.place) > 0 then
+        for x = 1, #f.patterns do FEATURE.pattern(f.column, f.place, f.patterns[x][1], f.patterns[x][2]) end
+        FEATURE.learn(f.column, f.place, f.texts)
       end
     end,
   }
@@ -95,14 +95,11 @@ return function(E)
   -- The membership of the rows of a class, which lie at lo .. hi of the order.
   local function decide(one, lo, hi)
     local loops, features = one.loops, one.features
-    if #features > 0 then
-      fill(odd, hi - lo + 1)
-      for x = 1, #features do makers[features[x].kind](features[x], lo, hi) end
-    end
+    for x = 1, #features do makers[features[x].kind](features[x], lo, hi) end
     for x = 1, #loops do loops[x](lo, hi) end
-    if #features > 0 then
-      for k = 0, hi - lo do
-        if odd[k] ~= 0 then ask(one.leaves, order[lo + k]) end
+    if #features > 0 and FEATURE.batch.odd ~= 0 then
+      for k = lo, hi do
+        if odd[order[k]] ~= 0 then ask(one.leaves, order[k]) end
       end
     end
     if #one.general > 0 then
@@ -112,8 +109,21 @@ return function(E)
 
   local picked = E.buffer("int32_t", E.row_capacity + 1)
 
-  -- The rows at lo .. hi of the order that a captured leaf selects; returns how many they are.
+  -- The rows at lo .. hi of the order with a bit of one of two masks, without a branch; returns how many they are.
+  local function pick_by_two(word, mask, other, other_mask, lo, hi)
+    local n = 0
+    for k = lo, hi do
+      local at = order[k] * WORDS
+      local some = bor(band(membership[at + word], mask), band(membership[at + other], other_mask))
+      picked[n] = order[k]
+      n = n + 1 - rshift(band(bnot(some), some - 1), 31)
+    end
+    return n
+  end
+
+  -- The same of all rows that a captured leaf selects. `masks`: words and masks in turn.
   local function pick(masks, lo, hi)
+    if #masks <= 4 then return pick_by_two(masks[1], masks[2], masks[3] or 0, masks[4] or 0, lo, hi) end
     local n, count = 0, #masks
     for k = lo, hi do
       local at, some = order[k] * WORDS, 0
@@ -136,7 +146,7 @@ return function(E)
   function E.evaluate_any(begin, n)
     local kept = 0
     for i = begin, n - 1 do
-      order[kept], bases[kept] = i, i * K
+      order[kept], bases[kept], firsts[kept] = i, i * K, i * WIDTH
       if rows[i].trace >= 0 then kept = kept + 1 end
     end
     fill(membership + begin * WORDS, 4 * WORDS * (n - begin))

@@ -9,6 +9,9 @@ return function(E)
   local capacity, look_ahead, payload = E.row_capacity, E.look_ahead, W.payload
   local use_set, find_marked, find_name, foreseen = E.use_set, E.find_marked, E.find_name, E.foreseen
   local put_value, set_text = E.put_value, E.set_text
+  local begin_features, begin_without_features, leave_features, make_feature = E.begin_features, E.begin_without_features, E.leave_features,
+    E.make_feature
+  local odd_rows = E.odd
   local NO_NAME, needs, key_sets, empty = E.names.shorts[256].id, E.needs, E.key_sets, E.empty
   local ALL, ROOTS, SCOPES = config.all_wanted, config.roots_wanted, config.scopes_read
   local NAME, SERVICE, scope_columns = config.name_column, config.service_column, config.scope_columns
@@ -79,10 +82,11 @@ return function(E)
     look_ahead(D, q)
     local row = D.row
     fill(rows + row, ROW)
+    odd_rows[row] = 0
     local r = rows[row]
     r.res, r.record, r.plen, r.elements = D.res, D.mi, q - s, q - s
     r.p = b + s
-    D.ss, D.e, D.base, D.decided, D.states, D.named, D.tail, D.marked_count, D.settled = s, q, tobit(row * K), 0, 0, 0, -1, 0, 0
+    D.ss, D.e, D.base, D.decided, D.states, D.named, D.tail, D.marked_count, D.settled, D.ready = s, q, tobit(row * K), 0, 0, 0, -1, 0, 0, 0
     D.kvt = 256
     local class, root = foreseen(b, s, q)
     if ALL or class > 0 or (ROOTS and root) then want(D, key_sets[class]) end
@@ -100,6 +104,7 @@ return function(E)
 
   local function settle_all(D)
     if not settle(D) then return false end
+    leave_features(D)
     if D.marked_count == 0 then return true end
     return settle_all(D)
   end
@@ -112,7 +117,10 @@ return function(E)
 
   -- Of rules about roots alone a span that is none has no attributes; what its row held of an earlier one points to bytes that are gone.
   local function forget_slots(D)
-    if ROOTS and D.kvt ~= 0x4a then fill(slots + D.base, SLOTS) end
+    if ROOTS and D.kvt ~= 0x4a then
+      fill(slots + D.base, SLOTS)
+      begin_without_features(D)
+    end
   end
 
   -- Whether the attributes of a span are gone through once more: its name, which is wanted, came after them.
@@ -123,13 +131,21 @@ return function(E)
     return true
   end
 
+  -- The class of a span is known now: whether its attributes are gone through once more.
+  local function goes_on(D, r)
+    local again = goes_back(D, r)
+    if D.kvt == 0x4a and D.ready == 0 then begin_features(D) end
+    return again
+  end
+
   local function end_of_span(D)
     local r = rows[D.row]
     if D.named == 0 then
       r.np = empty
       r.name = NO_NAME
+      D.named = 2
     end
-    if goes_back(D, r) then return true end
+    if goes_on(D, r) then return true end
     if (r.td[0] == 0 and r.td[1] == 0 and r.td[2] == 0 and r.td[3] == 0) or (r.sd[0] == 0 and r.sd[1] == 0) then return odd(D) end
     forget_slots(D)
     if D.kvt == 0x4a and NAME > 0 then set_text(D.base + NAME, r.np, 0, r.nlen) end
@@ -178,9 +194,13 @@ return function(E)
   -- are looked at one by one, each in a turn of the decoder's loop: a compiled trace that holds much at once finds no registers.
   function L.at_end(D)
     if D.p > D.e then return odd(D) end
+    if D.asked ~= 0 then
+      make_feature(D)
+      return true
+    end
     if D.named == 1 then
       find_name(D)
-      goes_back(D, rows[D.row])
+      goes_on(D, rows[D.row])
       return true
     end
     if D.marked_count > 0 then return settle(D) or odd(D) end

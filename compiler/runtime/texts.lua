@@ -76,15 +76,28 @@ return function(E)
 
   local function fill(entry, one, a, z, y)
     anchors[#anchors + 1] = one.text
-    entry.a, entry.z, entry.y, entry.id, entry.len = a, z, y, one.id, #one.text
+    entry.a, entry.z, entry.y, entry.len = a, z, y, #one.text
     entry.text = cast(u8p, one.text)
-    learn_inner(entry, cast(u8p, PADDING .. one.text) + #PADDING, #one.text)
-    for c = 0, 5 do entry.c[c] = one.c and one.c[c + 1] or 0 end
+    if one.bits then
+      entry.bits = one.bits
+    else
+      entry.id = one.id
+      learn_inner(entry, cast(u8p, PADDING .. one.text) + #PADDING, #one.text)
+      for c = 0, 5 do entry.c[c] = one.c and one.c[c + 1] or 0 end
+    end
   end
 
-  -- A table of texts that stand behind a tag byte and their length. `list`: {text, id, c0..c5}; `places`: how many there are at least to find
-  -- one by its hash, a power of two. Returns entries, shorts, r1, r2, mask.
-  function E.text_table(tag, list, places)
+  -- Zeroed memory for entries none of which begins in one line of the cache and ends in another.
+  local LINE = 64
+  local function in_lines(ctype, count)
+    local memory = cast(u8p, E.buffer(ctype, count + math.ceil(LINE / ffi.sizeof(ctype))))
+    local past = tonumber(cast("uintptr_t", memory) % LINE)
+    return cast(ffi.typeof("$ *", ffi.typeof(ctype)), memory + (past == 0 and 0 or LINE - past))
+  end
+
+  -- A table of texts that stand behind a tag byte and their length. `list`: {text, id, c0..c5} to make entries of, or {text, bits} to make texts
+  -- that are told apart; `places`: how many there are at least to find one by its hash, a power of two. Returns entries, shorts, r1, r2, mask.
+  function E.text_table(tag, list, places, ctype)
     local longer, size = {}, places
     for i = 1, #list do if #list[i].text >= 2 then longer[#longer + 1] = list[i] end end
     while size < 4 * #longer do size = size * 2 end
@@ -92,8 +105,8 @@ return function(E)
     for i = 1, #longer do samples[i] = { sample(tag, longer[i].text) } end
     local r1, r2 = best(samples, size - 1)
     -- Entry 0 .. size-1 are found by hash, further ones by `next` of the entry before them; 0 ends a chain, for place 0 is never a follower.
-    local entries = E.buffer("entry_t", size + #list + 1)
-    local shorts = E.buffer("entry_t", 257)
+    local entries = in_lines(ctype, size + #list + 1)
+    local shorts = in_lines(ctype, 257)
     local free = size
     for i = 1, #longer do
       local h = place(samples[i][1], samples[i][2], r1, r2, size - 1)

@@ -134,14 +134,14 @@ return function(E)
   end
 
   -- ---- the table of traces ----------------------------------------------------------------------------------------------------------
-  -- `key`: a row or a state, for both begin with the id of their trace.
-  local function home(key, partition)
+  -- `key`: a row or a state, for both begin with the id of their trace. Its hash under the mask of the table is where it is looked for first.
+  local function hash(key, partition)
     local td = key.td
     local h = tobit(td[0] * m0 + td[1] * m1 + td[2] * m2 + (td[3] + partition) * m3)
-    return band(bxor(h, rshift(h, 15)), mask)
+    return bxor(h, rshift(h, 15))
   end
 
-  local function home_of(s) return home(states[s], states[s].partition) end
+  local function home_of(s) return band(hash(states[s], states[s].partition), mask) end
 
   local function grow()
     local cap = 2 * capacity
@@ -196,13 +196,15 @@ return function(E)
     return s, h
   end
 
-  -- The state of a trace, or -1; and where it is in the index, or would be.
-  local function seek(key, partition)
-    local h = home(key, partition)
+  -- The state of a trace whose hash is h, or -1; and where it is in the index, or would be.
+  local function seek_hashed(h, key, partition)
+    h = band(h, mask)
     local s = index[h]
     if s < 0 or is_at(s, key, partition) then return s, h end
     return seek_on(band(h + 1, mask), key, partition)
   end
+
+  local function seek(key, partition) return seek_hashed(hash(key, partition), key, partition) end
 
   function E.is_open(key, partition)
     return (seek(key, partition)) >= 0
@@ -298,18 +300,21 @@ return function(E)
   -- What follows goes over all rows once for each thing that states remember: short loops, each with few ways through it. Like `run` in
   -- decoder.lua a loop reads nothing but its arguments, and each has one of its own, for a compiled loop is made for what it is given first.
 
-  -- Where their traces are in the index is about to be looked at.
+  local function is_same_trace(before, r)
+    return before.tid0 == r.tid0 and before.tid1 == r.tid1 and before.record == r.record
+  end
+
+  -- Where their traces are in the index is about to be looked at: until then `trace` is the hash.
   local function ask_for_place(i, begin, partition)
     local r = rows[i]
-    if i == begin or rows[i - 1].tid0 ~= r.tid0 then E.prefetch(index + home(r, partition), 4) end
+    if i == begin or not is_same_trace(rows[i - 1], r) then
+      r.trace = hash(r, partition)
+      E.prefetch(index + band(r.trace, mask), 4)
+    end
   end
 
   local function ask_for_places(one, begin, n, partition)
     for i = begin, n - 1 do one(i, begin, partition) end
-  end
-
-  local function is_same_trace(before, r)
-    return before.tid0 == r.tid0 and before.tid1 == r.tid1 and before.record == r.record
   end
 
   local function find(i, begin, partition, arrived_at, retention, by_record)
@@ -317,7 +322,7 @@ return function(E)
     if i > begin and is_same_trace(rows[i - 1], r) then
       r.trace, r.touch = rows[i - 1].trace, rows[i - 1].touch
     else
-      local s = seek(r, partition)
+      local s = seek_hashed(r.trace, r, partition)
       if s < 0 or not is_touched(states[s], s) or touches[states[s].touch].record ~= r.record then
         s = touch_first(i, s, arrived_at, partition, retention, by_record)
       end

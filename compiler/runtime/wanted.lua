@@ -12,6 +12,8 @@ return function(E)
       int32_t mi, record_row, e0, e1, e2, s1, s2, s4, l4, ss, behind, fs, fe, seek, found, decided, states, named, name_at, tail, res, set;
       int32_t p, e, lvl, kvt, base, row;
       int32_t kp, n, k, a, z, h;
+      // Where the row's features begin, and its class's; whether they can be made yet; the next to be made (0: none), of the value in a slot.
+      int32_t first, asked_begin, ready, asked, slot, same, doubt;
       const uint8_t *b;
       int32_t last, enough, stop_row, why;
       const uint64_t *addresses; const int64_t *lengths;

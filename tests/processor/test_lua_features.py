@@ -1,16 +1,24 @@
-"""What the LuaJIT engine learns of texts, from one span to the next."""
+"""What the LuaJIT engine makes of attributes' values, and what it learns of texts, from one span to the next."""
 
 from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from random import Random
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from compiler import Closing, Verdict
 from processor.lua_traces import LuaTraceEngine
+from processor.reference_traces import ReferenceTraceEngine
 from processor.trace_engine import VERDICTS, Asked, TakenRecord, TakePolicy, batch_of
+from tests.differential.wire import Layout
 from tests.processor.played import rules, span, trace_id
+from tests.processor.test_lua_decoding import LAYOUTS, both
 from topics.otlp import encode_protobuf
+from topics.span import AttributeValue, Resource
 
 PATTERN = "^(us|eu)-.*[0-4]$|x"
 TESTS = f'k matches `{PATTERN}` and not k contains "9" or k == "us-7" or k == "y"'
@@ -45,3 +53,82 @@ def test_what_was_learnt_of_a_text_is_said_of_this_text_alone() -> None:
         codes = engine.judge([Asked(touch.handle, Closing.COMPLETE, None) for touch in touches])
         violated = {touch.trace_id for touch, (code,) in zip(touches, codes, strict=True) if VERDICTS[code] is Verdict.VIOLATED}
         assert [text for number, text in enumerate(part, start + 1) if (trace_id(number) in violated) != is_selected(text)] == []
+
+
+OWN: list[dict[str, AttributeValue]] = [{}, {"tier": "gold"}, {"tier": "gold", "amount": 7}, {"amount": 7, "note": "bb"}]
+EITHER = """
+rules:
+  - {id: either, rule: 'never { span.where(tier == "gold" and amount > 5) }'}
+  - {id: matched, rule: 'never { span.where(tier matches `^go.*d$`) and charge.where(note in ["a", "bb", "ccc"]) }'}
+"""
+EACH = """
+  - {id: own, rule: 'never { charge.where(span.tier == "gold") }'}
+  - {id: theirs, rule: 'never { charge.where(resource.tier == "gold") }'}
+"""
+
+
+@LAYOUTS
+@pytest.mark.parametrize("text", [EITHER, EITHER + EACH], ids=["of whichever has it", "of each as well"])
+def test_an_attribute_of_the_resource_counts_from_the_record_on_that_brings_it(layout: Layout, text: str) -> None:
+    spans = [span(name, 1, attributes=some) for name in ("charge", "refund") for some in OWN]
+    spans = [replace(one, trace_id=trace_id(number)) for number, one in enumerate(spans, 1)]
+    golden = [replace(one, resource=Resource({"service.name": "shop", "tier": tier})) for tier in ("gold", "tin") for one in spans]
+    again = [replace(one, trace_id=trace_id(1000 + number)) for number, one in enumerate([*golden, *spans])][::-1]
+    found = both(text, [[spans], [again[:4], again[4:]], [[replace(one, trace_id=trace_id(2000)) for one in again]]], layout)
+    assert len(set(found)) >= 3
+
+
+@LAYOUTS
+@pytest.mark.parametrize("tests", ["v > 5", f"v == {2**53 + 1} or v > 5 and v < 7 or v == gold"])
+def test_features_that_bits_cannot_tell_are_asked_for_in_full(layout: Layout, tests: str) -> None:
+    """Whole numbers that a double cannot hold and arrays, between spans that are plain, each in the place of one of an earlier batch."""
+    values: list[AttributeValue] = [
+        2**53 + 1,
+        2**53,
+        ("gold", "tin"),
+        5,
+        6,
+        float("nan"),
+        "gold",
+        True,
+        {"tier": "gold"},
+        -(2**63),
+        b"gold",
+    ]
+    text = f'rules: [{{id: it, rule: "never {{ span.where({tests}) }}"}}]'
+    batches = []
+    for turn in range(3):
+        Random(turn).shuffle(values)
+        batches.append([[span("a", 1, of=100 * turn + number, attributes={"v": value}) for number, value in enumerate(values, 1)]])
+    found = both(text, batches, layout)
+    assert len(found) == 3 * len(values)
+    assert len(set(found)) == 2
+
+
+def sent_twice(name: str, kind: int, paid: str, of: int) -> bytes:
+    """Return a record as SDKs write it whose span has another name first: of a field sent twice the last counts."""
+    one = replace(span("charge", 1, of=of, attributes={"paid": paid}), kind=kind)
+    sent = ExportTraceServiceRequest.FromString(encode_protobuf([one])).resource_spans[0]
+    parts = sent.scope_spans[0].spans[0].SerializeToString() + b"\x2a" + bytes([len(name)]) + name.encode()
+    for tag in (b"\x12", b"\x12", b"\x0a"):
+        parts = tag + bytes([len(parts)]) + parts
+    return parts
+
+
+@pytest.mark.parametrize("kind", [0, 2])
+def test_features_are_those_of_the_name_that_counts(kind: int) -> None:
+    text = """
+rules:
+  - {id: one, rule: 'never { charge.where(paid == "no") }'}
+  - {id: two, rule: 'never { refund.where(paid != "yes" and paid exists) }'}
+  - {id: none, rule: 'never { "".where(paid == "yes") }'}
+  - {id: any, rule: 'never { span.where(paid == "never") }'}
+"""
+    sent = [(name, paid) for name in ("charge", "refund", "other", "") for paid in ("no", "yes", "never")]
+    records = [sent_twice(name, kind, paid, of) for of, (name, paid) in enumerate(sent, 1)]
+    found = []
+    for engine in (LuaTraceEngine(rules(text)), ReferenceTraceEngine(rules(text))):
+        taken = engine.take(0, batch_of([TakenRecord(record, "protobuf", 0) for record in records]), TakePolicy(1))
+        found.append(engine.judge([Asked(touch.handle, Closing.COMPLETE, None) for touch in taken.touches]))
+    assert found[0] == found[1]
+    assert len(set(found[0])) == 6

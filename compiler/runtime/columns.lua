@@ -1,0 +1,158 @@
+-- Features of the rows of a class, column by column: of columns that are no attributes of spans, and of texts that patterns are asked of
+-- (features.lua tells what a feature is).
+return function(E)
+  local ffi, bit = E.ffi, E.bit
+  local arshift, band, bor = bit.arshift, bit.band, bit.bor
+  local cast, copy = ffi.cast, ffi.copy
+  local rows, slots, order, bases, firsts = E.rows, E.slots, E.order, E.bases, E.firsts
+  local FEATURE, F, X = E.FEATURE, E.words, E.numbers
+  local EXISTS, NUMBER, TEXT, UNKNOWN = FEATURE.EXISTS, FEATURE.NUMBER, FEATURE.TEXT, FEATURE.UNKNOWN
+  local asked, samples = FEATURE.asked, FEATURE.samples
+  -- Where leaves make the signs of their comparisons.
+  E.signs = E.buffer("split_f64", 256)
+
+  -- Like `run` in decoder.lua this loop reads nothing but its arguments.
+  local function each_value(one, D, a, column, place, lo, hi)
+    for k = lo, hi do one(D, a, bases[k] + column, firsts[k] + place, order[k]) end
+  end
+
+  -- Feature `a` of the class's rows, which lie at lo .. hi of the order.
+  function FEATURE.values(lo, hi, a) each_value(FEATURE.put, E.D, a, asked[a].column, asked[a].place, lo, hi) end
+
+  function FEATURE.durations(lo, hi, place)
+    for k = lo, hi do
+      local r = rows[order[k]]
+      local at = firsts[k] + place
+      if r.timed == 1 then
+        local ns = tonumber(r.t1 - r.t0)
+        X[at], F[at] = ns, NUMBER
+        if ns >= 9007199254740992 then
+          FEATURE.mark_odd(order[k])
+          F[at] = EXISTS
+        end
+      else
+        F[at] = 0
+      end
+    end
+  end
+
+  -- Kind and status are words: `words` has the bits of each.
+  function FEATURE.kinds(lo, hi, place, words)
+    for k = lo, hi do F[firsts[k] + place] = words[rows[order[k]].kind] end
+  end
+
+  function FEATURE.statuses(lo, hi, place, words)
+    for k = lo, hi do F[firsts[k] + place] = words[rows[order[k]].status] end
+  end
+
+  function FEATURE.parents(lo, hi, place)
+    for k = lo, hi do
+      local r = rows[order[k]]
+      F[firsts[k] + place] = (r.pd[0] ~= 0 or r.pd[1] ~= 0) and TEXT or 0
+    end
+  end
+
+  -- ---- patterns -----------------------------------------------------------------------------------------------------------------------
+  -- The rows of the class whose text patterns have to be asked of.
+  local unknown = cast("list_t *", E.buffer("uint8_t", 4 * (E.row_capacity + 4)))
+
+  -- Lists them, without a branch; returns how many they are.
+  function FEATURE.unknown(lo, hi, place)
+    local n = 0
+    for k = lo, hi do
+      unknown.v[n] = k
+      n = n - arshift(F[firsts[k] + place], 31)
+    end
+    unknown.n = n
+    return n
+  end
+
+  local function each(column, place, match, bits)
+    for x = 0, unknown.n - 1 do
+      local k = unknown.v[x]
+      local s = slots[bases[k] + column]
+      local at = firsts[k] + place
+      if match(s.p, s.len) then F[at] = bor(F[at], bits) end
+    end
+  end
+
+  -- A match of `dfa` in patterns.lua for all of them. A pointer kept over a turn would become an object: it is loaded anew.
+  local function run(column, place, class, following, start, last, bits)
+    for x = 0, unknown.n - 1 do
+      local k = unknown.v[x]
+      local slot = bases[k] + column
+      local n, state = slots[slot].len, start
+      for i = 0, n - 1, 4 do
+        local p = slots[slot].p + i
+        local a, b, c = arshift(i + 1 - n, 31), arshift(i + 2 - n, 31), arshift(i + 3 - n, 31)
+        state = following[state + class[p[0]]]
+        state = following[state + band(class[p[band(a, 1)]], a)]
+        state = following[state + band(class[p[band(b, 2)]], b)]
+        state = following[state + band(class[p[band(c, 3)]], c)]
+        if state <= last + 1 then break end
+      end
+      local at = firsts[k] + place
+      F[at] = bor(F[at], band(following[state + last], bits))
+    end
+  end
+
+  -- Adds the bits of a pattern to the unknown texts that it matches.
+  function FEATURE.pattern(column, place, pattern, bits)
+    local one = E.automata[pattern]
+    if one then
+      run(column, place, one.class, one.following, one.start, one.last, bits)
+    else
+      each(column, place, E.matchers[pattern], bits)
+    end
+  end
+
+  -- A table of texts and the bits of their tests, {text, bits}. With patterns it learns what they say of other texts, for values are often the
+  -- same: in its free places, until so many were unknown that it had better begin anew.
+  local PLACES, SIZE_MAX, LEARNT_AT_ONCE, UNKNOWN_MAX = 64, 64, 4, 16384
+
+  function FEATURE.table(tag, texts, patterns)
+    local list = {}
+    for x = 1, #texts do
+      local text, bits = texts[x][1], texts[x][2]
+      for y = 1, #patterns do
+        if E.matchers[patterns[y][1]](cast("const uint8_t *", text), #text) then bits = bor(bits, patterns[y][2]) end
+      end
+      list[x] = { text = text, bits = bits }
+    end
+    local found = E.text_table(tag, list, #patterns > 0 and PLACES or 16, "told_t")
+    found.unknown_bit, found.learnt, found.unknown = #patterns > 0 and UNKNOWN or 0, {}, 0
+    if #patterns > 0 then found.copies = E.buffer("uint8_t", SIZE_MAX * (found.mask + 1)) end
+    return found
+  end
+
+  local function forget(texts)
+    for x = 1, #texts.learnt do texts.entries[texts.learnt[x]].len = 0 end
+    texts.learnt, texts.unknown = {}, 0
+  end
+
+  function FEATURE.learn(column, place, texts)
+    texts.unknown = texts.unknown + unknown.n
+    if texts.unknown > UNKNOWN_MAX then forget(texts) end
+    for x = 0, math.min(unknown.n, LEARNT_AT_ONCE) - 1 do
+      local k = unknown.v[x]
+      local s = slots[bases[k] + column]
+      if s.len >= 2 and s.len <= SIZE_MAX then
+        local at, a, z, y = samples(s.p, s.len, texts.r1, texts.r2, texts.mask)
+        local entry = texts.entries[at]
+        if entry.len == 0 then
+          entry.a, entry.z, entry.y, entry.len, entry.text = a, z, y, s.len, texts.copies + SIZE_MAX * at
+          entry.bits = band(F[firsts[k] + place], 0x7fffffff)
+          copy(texts.copies + SIZE_MAX * at, s.p, s.len)
+          texts.learnt[#texts.learnt + 1] = at
+        end
+      end
+    end
+  end
+
+  -- Words of a table, from 0.
+  function FEATURE.words(list)
+    local words = ffi.new("int32_t[?]", #list)
+    for x = 1, #list do words[x - 1] = bor(TEXT, list[x]) end
+    return words
+  end
+end
