@@ -37,6 +37,7 @@ RUNTIME = (
         "wire",
         "id_sets",
         "touches",
+        "pool",
         "traces",
         "resources",
         "wanted",
