@@ -17,7 +17,7 @@ from compiler.engine_layout import COUNTER_SIZES, TEXT_TAGS, WORD_BITS, ColumnKi
 from compiler.kinds import KIND_NAMES, STATUS_NAMES
 
 LO, HI, K = lua.Name("lo"), lua.Name("hi"), lua.Name("k")
-_ROW, _MEMBER = lua.Name("i"), lua.Name("m")
+_ROW, _PLACE, _MEMBER = lua.Name("i"), lua.Name("at"), lua.Name("m")
 _NO_PARENT: ir.Predicate = ir.Not(ir.Exists(ir.Intrinsic("span:parentID")))
 _PARTS_MAX = 24
 # LuaJIT allows a function 200 locals; a leaf needs four for each of its ATOM_COUNT_MAX comparisons at most.
@@ -56,11 +56,11 @@ def leaf_true(leaf: Leaf, reader: LeafBits) -> lua.Expr:
     key = leaf.key
     parts: list[lua.Expr] = []
     if isinstance(key.base, ir.Root):
-        parts.append(reader.of(_NO_PARENT).true)
+        parts.append(reader.of(_NO_PARENT))
     if key.where is not None:
-        parts.append(reader.of(key.where).true)
+        parts.append(reader.of(key.where))
     if key.not_true is not None:
-        parts.append(bits("bnot", reader.of(key.not_true).true))
+        parts.append(bits("bnot", reader.of(key.not_true)))
     return bits("band", *parts) if parts else lua.Number(1)
 
 
@@ -119,12 +119,16 @@ def _placed(bit: lua.Expr, at: int) -> lua.Expr:
 
 
 def _set_bits(word: int, value: lua.Expr) -> lua.Statement:
-    place = lua.Index(lua.Name("membership"), lua.Binary("+", lua.Binary("*", _ROW, lua.Name("WORDS")), lua.Number(word)))
+    place = _membership(word)
     return lua.Assign(place, bits("bor", place, value))
 
 
+def _membership(word: int) -> lua.Expr:
+    return lua.Index(lua.Name("membership"), lua.Binary("+", _PLACE, lua.Number(word)))
+
+
 def _loop(body: Sequence[lua.Statement]) -> lua.Expr:
-    rows = lua.Local(("i", "f"), (lua.Index(lua.Name("order"), K), lua.Index(lua.Name("firsts"), K)))
+    rows = lua.Local(("f", "at"), (lua.Index(lua.Name("firsts"), K), lua.Index(lua.Name("places"), K)))
     loop = lua.For("k", LO, HI, (rows, *body))
     return lua.Function(("lo", "hi"), (loop,))
 
@@ -180,11 +184,15 @@ def apply_code(number: int, one: NameClass, chunk: Chunk) -> list[lua.Statement]
     found: list[lua.Statement] = []
     for word_leaves in _by_word(remembering, chunk):
         word = member_bit(chunk, word_leaves[0])[0]
-        place = lua.Index(lua.Name("membership"), lua.Binary("+", lua.Binary("*", _ROW, lua.Name("WORDS")), lua.Number(word)))
         state = lua.Index(lua.Name("states"), lua.name("r.trace"))
         row = lua.Local(("r",), (lua.Index(lua.Name("rows"), _ROW),))
-        body = [row, lua.Local(("m", "state"), (place, state)), *_seen(word_leaves), *_counted(word_leaves, chunk.layout.counter_size)]
-        rows = lua.Local(("i",), (lua.Index(lua.Name("order"), K),))
+        body = [
+            row,
+            lua.Local(("m", "state"), (_membership(word), state)),
+            *_seen(word_leaves),
+            *_counted(word_leaves, chunk.layout.counter_size),
+        ]
+        rows = lua.Local(("i", "at"), (lua.Index(lua.Name("order"), K), lua.Index(lua.Name("places"), K)))
         loop = lua.For("k", LO, HI, (rows, *body))
         found.append(lua.Run(lua.call("E.add_apply", lua.Number(number), lua.Function(("lo", "hi", "states"), (loop,)))))
     return found

@@ -1,8 +1,8 @@
 """Leaves as bit algebra over features, a word of membership at a time. Counterpart: predicate in compiler/interpreter.py.
 
-Of each side of a connective it takes one bit: that it is true, or that it is false; the one of a negation is the other of its body, so
-nothing is said twice. A pattern is a test of a feature like any other: it is asked once of a row, however many leaves ask it. What has no
-such form (arithmetic, comparisons of two attributes, events and links, …) is left to emit_predicate.py.
+Of each side of a connective one bit is made, the one that is wanted: that it is true, or that it is false; the one of a negation is the
+other of its body, so nothing is said twice. A pattern is a test of a feature like any other: it is asked once of a row, however many leaves
+ask it. What has no such form (arithmetic, comparisons of two attributes, events and links, …) is left to emit_predicate.py.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ TEST_BIT_FIRST, TEST_BIT_COUNT = 5, 26
 _ONE = lua.Number(1)
 # Numbers of a list that are compared one by one; a longer list is looked up.
 _NUMBERS_MAX = 16
+# Which signs a comparison is made of, and whether one of them makes it true or false.
+_ORDERS = {"<": ("<", True), ">": (">", True), ">=": ("<", False), "<=": (">", False), "==": ("<>", False), "!=": ("<>", True)}
 _ESCAPED = frozenset(rb"\.+*?()|[]{}^$")
 
 
@@ -112,20 +114,15 @@ class Features:
         return number, self.sources[number].bit(test) or TEST_BIT_FIRST
 
 
-@dataclass(slots=True)
-class Bits:
-    """The bits of one predicate: that it is true and that it is false, as expressions whose lowest bit counts."""
-
-    true: lua.Expr
-    false: lua.Expr
-
-
 class NotBitsError(Exception):
     """A predicate has no form as bits."""
 
 
 class LeafBits:
-    """Makes the bits of predicates for one loop: the features they use, and comparisons of numbers as signs."""
+    """Makes the bits of predicates for one loop: the features they use, and comparisons of numbers as signs.
+
+    A bit is the lowest of an expression: that a predicate is true or, where that is not `wanted`, that it is false. Neither is unknown.
+    """
 
     def __init__(self, features: Features) -> None:
         self.features = features
@@ -139,54 +136,50 @@ class LeafBits:
         """The locals that a loop needs for what was read so far."""
         return len(self.used) + len(self.numbers) + len(self.signs)
 
-    def of(self, node: ir.Predicate) -> Bits:
-        """Return the bits of a predicate; raises NotBitsError where it has none, or is too long for one loop."""
+    def of(self, node: ir.Predicate) -> lua.Expr:
+        """Return the bit that a predicate is true; raises NotBitsError where it has none, or is too long for one loop."""
         self.atoms = 0
-        return self._bits(node)
+        return self._bit(node, wanted=True)
 
-    def _bits(self, node: ir.Predicate, depth: int = 0) -> Bits:
+    def _bit(self, node: ir.Predicate, depth: int = 0, *, wanted: bool) -> lua.Expr:
         if depth > DEPTH_MAX:
             raise NotBitsError
         match node:
-            case ir.And(sides=sides):
-                found = [self._bits(side, depth + 1) for side in sides]
-                return Bits(bits("band", *(side.true for side in found)), bits("bor", *(side.false for side in found)))
-            case ir.Or(sides=sides):
-                found = [self._bits(side, depth + 1) for side in sides]
-                return Bits(bits("bor", *(side.true for side in found)), bits("band", *(side.false for side in found)))
+            case ir.And(sides=sides) | ir.Or(sides=sides):
+                all_of_them = isinstance(node, ir.And) is wanted
+                return bits("band" if all_of_them else "bor", *[self._bit(side, depth + 1, wanted=wanted) for side in sides])
             case ir.Not(body=body):
-                inner = self._bits(body, depth + 1)
-                return Bits(inner.false, inner.true)
+                return self._bit(body, depth + 1, wanted=not wanted)
             case _:
                 self._count(1)
-                return self._atom(node)
+                return self._atom(node, wanted=wanted)
 
     def _count(self, atoms: int) -> None:
         self.atoms += atoms
         if self.atoms > ATOM_COUNT_MAX:
             raise NotBitsError
 
-    def _atom(self, node: ir.Predicate) -> Bits:
+    def _atom(self, node: ir.Predicate, *, wanted: bool) -> lua.Expr:
         match node:
             case ir.Compare(word=word, left=left, right=ir.Literal(value=constant)):
-                return self._compared(word, left, constant)
+                return self._compared(word, left, constant, wanted=wanted)
             case ir.Compare(word=word, left=ir.Literal(value=constant), right=right):
-                return self._compared(MIRRORED[word], right, constant)
+                return self._compared(MIRRORED[word], right, constant, wanted=wanted)
             case ir.In(value=value, items=items) if items and all(isinstance(item.value, str) for item in items):
-                return self._is_text(value, [text_bytes(str(item.value)) for item in items])
+                return self._is_text(value, [text_bytes(str(item.value)) for item in items], wanted=wanted)
             case ir.In(value=value, items=items) if items and all(is_number(item.value) for item in items) and len(items) <= _NUMBERS_MAX:
                 self._count(len(items) - 1)
-                found = [self._compared("==", value, item.value) for item in items]
-                return Bits(bits("bor", *(one.true for one in found)), bits("band", *(one.false for one in found)))
+                found = [self._compared("==", value, item.value, wanted=wanted) for item in items]
+                return bits("bor" if wanted else "band", *found)
             case ir.Exists(value=value):
                 there = self._feature(value)
-                return Bits(there, bits("bnot", there))
+                return there if wanted else bits("bnot", there)
             case ir.IsTrue(value=value):
-                return self._is_bool(value, wanted=True)
+                return self._is_bool(value, is_true=wanted)
             case ir.Matches(value=value, pattern=pattern):
-                return self._matched(value, pattern.text)
+                return self._matched(value, pattern.text, wanted=wanted)
             case ir.TextTest(word=word, value=value, part=ir.Literal(value=str(part))):
-                return self._matched(value, _literal_pattern(word, part))
+                return self._matched(value, _literal_pattern(word, part), wanted=wanted)
             case _:
                 raise NotBitsError
 
@@ -200,38 +193,31 @@ class LeafBits:
         self.used[number] = None
         return lua.Name("f" + str(number))
 
-    def _compared(self, word: str, value: ir.Value, constant: object) -> Bits:
+    def _compared(self, word: str, value: ir.Value, constant: object, *, wanted: bool) -> lua.Expr:
         is_length = isinstance(value, ir.Intrinsic) and value.name == "span:duration"
+        if isinstance(constant, Duration) is not is_length:
+            raise NotBitsError
+        if isinstance(constant, Duration):
+            return self._ordered(word, value, constant.ns, wanted=wanted)
+        if not isinstance(constant, bool | str):
+            return self._ordered(word, value, constant, wanted=wanted)
+        if word not in {"==", "!="}:
+            raise NotBitsError
+        is_equal = wanted is (word == "==")
         if isinstance(constant, bool):
-            found = self._is_bool(value, wanted=constant) if word in {"==", "!="} and not is_length else None
-        elif isinstance(constant, str):
-            found = self._is_text(value, [text_bytes(constant)]) if word in {"==", "!="} and not is_length else None
-        elif isinstance(constant, Duration) is is_length:
-            return self._ordered(word, value, constant.ns if isinstance(constant, Duration) else constant)
-        else:
-            raise NotBitsError
-        if found is None:
-            raise NotBitsError
-        return Bits(found.false, found.true) if word == "!=" else found
+            return self._is_bool(value, is_true=constant is is_equal)
+        return self._is_text(value, [text_bytes(constant)], wanted=is_equal)
 
-    def _ordered(self, word: str, value: ir.Value, constant: object) -> Bits:
+    def _ordered(self, word: str, value: ir.Value, constant: object, *, wanted: bool) -> lua.Expr:
         if not is_number(constant) or abs(constant) > EXACT_MAX:  # type: ignore[arg-type]  # it is a number
             raise NotBitsError
         if isinstance(value, ir.Intrinsic) and value.name != "span:duration":
             raise NotBitsError
-        feature = self._feature(value)
+        known = bits("rshift", self._feature(value), _ONE)
         number = (self.features.source(value) or [0])[0]
-        known = bits("rshift", feature, _ONE)
-        less, more = self._sign("<", number, float(constant)), self._sign(">", number, float(constant))  # type: ignore[arg-type]  # as above
-        true, false = {
-            "<": (less, bits("bnot", less)),
-            ">": (more, bits("bnot", more)),
-            ">=": (bits("bnot", less), less),
-            "<=": (bits("bnot", more), more),
-            "==": (bits("bnot", bits("bor", less, more)), bits("bor", less, more)),
-            "!=": (bits("bor", less, more), bits("bnot", bits("bor", less, more))),
-        }[word]
-        return Bits(bits("band", known, true), bits("band", known, false))
+        signs, is_one = _ORDERS[word]
+        found = bits("bor", *[self._sign(sign, number, float(constant)) for sign in signs])  # type: ignore[arg-type]  # as above
+        return bits("band", known, found if is_one is wanted else bits("bnot", found))
 
     def _sign(self, word: str, number: int, constant: float) -> lua.Expr:
         self.numbers[number] = None
@@ -240,30 +226,29 @@ class LeafBits:
             self.signs[key] = lua.Name("q" + str(len(self.signs)))
         return self.signs[key]
 
-    def _is_bool(self, value: ir.Value, *, wanted: bool) -> Bits:
+    def _is_bool(self, value: ir.Value, *, is_true: bool) -> lua.Expr:
         feature = self._feature(value)
-        known, is_true = bits("rshift", feature, lua.Number(2)), bits("rshift", feature, lua.Number(3))
-        yes, no = (is_true, bits("bnot", is_true)) if wanted else (bits("bnot", is_true), is_true)
-        return Bits(bits("band", known, yes), bits("band", known, no))
+        known, found = bits("rshift", feature, lua.Number(2)), bits("rshift", feature, lua.Number(3))
+        return bits("band", known, found if is_true else bits("bnot", found))
 
-    def _is_text(self, value: ir.Value, texts: Sequence[bytes]) -> Bits:
+    def _is_text(self, value: ir.Value, texts: Sequence[bytes], *, wanted: bool) -> lua.Expr:
         if isinstance(value, ir.Intrinsic) and value.name in {"span:duration", "span:parentID"}:
             raise NotBitsError
-        return self._tested(value, tuple(sorted(set(texts))))
+        return self._tested(value, tuple(sorted(set(texts))), wanted=wanted)
 
-    def _matched(self, value: ir.Value, pattern: str) -> Bits:
+    def _matched(self, value: ir.Value, pattern: str, *, wanted: bool) -> lua.Expr:
         found = self.features.source(value)
         if found is None or self.features.sources[found[0]].kind != "slot":
             raise NotBitsError
-        return self._tested(value, pattern)
+        return self._tested(value, pattern, wanted=wanted)
 
-    def _tested(self, value: ir.Value, test: Test) -> Bits:
+    def _tested(self, value: ir.Value, test: Test, *, wanted: bool) -> lua.Expr:
         found = self.features.test_bit(value, test)
         if found is None:
             raise NotBitsError
         feature = self._use(found[0])
         passed = bits("rshift", feature, lua.Number(found[1]))
-        return Bits(passed, bits("band", bits("rshift", feature, lua.Number(4)), bits("bnot", passed)))
+        return passed if wanted else bits("band", bits("rshift", feature, lua.Number(4)), bits("bnot", passed))
 
 
 def _literal_pattern(word: str, part: str) -> str:

@@ -94,9 +94,9 @@ def compile_program(rule_set: RuleSet) -> Program:
 
 # What straight-line loops use, as locals of the chunk.
 _BITS = ("band", "bor", "bxor", "bnot", "lshift", "rshift")
-_BUFFERS = ("rows", "slots", "order", "firsts", "membership", "words", "numbers", "signs", "FEATURE")
-_FAST = (*_BITS, *_BUFFERS, "WORDS")
-_FAST_FROM = (*("E.bit." + name for name in _BITS), *("E." + name for name in _BUFFERS), "E.config.membership_words")
+_BUFFERS = ("rows", "slots", "order", "firsts", "places", "membership", "words", "numbers", "signs", "FEATURE")
+_FAST = (*_BITS, *_BUFFERS)
+_FAST_FROM = (*("E.bit." + name for name in _BITS), *("E." + name for name in _BUFFERS))
 
 
 def _chunk(chunk: Chunk, classes: list[lua.Statement], rules: list[lua.Statement]) -> list[lua.Statement]:

@@ -7,7 +7,7 @@ return function(E)
   local rows, slots = E.rows, E.slots
   local WORDS = config.membership_words
   local NAMES = config.name_count
-  local order, bases, firsts, K, WIDTH = E.order, E.bases, E.firsts, config.column_count, E.feature_width
+  local order, bases, firsts, places, K, WIDTH = E.order, E.bases, E.firsts, E.places, config.column_count, E.feature_width
   local ends = E.buffer("int32_t", NAMES + 3)
   local membership = E.membership
   local FEATURE, odd = E.FEATURE, E.odd
@@ -29,7 +29,7 @@ return function(E)
       local r = rows[i]
       if r.trace >= 0 then
         local at = ends[r.name]
-        order[at], bases[at], firsts[at] = i, i * K, i * WIDTH
+        order[at], bases[at], firsts[at], places[at] = i, i * K, i * WIDTH, i * WORDS
         ends[r.name] = at + 1
       end
     end
@@ -113,7 +113,7 @@ return function(E)
   local function pick_by_two(word, mask, other, other_mask, lo, hi)
     local n = 0
     for k = lo, hi do
-      local at = order[k] * WORDS
+      local at = places[k]
       local some = bor(band(membership[at + word], mask), band(membership[at + other], other_mask))
       picked[n] = order[k]
       n = n + 1 - rshift(band(bnot(some), some - 1), 31)
@@ -126,7 +126,7 @@ return function(E)
     if #masks <= 4 then return pick_by_two(masks[1], masks[2], masks[3] or 0, masks[4] or 0, lo, hi) end
     local n, count = 0, #masks
     for k = lo, hi do
-      local at, some = order[k] * WORDS, 0
+      local at, some = places[k], 0
       for x = 1, count, 2 do some = bor(some, band(membership[at + masks[x]], masks[x + 1])) end
       if some ~= 0 then
         picked[n] = order[k]
@@ -146,7 +146,7 @@ return function(E)
   function E.evaluate_any(begin, n)
     local kept = 0
     for i = begin, n - 1 do
-      order[kept], bases[kept], firsts[kept] = i, i * K, i * WIDTH
+      order[kept], bases[kept], firsts[kept], places[kept] = i, i * K, i * WIDTH, i * WORDS
       if rows[i].trace >= 0 then kept = kept + 1 end
     end
     fill(membership + begin * WORDS, 4 * WORDS * (n - begin))

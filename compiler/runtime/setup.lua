@@ -17,8 +17,10 @@ end
 E.membership = E.buffer("int32_t", (E.row_capacity + 1) * config.membership_words)
 E.needs = E.buffer("uint8_t", config.name_count + 1)
 for class = 0, config.name_count do E.needs[class] = config.needs[class + 1] and 1 or 0 end
--- Rows in order of their classes, and where their slots and their features begin.
-E.order, E.bases, E.firsts = E.buffer("int32_t", E.row_capacity + 1), E.buffer("int32_t", E.row_capacity + 1), E.buffer("int32_t", E.row_capacity + 1)
+-- Rows in order of their classes, and where their slots, their features and their membership begin.
+for _, name in ipairs { "order", "bases", "firsts", "places" } do
+  E[name] = E.buffer("int32_t", E.row_capacity + 1)
+end
 env(parts[2])
 E.keys = E.text_table(0x0a, config.keys, 16, "entry_t")
 E.names = E.text_table(0x2a, config.names, 16, "entry_t")
