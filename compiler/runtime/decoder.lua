@@ -279,6 +279,7 @@ return function(E)
         p = s
         D.lvl, D.e, D.e1, D.s1, D.seek, D.found, D.res = 1, q, q, s, 1, 0, 0
         copy(slots + TEMPLATE, E.blank, SLOTS)
+        E.forget_inherited()
       end
     else
       p = skip(b, p, D.e)

@@ -9,7 +9,7 @@ return function(E)
   local ffi, bit, C, config = E.ffi, E.bit, E.C, E.config
   local band, bnot, bor, bxor = bit.band, bit.bnot, bit.bor, bit.bxor
   local arshift, lshift, tobit = bit.arshift, bit.lshift, bit.tobit
-  local cast, fill = ffi.cast, ffi.fill
+  local cast, copy, fill = ffi.cast, ffi.copy, ffi.fill
   local i32p, f64p = ffi.typeof("const packed_i32 *"), ffi.typeof("const packed_f64 *")
   local rows, slots, K, NAMES = E.rows, E.slots, config.column_count, config.name_count
   local whole, COMPARED, place = E.V.whole, E.COMPARED, E.text_place
@@ -79,10 +79,11 @@ return function(E)
   ]]
   local asked, asked_count = E.buffer("asked_t", config.feature_count + 1), 0
   local first_asked = E.buffer("int32_t", (NAMES + 1) * K)
-  -- Where those of a class begin, and how many bytes of words a row of it has.
+  -- Where those of a class begin, and how many bytes of words a row of it has besides those of class 0.
   local begins, sizes = E.buffer("int32_t", NAMES + 1), E.buffer("int32_t", NAMES + 1)
-  for class = 0, NAMES do begins[class], sizes[class] = class * K, 4 * config.feature_widths[class + 1] end
-  local ANY_SIZE = sizes[0]
+  local ANY_WIDTH = config.feature_widths[1]
+  local ANY_SIZE = 4 * ANY_WIDTH
+  for class = 0, NAMES do begins[class], sizes[class] = class * K, 4 * config.feature_widths[class + 1] - ANY_SIZE end
   FEATURE.asked = asked
   -- What nobody asks: a text is a text, and goes to the last place of a row.
   local NO_TEXTS = { entries = E.buffer("told_t", 1), shorts = E.buffer("told_t", 257), r1 = 0, r2 = 0, mask = 0, unknown_bit = 0 }
@@ -92,30 +93,40 @@ return function(E)
   asked[0].place = WIDTH - 1
   tell_texts(asked[0], NO_TEXTS)
 
+  -- Columns that a resource fills, and what is asked of them in class 0.
+  local inherits, inherited = {}, {}
+
   -- Asks a feature of a column, of spans of a class; those of class 0, which come first, of all spans. `texts` is a table of texts whose entries
-  -- hold the bits of the tests they pass, or nil. Returns its number.
-  function FEATURE.add(class, column, at, texts)
+  -- hold the bits of the tests they pass, or nil; `patterns` are asked of what is not there, {matcher, bits}. Returns its number.
+  function FEATURE.add(class, column, at, texts, patterns)
     asked_count = asked_count + 1
     local one, first = asked[asked_count], begins[class] + column
     one.column, one.place, one.next = column, at, first_asked[first]
     tell_texts(one, texts or NO_TEXTS)
     for other = class, class == 0 and NAMES or class do first_asked[begins[other] + column] = asked_count end
+    if class == 0 and inherits[column] then inherited[#inherited + 1] = { asked = asked_count, patterns = patterns } end
     return asked_count
   end
 
-  -- Columns whose features are made class by class: those that a span has not from its own attributes alone.
-  local passed = E.buffer("uint8_t", K + 1)
+  -- Columns that the decoder passes by: in class 0 those that spans have neither from their own attributes nor from their resource, in the others
+  -- those that they have not from their own attributes alone.
+  local passed, passed_by_any = E.buffer("uint8_t", K + 1), E.buffer("uint8_t", K + 1)
   fill(passed, K + 1, 1)
+  fill(passed_by_any, K + 1, 1)
+  -- Of a key the columns of spans, a first and a second, and of resources.
   for _, key in ipairs(config.keys) do
-    if key.c[1] > 0 then passed[key.c[1]] = 0 end
+    local first, _, of_resource, also = unpack(key.c)
+    passed[first], passed_by_any[first] = 0, 0
+    for _, column in ipairs { of_resource, also } do inherits[column], passed_by_any[column] = true, 0 end
   end
-  for _, key in ipairs(config.keys) do
-    if key.c[2] > 0 then passed[key.c[2]] = 1 end
+  for _, key in ipairs(config.keys) do passed[key.c[2]], passed_by_any[key.c[2]] = 1, 1 end
+
+  function FEATURE.is_passed(class, column)
+    if batch.late ~= 0 then return true end
+    return (class == 0 and passed_by_any or passed)[column] ~= 0
   end
 
-  function FEATURE.is_passed(column) return batch.late ~= 0 or passed[column] ~= 0 end
-
-  -- A resource or a scope has a value of a column: spans may have it from there.
+  -- A resource has a value of a column: spans may have it from there.
   function E.pass_column(column) passed[column] = 1 end
 
   -- ---- one value ----------------------------------------------------------------------------------------------------------------------
@@ -169,12 +180,47 @@ return function(E)
   end
   FEATURE.put, FEATURE.samples = put, samples
 
+  -- ---- what spans have from their resource --------------------------------------------------------------------------------------------
+  -- The features of class 0 of a span without attributes, and whether any is a number: they stand behind all rows.
+  local BARE = E.row_capacity
+  local WORDS, NUMBERS = F + BARE * WIDTH, X + BARE * WIDTH
+  local gives = ffi.new("struct { int32_t numbers; }")
+  FEATURE.inherited = { words = WORDS, numbers = NUMBERS }
+
+  function E.forget_inherited()
+    fill(WORDS, ANY_SIZE)
+    odd[BARE] = 0
+  end
+
+  -- A text that patterns would be asked of in each row is asked once here.
+  local function ask_patterns(s, at, patterns)
+    local bits = F[at]
+    for x = 1, #patterns do
+      if E.matchers[patterns[x][1]](s.p, s.len) then bits = bor(bits, patterns[x][2]) end
+    end
+    F[at] = band(bits, bnot(UNKNOWN))
+  end
+
+  -- A resource was read.
+  function E.inherit(D)
+    E.forget_inherited()
+    for x = 1, #inherited do
+      local one = inherited[x]
+      local slot, at = E.template + asked[one.asked].column, BARE * WIDTH + asked[one.asked].place
+      put(D, one.asked, slot, at, BARE)
+      if band(F[at], NUMBER) == NUMBER then gives.numbers = 1 end
+      if F[at] < 0 then ask_patterns(slots[slot], at, one.patterns) end
+    end
+  end
+
   -- ---- as spans are decoded -----------------------------------------------------------------------------------------------------------
   -- The class of a row is known: from here on the features of its attributes are made.
   function E.begin_features(D)
     local class = rows[D.row].name
     D.first, D.asked_begin, D.ready, D.asked = tobit(D.row * WIDTH), begins[class], 1, 0
-    fill(F + D.first, sizes[class])
+    if ANY_SIZE > 0 then copy(F + D.first, WORDS, ANY_SIZE) end
+    if gives.numbers ~= 0 then copy(X + D.first, NUMBERS, 2 * ANY_SIZE) end
+    fill(F + tobit(D.first + ANY_WIDTH), sizes[class])
   end
 
   -- A row has no attributes that rules read.

@@ -53,13 +53,13 @@ return function(E)
   function E.add_apply(class, apply) table.insert(classes[class].applies, apply) end
 
   function E.add_feature(class, place, column, tag, kind, texts, patterns)
-    local feature = { place = place, column = column, kind = kind, patterns = patterns }
+    local feature = { class = class, place = place, column = column, kind = kind, patterns = patterns }
     if kind == "span:kind" or kind == "span:status" then
       feature.words = FEATURE.words(texts)
     elseif #texts + #patterns > 0 then
       feature.texts = FEATURE.table(tag, texts, patterns)
     end
-    if kind == "slot" then feature.asked = FEATURE.add(class, column, place, feature.texts) end
+    if kind == "slot" then feature.asked = FEATURE.add(class, column, place, feature.texts, patterns) end
     table.insert(classes[class].features, feature)
   end
 
@@ -69,7 +69,7 @@ return function(E)
     ["span:status"] = function(f, lo, hi) FEATURE.statuses(lo, hi, f.place, f.words) end,
     ["span:parentID"] = function(f, lo, hi) FEATURE.parents(lo, hi, f.place) end,
     slot = function(f, lo, hi)
-      if FEATURE.is_passed(f.column) then FEATURE.values(lo, hi, f.asked) end
+      if FEATURE.is_passed(f.class, f.column) then FEATURE.values(lo, hi, f.asked) end
       if #f.patterns > 0 and FEATURE.unknown(lo, hi, f.place) > 0 then
         for x = 1, #f.patterns do FEATURE.pattern(f.column, f.place, f.patterns[x][1], f.patterns[x][2]) end
         FEATURE.learn(f.column, f.place, f.texts)

@@ -15,7 +15,7 @@ return function(E)
   local NO_NAME, needs, key_sets, empty = E.names.shorts[256].id, E.needs, E.key_sets, E.empty
   local ALL, ROOTS, SCOPES = config.all_wanted, config.roots_wanted, config.scopes_read
   local NAME, SERVICE, scope_columns = config.name_column, config.service_column, config.scope_columns
-  local learn_resource = E.learn_resource
+  local inherit, learn_resource = E.inherit, E.learn_resource
   local L = { SPAN_SIZE_MAX = 16777216 }
   local SPAN_SIZE_MAX = L.SPAN_SIZE_MAX
   local DONE, FULL, IRREGULAR, TOO_MANY = 0, 1, 2, 3
@@ -82,7 +82,7 @@ return function(E)
     look_ahead(D, q)
     local row = D.row
     fill(rows + row, ROW)
-    odd_rows[row] = 0
+    odd_rows[row] = odd_rows[capacity]
     local r = rows[row]
     r.res, r.record, r.plen, r.elements = D.res, D.mi, q - s, q - s
     r.p = b + s
@@ -112,6 +112,7 @@ return function(E)
   local function end_of_resource(D)
     local slot = slots[TEMPLATE + SERVICE]
     D.res = slot.tag == 0x0a and E.pooled(slot.p, slot.len, true) or 0
+    inherit(D)
     learn_resource(D.b + D.s4, D.l4, D.res)
   end
 

@@ -3,7 +3,7 @@ return function(E)
   local ffi, bit, C, config = E.ffi, E.bit, E.C, E.config
   local band, bxor, rol, rshift, tobit = bit.band, bit.bxor, bit.rol, bit.rshift, bit.tobit
   local cast, copy = ffi.cast, ffi.copy
-  ffi.cdef "typedef struct { int32_t len, service, batch; } resource_t;"
+  ffi.cdef "typedef struct { int32_t len, service, batch, odd; } resource_t;"
   local i32p = ffi.typeof("const packed_i32 *")
   local slots, K, TEMPLATE = E.slots, config.column_count, E.template
   local SLOTS = K * ffi.sizeof("slot_t")
@@ -12,6 +12,10 @@ return function(E)
   local known = E.buffer("resource_t", COUNT)
   local bytes = E.buffer("uint8_t", COUNT * SIZE_MAX)
   local templates = E.buffer("slot_t", COUNT * K)
+  -- What spans have of features from it.
+  local WIDTH, inherited, odd, BARE = config.feature_widths[1], E.FEATURE.inherited, E.odd, E.row_capacity
+  local words, numbers = E.buffer("int32_t", COUNT * WIDTH + 1), E.buffer("double", COUNT * WIDTH + 1)
+  local SIZE = 4 * WIDTH
   local batch = 0
 
   -- Of 33 samples that are spread over n bytes, four from number k on.
@@ -37,6 +41,12 @@ return function(E)
     if known[k].len ~= n or C.memcmp(bytes + k * SIZE_MAX, p, n) ~= 0 then return -1 end
     known[k].batch = batch
     copy(slots + TEMPLATE, templates + k * K, SLOTS)
+    if SIZE > 0 then
+      copy(inherited.words, words + k * WIDTH, SIZE)
+      copy(inherited.numbers, numbers + k * WIDTH, 2 * SIZE)
+    end
+    odd[BARE] = 0
+    if known[k].odd ~= 0 then E.FEATURE.mark_odd(BARE) end
     return known[k].service
   end
 
@@ -48,11 +58,13 @@ return function(E)
     local own = bytes + k * SIZE_MAX
     copy(own, p, n)
     copy(templates + k * K, slots + TEMPLATE, SLOTS)
+    copy(words + k * WIDTH, inherited.words, SIZE)
+    copy(numbers + k * WIDTH, inherited.numbers, 2 * SIZE)
     for c = 0, K - 1 do
       local slot = templates[k * K + c]
       if slot.tag ~= 0 and slot.p >= p and slot.p <= p + n then slot.p = own + (slot.p - p) end
     end
-    known[k].len, known[k].service, known[k].batch = n, service, batch
+    known[k].len, known[k].service, known[k].batch, known[k].odd = n, service, batch, odd[BARE]
   end
 
   -- Rows of earlier batches are gone.

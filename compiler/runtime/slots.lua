@@ -48,7 +48,7 @@ return function(E)
     return bor(band(bxor(z, forms[h].x), forms[h].m), band(z - 0x1000000, forms[h].top), forms[h].bad) == 0
   end
 
-  -- Spans may have this value from their resource or scope.
+  -- Spans may have this value from their resource.
   local function pass_columns(k, c)
     pass_column(keys[k].c[c])
     pass_column(keys[k].c[c + 1])

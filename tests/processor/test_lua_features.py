@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
@@ -115,6 +116,16 @@ def sent_twice(name: str, kind: int, paid: str, of: int) -> bytes:
     return parts
 
 
+def judged_by_both(text: str, records: Sequence[bytes]) -> list[bytes]:
+    """Return the answers of LuaJIT to the traces of records, after they were found to be those of the reference engine."""
+    found = []
+    for engine in (LuaTraceEngine(rules(text)), ReferenceTraceEngine(rules(text))):
+        taken = engine.take(0, batch_of([TakenRecord(record, "protobuf", 0) for record in records]), TakePolicy(1))
+        found.append(engine.judge([Asked(touch.handle, Closing.COMPLETE, None) for touch in taken.touches]))
+    assert found[0] == found[1]
+    return found[0]
+
+
 @pytest.mark.parametrize("kind", [0, 2])
 def test_features_are_those_of_the_name_that_counts(kind: int) -> None:
     text = """
@@ -126,9 +137,55 @@ rules:
 """
     sent = [(name, paid) for name in ("charge", "refund", "other", "") for paid in ("no", "yes", "never")]
     records = [sent_twice(name, kind, paid, of) for of, (name, paid) in enumerate(sent, 1)]
-    found = []
-    for engine in (LuaTraceEngine(rules(text)), ReferenceTraceEngine(rules(text))):
-        taken = engine.take(0, batch_of([TakenRecord(record, "protobuf", 0) for record in records]), TakePolicy(1))
-        found.append(engine.judge([Asked(touch.handle, Closing.COMPLETE, None) for touch in taken.touches]))
-    assert found[0] == found[1]
-    assert len(set(found[0])) == 6
+    assert len(set(judged_by_both(text, records))) == 6
+
+
+INHERITED = """
+rules:
+  - {id: service, rule: 'never { span.where(resource.service.name == "pay") }'}
+  - {id: matched, rule: 'never { span.where(resource.version matches `^2[.]`) }'}
+  - {id: bigger, rule: 'never { span.where(resource.shard > 5) }'}
+  - {id: whichever, rule: 'never { span.where(tier == "gold" or tier > 5) }'}
+  - {id: own, rule: 'never { charge.where(tier != "gold" and resource.shard exists) }'}
+"""
+
+
+@LAYOUTS
+def test_what_spans_have_from_their_resource_is_of_this_resource_alone(layout: Layout) -> None:
+    """Resources of every kind of value and of none, known ones, new ones and more than are known, in turns."""
+    choices: dict[str, list[AttributeValue]] = {
+        "service.name": ["pay", "shop", ""],
+        "version": ["1.0", "2.0", "2.11-rc", "", "2"],
+        "shard": [5, 6, 5.5, 2**60, (6,), "6"],
+        "tier": ["gold", "tin", 6, True, ("gold",), 2**53 + 1],
+    }
+    random, batches = Random(3), []
+    for turn in range(4):
+        spans = []
+        for number in range(300):
+            held = {key: random.choice(values) for key, values in choices.items() if random.random() < 0.7}
+            own = {"tier": random.choice(choices["tier"])} if random.random() < 0.3 else {}
+            one = span(random.choice(["charge", "other"]), 1, of=1000 * turn + number + 1, attributes=own)
+            spans.append(replace(one, resource=Resource({**held, "pod": "p" * 20} if held else {})))
+        batches.append([spans[:100], spans[100:200], spans[200:]])
+    found = both(INHERITED, batches, layout)
+    assert len(set(found)) > 10
+
+
+@LAYOUTS
+def test_a_known_resource_of_odd_values_is_asked_in_full_again(layout: Layout) -> None:
+    spans = [replace(span("a", 1, of=of), resource=Resource({"shard": 2**60, "pod": "p" * 20})) for of in range(1, 4)]
+    found = both(INHERITED, [[[one]] for one in spans], layout)
+    assert len(set(found)) == 1
+    assert len(set(found[0])) == 2
+
+
+def test_spans_without_a_resource_have_nothing_of_the_one_before() -> None:
+    text = 'rules: [{id: it, rule: "never { span.where(resource.shard == 6) }"}]'
+    records = []
+    for of in (1, 2):
+        one = replace(span("a", 1, of=of), resource=Resource({"shard": 6, "pod": "p" * 20}))
+        records.append(ExportTraceServiceRequest.FromString(encode_protobuf([one])))
+    records[1].resource_spans[0].ClearField("resource")
+    found = judged_by_both(text, [record.SerializeToString() for record in records])
+    assert found[0] != found[1]
