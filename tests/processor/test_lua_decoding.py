@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 from random import Random
+from typing import TypeVar
 
 import pytest
 
@@ -23,15 +24,17 @@ KNOWN_RESOURCES = 256
 SET_SIZE_SUM_MAX = wanted_keys.SET_SIZE_SUM_MAX
 
 
-def answers(engine: TraceEngine, batches: Sequence[Sequence[Sequence[Span]]], layout: Layout) -> list[bytes]:
+Made = TypeVar("Made")
+
+
+def answers(engine: TraceEngine, batches: Sequence[Sequence[Made]], write: Callable[[Made], bytes]) -> list[bytes]:
     """Take one batch after the other; return what each trace touched is judged, in order of first touch.
 
     Records are written when they are taken and gone afterwards, so that the next ones come to lie where they lay.
     """
     handles: list[int] = []
-    writer = Writer(layout, Random(0))
     for batch in batches:
-        taken = engine.take(0, batch_of(TakenRecord(writer.record(spans), "protobuf", 0) for spans in batch), TakePolicy(100_000))
+        taken = engine.take(0, batch_of(TakenRecord(write(made), "protobuf", 0) for made in batch), TakePolicy(100_000))
         assert not taken.refused
         handles += [touch.handle for touch in taken.touches if touch.opened]
     return engine.judge([Asked(handle, Closing.COMPLETE, None) for handle in handles])
@@ -39,9 +42,14 @@ def answers(engine: TraceEngine, batches: Sequence[Sequence[Sequence[Span]]], la
 
 def both(text: str, batches: Sequence[Sequence[Sequence[Span]]], layout: Layout) -> list[bytes]:
     """Return the answers of LuaJIT to records of these spans, after they were found to be those of the reference engine."""
+    return both_of(text, batches, lambda: Writer(layout, Random(0)).record)
+
+
+def both_of(text: str, batches: Sequence[Sequence[Made]], writer: Callable[[], Callable[[Made], bytes]]) -> list[bytes]:
+    """Return the same of what a new writer makes records of."""
     rule_set = rules(text)
-    found = answers(LuaTraceEngine(rule_set), batches, layout)
-    assert found == answers(ReferenceTraceEngine(rule_set), batches, layout)
+    found = answers(LuaTraceEngine(rule_set), batches, writer())
+    assert found == answers(ReferenceTraceEngine(rule_set), batches, writer())
     return found
 
 

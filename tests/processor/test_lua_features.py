@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
@@ -13,11 +12,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from compiler import Closing, Verdict
 from processor.lua_traces import LuaTraceEngine
-from processor.reference_traces import ReferenceTraceEngine
 from processor.trace_engine import VERDICTS, Asked, TakenRecord, TakePolicy, batch_of
 from tests.differential.wire import Layout
 from tests.processor.played import rules, span, trace_id
-from tests.processor.test_lua_decoding import LAYOUTS, both
+from tests.processor.test_lua_decoding import LAYOUTS, both, both_of
 from topics.otlp import encode_protobuf
 from topics.span import AttributeValue, Resource
 
@@ -116,16 +114,6 @@ def sent_twice(name: str, kind: int, paid: str, of: int) -> bytes:
     return parts
 
 
-def judged_by_both(text: str, records: Sequence[bytes]) -> list[bytes]:
-    """Return the answers of LuaJIT to the traces of records, after they were found to be those of the reference engine."""
-    found = []
-    for engine in (LuaTraceEngine(rules(text)), ReferenceTraceEngine(rules(text))):
-        taken = engine.take(0, batch_of([TakenRecord(record, "protobuf", 0) for record in records]), TakePolicy(1))
-        found.append(engine.judge([Asked(touch.handle, Closing.COMPLETE, None) for touch in taken.touches]))
-    assert found[0] == found[1]
-    return found[0]
-
-
 @pytest.mark.parametrize("kind", [0, 2])
 def test_features_are_those_of_the_name_that_counts(kind: int) -> None:
     text = """
@@ -137,7 +125,7 @@ rules:
 """
     sent = [(name, paid) for name in ("charge", "refund", "other", "") for paid in ("no", "yes", "never")]
     records = [sent_twice(name, kind, paid, of) for of, (name, paid) in enumerate(sent, 1)]
-    assert len(set(judged_by_both(text, records))) == 6
+    assert len(set(both_of(text, [records], lambda: bytes))) == 6
 
 
 INHERITED = """
@@ -187,5 +175,5 @@ def test_spans_without_a_resource_have_nothing_of_the_one_before() -> None:
         one = replace(span("a", 1, of=of), resource=Resource({"shard": 6, "pod": "p" * 20}))
         records.append(ExportTraceServiceRequest.FromString(encode_protobuf([one])))
     records[1].resource_spans[0].ClearField("resource")
-    found = judged_by_both(text, [record.SerializeToString() for record in records])
+    found = both_of(text, [records], lambda: ExportTraceServiceRequest.SerializeToString)
     assert found[0] != found[1]
