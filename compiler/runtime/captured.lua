@@ -19,7 +19,7 @@ return function(E)
   ]]
   local capturedp, cellp, u8p, i32p = ffi.typeof("captured_t *"), ffi.typeof("cell_t *"), ffi.typeof("uint8_t *"), ffi.typeof("int32_t *")
   local HEAD, CELL, WORDS_MAX, K = 48, 8, config.membership_words, config.column_count
-  local rows, slots, membership, any_words = E.rows, E.slots, E.membership, config.any_words
+  local rows, slots, touches, membership, any_words = E.rows, E.slots, E.touches, E.membership, config.any_words
   local NAME_CELL, BYTES_CELL = 65534, 65535
   local class_words, NAME_COLUMN = config.class_words, config.name_column
   local UNTIMED, is_timed = E.UNTIMED, E.is_timed
@@ -43,11 +43,12 @@ return function(E)
 
   -- ---- a batch captured -------------------------------------------------------------------------------------------------------------
   -- Rows are written one behind the other on a stage and go to their traces many at a time: a trace's block grows once a batch, and no
-  -- pointer outlives a turn of a loop. Of each row its number and where it begins; of each touch how many bytes of it are there, and then
+  -- pointer outlives a turn of a loop. Of each row its touch and where it begins; of each touch how many bytes of it are there, and then
   -- where its trace has them.
   local STAGE_FULL = 1048576
-  local staged_rows, begins = E.buffer("int32_t", E.row_capacity + 1), E.buffer("int32_t", E.row_capacity + 1)
+  local staged_touches, begins = E.buffer("int32_t", E.row_capacity + 1), E.buffer("int32_t", E.row_capacity + 2)
   local sizes, ends = E.buffer("int32_t", E.row_capacity + 1), E.buffer("int32_t", E.row_capacity + 1)
+  local addresses = E.buffer("uint64_t", E.row_capacity + 1)
   local stage, stage_size, staged, stage_end = E.buffer("uint8_t", 2 * STAGE_FULL), 2 * STAGE_FULL, 0, 0
 
   local function widen_stage(size)
@@ -56,25 +57,34 @@ return function(E)
     stage, stage_size = wider, 2 * size
   end
 
-  -- Let the traces have what stands on the stage: room for all of a touch first, for a trace may have several of them.
-  function E.deliver(states)
-    for k = 0, staged - 1 do
-      local touch = rows[staged_rows[k]].touch
-      sizes[touch] = sizes[touch] + cast(capturedp, stage + begins[k]).size
-    end
-    for k = 0, staged - 1 do
-      local r = rows[staged_rows[k]]
-      local more = sizes[r.touch]
+  -- Room for what the stage has of a touch; a trace may have several.
+  local function make_room(states, touch_count)
+    for k = 0, touch_count - 1 do
+      local more = sizes[k]
       if more > 0 then
-        local block = states[r.trace].captured
+        local block = states[touches[k].trace].captured
         if block.n + more > block.cap then E.resize(block, block.n + more + rshift(block.n, 2), 1) end
-        sizes[r.touch], ends[r.touch], block.n = 0, block.n, block.n + more
+        ends[k], block.n = block.n, block.n + more
       end
     end
+  end
+
+  -- Let the traces have what stands on the stage.
+  function E.deliver(states)
+    local touch_count = staged > 0 and E.touch_count or 0
+    make_room(states, touch_count)
+    for k = 0, touch_count - 1 do
+      if sizes[k] > 0 then
+        sizes[k] = 0
+        addresses[k] = cast("uint64_t", cast(u8p, states[touches[k].trace].captured.p) + ends[k])
+      end
+    end
+    begins[staged] = stage_end
     for k = 0, staged - 1 do
-      local r, size = rows[staged_rows[k]], cast(capturedp, stage + begins[k]).size
-      copy(cast(u8p, states[r.trace].captured.p) + ends[r.touch], stage + begins[k], size)
-      ends[r.touch] = ends[r.touch] + size
+      local touch, begin = staged_touches[k], begins[k]
+      local size = begins[k + 1] - begin
+      copy(cast(u8p, addresses[touch]), stage + begin, size)
+      addresses[touch] = addresses[touch] + size
     end
     staged, stage_end = 0, 0
   end
@@ -120,7 +130,8 @@ return function(E)
       local head = cast(capturedp, stage + begin)
       head.size, head.name, head.sid, head.pid, head.t0, head.t1, head.res = at - begin, class, r.sid, r.pid, r.t0, r.t1, r.res
       head.kind, head.status, head.cells = r.kind, r.status, cells
-      staged_rows[staged], begins[staged] = i, begin
+      sizes[r.touch] = sizes[r.touch] + head.size
+      staged_touches[staged], begins[staged] = r.touch, begin
       staged, stage_end = staged + 1, at
     end
   end
