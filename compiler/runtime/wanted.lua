@@ -21,9 +21,9 @@ return function(E)
       // Bytes that are asked for before they are read: where they begin, how many of that record are left, how many were asked for and not
       // read yet; how far the record being decoded is read.
       const uint8_t *ahead; int32_t ahead_left, ahead_mi, lead, read;
-      // Attributes that may be wanted: where key and value begin and end, where the key is looked for first (-1: it is too short).
+      // Attributes that may be wanted: where key and value begin and end, the entry that the key may be (-1: it is too short to be told).
       int32_t marked_count, settled, set_begin, set_mask;
-      int32_t key_at[65], key_end[65], value_at[65], value_end[65], place[65];
+      int32_t key_at[65], key_end[65], value_at[65], value_end[65], entry[65];
     } decoder_t;
   ]]
   -- Handed on as an argument wherever spans are decoded, not read as a variable from outside: a field is an offset from one register then,
@@ -78,17 +78,21 @@ return function(E)
       return further(D, at, set)
     end
 
-    -- Looks the text at D.kp, of D.n bytes, up, which is looked for first at `h` (-1: it is too short): its entry in D.k, -1 where it is none. What
-    -- is sought lies in memory: a compiled trace that holds so much at once finds no registers.
-    local function find_from(D, set, h)
-      if h >= 0 then
-        D.k = places[h]
-        if D.k >= 0 and not is_entry(D, D.k) then D.k = further(D, h, set) end
-      else
-        -- Place 0 is never a follower: no text so short.
-        local at = shorts[D.n == 0 and 256 or D.b[D.kp]].next
-        D.k = at > 0 and at or -1
-      end
+    -- Where a set has what D.a and D.z tell of, if nothing else came to lie there.
+    local function home(D, set) return tobit(begins[set] + place(D.a, D.z, r1, r2, masks[set])) end
+
+    -- Looks the text at D.kp, of D.n bytes, up: its entry in D.k, -1 where it is none. `at`: the entry that lies where it is looked for first. What is
+    -- sought lies in memory: a compiled trace that holds so much at once finds no registers.
+    local function find_from(D, set, at)
+      D.k = at
+      if at >= 0 and not is_entry(D, at) then D.k = further(D, home(D, set), set) end
+    end
+
+    -- The same of a text too short to be told by D.a and D.z.
+    local function find_short(D)
+      local at = shorts[D.n == 0 and 256 or D.b[D.kp]].next
+      -- Place 0 is never a follower: no text so short.
+      D.k = at > 0 and at or -1
     end
 
     -- What tells the text at D.kp, which is of two bytes or more: behind a shorter one at the end of a record nothing may be read.
@@ -98,35 +102,33 @@ return function(E)
 
     -- Notes the attribute with this key and value, if the set may have it: without a branch, for wanted and unwanted ones come in any order.
     local function mark(D, kp, ke, vp, ve)
-      local m, h = D.marked_count, -1
+      local m = D.marked_count
       D.key_at[m], D.key_end[m], D.value_at[m], D.value_end[m] = kp, ke, vp, ve
       if tobit(kp + 2) > ke then
-        D.place[m], D.marked_count = h, tobit(m + 1)
+        D.entry[m], D.marked_count = -1, tobit(m + 1)
       else
         local a, z = cast(i32p, D.b + tobit(kp - 2)).v, cast(i32p, D.b + tobit(ke - 4)).v
-        h = tobit(D.set_begin + place(a, z, r1, r2, D.set_mask))
-        D.place[m], D.marked_count = h, tobit(m + 1 + arshift(places[h], 31))
+        local at = places[tobit(D.set_begin + place(a, z, r1, r2, D.set_mask))]
+        D.entry[m], D.marked_count = at, tobit(m + 1 + arshift(at, 31))
       end
     end
 
     -- The set that keys are looked up in from now on.
     local function use_set(D, set) D.set, D.set_begin, D.set_mask = set, begins[set], masks[set] end
 
-    -- The same in set 0.
+    -- Looks the text at D.kp up in set 0.
     local function find(D)
-      D.h = -1
-      if D.n >= 2 then
-        sample(D)
-        D.h = tobit(begins[0] + place(D.a, D.z, r1, r2, masks[0]))
-      end
-      find_from(D, 0, D.h)
+      if D.n < 2 then return find_short(D) end
+      sample(D)
+      find_from(D, 0, places[home(D, 0)])
     end
 
-    -- The same of the attribute that was noted as number m.
+    -- The same of the key of the attribute that was noted as number m.
     local function find_marked(D, m)
       D.kp, D.n = D.key_at[m], tobit(D.key_end[m] - D.key_at[m])
-      if D.place[m] >= 0 then sample(D) end
-      find_from(D, D.set, D.place[m])
+      if D.entry[m] < 0 then return find_short(D) end
+      sample(D)
+      find_from(D, D.set, D.entry[m])
     end
 
     return find, find_marked, mark, use_set
