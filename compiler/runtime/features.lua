@@ -126,8 +126,11 @@ return function(E)
     return (class == 0 and passed_by_any or passed)[column] ~= 0
   end
 
-  -- A resource has a value of a column: spans may have it from there.
-  function E.pass_column(column) passed[column] = 1 end
+  -- Columns of which spans may have a value from their resource, once one has it.
+  local resource_columns = {}
+  for column in pairs(inherits) do
+    if passed[column] == 0 then resource_columns[#resource_columns + 1] = column end
+  end
 
   -- ---- one value ----------------------------------------------------------------------------------------------------------------------
   -- Where a text is in a table if it is there, and what tells it (texts.lua); `n` is at least 2.
@@ -210,6 +213,10 @@ return function(E)
       put(D, one.asked, slot, at, BARE)
       if band(F[at], NUMBER) == NUMBER then gives.numbers = 1 end
       if F[at] < 0 then ask_patterns(slots[slot], at, one.patterns) end
+    end
+    for x = 1, #resource_columns do
+      local column = resource_columns[x]
+      if slots[E.template + column].tag ~= 0 then passed[column] = 1 end
     end
   end
 

@@ -5,7 +5,7 @@ return function(E)
   local cast, copy = ffi.cast, ffi.copy
   local i32p = ffi.typeof("const packed_i32 *")
   local slots, TEMPLATE, keys = E.slots, E.template, E.keys.entries
-  local text_feature, ask_features, pass_column = E.text_feature, E.ask_features, E.pass_column
+  local text_feature, ask_features = E.text_feature, E.ask_features
   -- The usual forms of an AnyValue that is no text, by kind and size: what its last four bytes must be under a mask, whether the last may not be
   -- 0 (it ends a varint). One test for all: kinds of values come in any order.
   ffi.cdef "typedef struct { int32_t x, m, top, bad; } form_t;"
@@ -48,35 +48,31 @@ return function(E)
     return bor(band(bxor(z, forms[h].x), forms[h].m), band(z - 0x1000000, forms[h].top), forms[h].bad) == 0
   end
 
-  -- Spans may have this value from their resource.
-  local function pass_columns(k, c)
-    pass_column(keys[k].c[c])
-    pass_column(keys[k].c[c + 1])
+  -- Puts a text that lies at s .. ve into a slot; of a span its features come next.
+  local function put_text(D, at, s, ve, column)
+    set(at, D.b, s, ve, 0x0a)
+    if D.lvl == 3 then text_feature(D, at, column) end
   end
 
   -- Puts the value vp .. ve into the slot of entry k; false where it is odd.
   function E.put_value(D, k, vp, ve)
     local b, c, size = D.b, tobit(lshift(D.lvl, 1) - 6), tobit(ve - vp)
-    local at = tobit(D.base + keys[k].c[c])
+    local column = keys[k].c[c]
+    local at = tobit(D.base + column)
     local t, l = 0, 0
     if size > 0 then t, l = b[vp], b[vp + 1] end
     if t == 0x0a and l < 128 and tobit(l + 2) == size then
-      set(at, b, tobit(vp + 2), ve, 0x0a)
-      if c == 0 then text_feature(D, at, keys[k].c[0]) else pass_columns(k, c) end
+      put_text(D, at, tobit(vp + 2), ve, column)
     elseif is_usual(b, ve, size, t) then
       set(at, b, tobit(vp + 1), ve, t)
-      if c == 0 then ask_features(D, at, keys[k].c[0]) else pass_columns(k, c) end
+      if D.lvl == 3 then ask_features(D, at, column) end
     elseif t == 0x0a and l >= 128 and b[vp + 2] < 128 and b[vp + 2] > 0 then
-      local s = tobit(vp + 3)
-      if tobit(s + bor(band(l, 127), lshift(b[vp + 2], 7))) ~= ve then return false end
-      set(at, b, s, ve, 0x0a)
-      if c == 0 then text_feature(D, at, keys[k].c[0]) else pass_columns(k, c) end
-    elseif not odd_value(b, vp, ve, at, D.lvl, keys[k].c[c]) then
+      if tobit(vp + 3 + bor(band(l, 127), lshift(b[vp + 2], 7))) ~= ve then return false end
+      put_text(D, at, tobit(vp + 3), ve, column)
+    elseif not odd_value(b, vp, ve, at, D.lvl, column) then
       return false
-    elseif c == 0 then
-      ask_features(D, at, keys[k].c[0])
-    else
-      pass_columns(k, c)
+    elseif D.lvl == 3 then
+      ask_features(D, at, column)
     end
     -- A second column has the same value, but none where the first falls back on the resource's.
     local second = keys[k].c[c + 1]
