@@ -2,7 +2,7 @@
 -- (features.lua tells what a feature is).
 return function(E)
   local ffi, bit = E.ffi, E.bit
-  local arshift, band, bor = bit.arshift, bit.band, bit.bor
+  local arshift, band, bnot, bor = bit.arshift, bit.band, bit.bnot, bit.bor
   local cast, copy = ffi.cast, ffi.copy
   local rows, slots, order, bases, firsts = E.rows, E.slots, E.order, E.bases, E.firsts
   local FEATURE, F, X = E.FEATURE, E.words, E.numbers
@@ -76,23 +76,49 @@ return function(E)
     end
   end
 
-  -- A match of `dfa` in patterns.lua for all of them. A pointer kept over a turn would become an object: it is loaded anew.
+  -- Of those that an automaton still reads: which, and the state that each is in.
+  local reading, states = E.buffer("int32_t", E.row_capacity + 1), E.buffer("int32_t", E.row_capacity + 1)
+
+  local function begin_reading(n, start)
+    for x = 0, n - 1 do reading[x], states[x] = unknown.v[x], start end
+  end
+
+  -- The state behind the byte p[i], or the same where the text, of which n bytes are left, has none: class 0 leads nowhere.
+  local function behind(state, class, following, p, i, n)
+    local is_there = arshift(i - n, 31)
+    return following[state + band(class[p[band(i, is_there)]], is_there)]
+  end
+
+  -- Takes eight bytes more, from `begin` on, of all texts that are read, without a branch; returns how many are neither at their end nor decided.
+  local function read_on(n, begin, column, place, class, following, last, bits)
+    local left = 0
+    for x = 0, n - 1 do
+      local k, state = reading[x], states[x]
+      local slot, at = bases[k] + column, firsts[k] + place
+      local p, size = slots[slot].p + begin, slots[slot].len - begin
+      state = behind(state, class, following, p, 0, size)
+      state = behind(state, class, following, p, 1, size)
+      state = behind(state, class, following, p, 2, size)
+      state = behind(state, class, following, p, 3, size)
+      state = behind(state, class, following, p, 4, size)
+      state = behind(state, class, following, p, 5, size)
+      state = behind(state, class, following, p, 6, size)
+      state = behind(state, class, following, p, 7, size)
+      local goes_on = arshift(band(8 - size, last + 1 - state), 31)
+      F[at] = bor(F[at], band(following[state + last], bits, bnot(goes_on)))
+      reading[left], states[left] = k, state
+      left = left - goes_on
+    end
+    return left
+  end
+
+  -- A match of `dfa` in patterns.lua for all of them: a loop over the bytes of each would be left at another one each time.
   local function run(column, place, class, following, start, last, bits)
-    for x = 0, unknown.n - 1 do
-      local k = unknown.v[x]
-      local slot = bases[k] + column
-      local n, state = slots[slot].len, start
-      for i = 0, n - 1, 4 do
-        local p = slots[slot].p + i
-        local a, b, c = arshift(i + 1 - n, 31), arshift(i + 2 - n, 31), arshift(i + 3 - n, 31)
-        state = following[state + class[p[0]]]
-        state = following[state + band(class[p[band(a, 1)]], a)]
-        state = following[state + band(class[p[band(b, 2)]], b)]
-        state = following[state + band(class[p[band(c, 3)]], c)]
-        if state <= last + 1 then break end
-      end
-      local at = firsts[k] + place
-      F[at] = bor(F[at], band(following[state + last], bits))
+    local n, begin = unknown.n, 0
+    begin_reading(n, start)
+    while n > 0 do
+      n = read_on(n, begin, column, place, class, following, last, bits)
+      begin = begin + 8
     end
   end
 
