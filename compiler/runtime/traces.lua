@@ -1,7 +1,7 @@
 -- Rows of a batch to traces: which state each belongs to, whether it is kept, what every trace remembers whatever the rules are.
 return function(E)
   local ffi, bit, C, config = E.ffi, E.bit, E.C, E.config
-  local band, bxor, rshift, bswap, tobit = bit.band, bit.bxor, bit.rshift, bit.bswap, bit.tobit
+  local arshift, band, bnot, bswap, bxor, rshift, tobit = bit.arshift, bit.band, bit.bnot, bit.bswap, bit.bxor, bit.rshift, bit.tobit
   local cast, fill = ffi.cast, ffi.fill
   local rows, touches, is_touched, touched = E.rows, E.touches, E.is_touched, E.touched
   local STATE = ffi.sizeof("state_t")
@@ -268,13 +268,16 @@ return function(E)
     for i = begin, n - 1 do one(i, span_count_max) end
   end
 
+  -- Without a branch but for the first span with times: how spans of a trace lie to each other cannot be foreseen.
   local function note_times(i)
     local r = rows[i]
     if r.trace >= 0 and is_timed(r) then
       local state = states[r.trace]
       r.timed = 1
-      if state.last_end == 0 or r.t0 < state.first_start then state.first_start = r.t0 end
-      if r.t1 > state.last_end then state.last_end = r.t1 end
+      if state.last_end == 0 then state.first_start = r.t0 end
+      local earlier, later = r.t0 - state.first_start, r.t1 - state.last_end
+      state.first_start = state.first_start + band(earlier, arshift(earlier, 63))
+      state.last_end = state.last_end + band(later, bnot(arshift(later, 63)))
     end
   end
 

@@ -134,7 +134,10 @@ return function(E)
     return find, find_marked, mark, use_set
   end
 
-  local _, find_marked, mark, use_set = finder(E.keys, config.key_sets)
+  local key_sets = { unpack(config.key_sets) }
+  -- The set of no keys.
+  E.NO_KEYS, key_sets[#key_sets + 1] = #key_sets, {}
+  local _, find_marked, mark, use_set = finder(E.keys, key_sets)
   E.find_marked, E.mark, E.use_set = find_marked, mark, use_set
   local classes = {}
   for class = 1, config.name_count do classes[class] = class end
