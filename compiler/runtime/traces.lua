@@ -214,34 +214,79 @@ return function(E)
   end
 
   -- Where their traces are in the index is about to be looked at: until then `trace` is the hash.
-  local function ask_for_place(i, begin, partition)
+  local function ask_for_place(i, partition)
     local r = rows[i]
-    if i == begin or not is_same_trace(rows[i - 1], r) then
-      r.trace = hash(r, partition)
-      E.prefetch(index + band(r.trace, mask), 4)
-    end
+    r.trace = hash(r, partition)
+    E.prefetch(index + band(r.trace, mask), 4)
   end
 
-  local function ask_for_places(one, begin, n, partition)
-    for i = begin, n - 1 do one(i, begin, partition) end
+  local function ask_unless_same(i, partition)
+    if not is_same_trace(rows[i - 1], rows[i]) then ask_for_place(i, partition) end
   end
 
-  local function find(i, begin, partition, arrived_at, retention, by_record)
+  local function ask_for_places(one, first, n, partition)
+    for i = first, n - 1 do one(i, partition) end
+  end
+
+  local function find(i, partition, arrived_at, retention, by_record)
     local r = rows[i]
-    if i > begin and is_same_trace(rows[i - 1], r) then
-      r.trace, r.touch = rows[i - 1].trace, rows[i - 1].touch
-    else
-      local s = seek_hashed(r.trace, r, partition)
-      if s < 0 or not is_touched(states[s], s) or touches[states[s].touch].record ~= r.record then
-        s = touch_first(i, s, arrived_at, partition, retention, by_record)
-      end
-      r.trace, r.touch = s, states[s].touch
+    local s = seek_hashed(r.trace, r, partition)
+    if s < 0 or not is_touched(states[s], s) or touches[states[s].touch].record ~= r.record then
+      s = touch_first(i, s, arrived_at, partition, retention, by_record)
     end
+    r.trace, r.touch = s, states[s].touch
     touches[r.touch].spans = touches[r.touch].spans + 1
   end
 
-  local function find_all(one, begin, n, partition, arrived_at, retention, by_record)
-    for i = begin, n - 1 do one(i, begin, partition, arrived_at, retention, by_record) end
+  local function find_unless_same(i, partition, arrived_at, retention, by_record)
+    local before, r = rows[i - 1], rows[i]
+    if is_same_trace(before, r) then
+      r.trace, r.touch = before.trace, before.touch
+      touches[r.touch].spans = touches[r.touch].spans + 1
+    else
+      find(i, partition, arrived_at, retention, by_record)
+    end
+  end
+
+  local function find_all(one, first, n, partition, arrived_at, retention, by_record)
+    for i = first, n - 1 do one(i, partition, arrived_at, retention, by_record) end
+  end
+
+  -- The rows of a block, of which each has the trace of the one before, mostly: records of one trace. As in decoder.lua, let what the loops are
+  -- compiled for first be such a row; none is there yet.
+  local function find_runs(begin, n, partition, arrived_at, retention, by_record)
+    ask_for_places(ask_unless_same, begin + 1, n, partition)
+    find_all(find_unless_same, begin + 1, n, partition, arrived_at, retention, by_record)
+  end
+  find_runs(0, 200, 0)
+
+  -- The same of rows that mostly have not: records of many traces.
+  local function ask_for_mixed(one, first, n, partition)
+    for i = first, n - 1 do one(i, partition) end
+  end
+
+  local function find_mixed(one, first, n, partition, arrived_at, retention, by_record)
+    for i = first, n - 1 do one(i, partition, arrived_at, retention, by_record) end
+  end
+
+  -- Which of both a block is, by its first rows.
+  local function is_mixed(begin, n)
+    local last, others = math.min(n - 1, begin + 16), 0
+    for i = begin + 1, last do
+      if not is_same_trace(rows[i - 1], rows[i]) then others = others + 1 end
+    end
+    return 2 * others > last - begin
+  end
+
+  local function find_traces(begin, n, partition, arrived_at, retention, by_record)
+    if is_mixed(begin, n) then
+      ask_for_mixed(ask_for_place, begin, n, partition)
+      find_mixed(find, begin, n, partition, arrived_at, retention, by_record)
+    else
+      ask_for_place(begin, partition)
+      find(begin, partition, arrived_at, retention, by_record)
+      find_runs(begin, n, partition, arrived_at, retention, by_record)
+    end
   end
 
   -- Of one span id the first to arrive is kept; a trace that is full keeps no more. Who waited for it is no orphan any more.
@@ -327,9 +372,9 @@ return function(E)
   -- Give rows begin .. n - 1 their traces, keep those that are new. `arrived_at`: when each record arrived. `by_record`: what a record brought
   -- is added to nothing else.
   function E.commit(begin, n, partition, arrived_at, span_count_max, retention, by_record)
+    if n == begin then return end
     E.clear_batch(n - begin)
-    ask_for_places(ask_for_place, begin, n, partition)
-    find_all(find, begin, n, partition, arrived_at, retention, by_record)
+    find_traces(begin, n, partition, arrived_at, retention, by_record)
     keep_all(keep, begin, n, span_count_max)
     note_all_times(note_times, begin, n)
     note_parents(note_parent, begin, n)
