@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it exports these without saying so to type checkers
@@ -28,13 +28,12 @@ from topics.drift import PARTITIONS, REPLICATION, Acceptance, Change, Safety, ch
 from topics.names import TOPICS, Role, Topic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from concurrent.futures import Future
 
     from topics.settings import TopicSettings
 
 _POLL_S = 0.05
-_Answer = TypeVar("_Answer")
 
 
 class BrokerError(Exception):
@@ -145,12 +144,12 @@ def _states(client: _Client, settings: TopicSettings, topics: Iterable[Topic]) -
     counts = {it.role: len(there[name].partitions) for it in TOPICS if (name := settings.topic_name(it)) in there}
     rows = [(topic, settings.topic_name(topic)) for topic in topics]
     actual = _configs(client, settings, [name for _topic, name in rows if name in there])
-    return [_state(topic, name, _wanted(settings, topic, counts), there.get(name), actual.get(name, {})) for topic, name in rows]
+    return [_state(topic, name, _wanted(settings, topic, counts), there.get(name), actual.get(name)) for topic, name in rows]
 
 
-def _state(topic: Topic, name: str, wanted: dict[str, str], metadata: TopicMetadata | None, config: dict[str, str]) -> TopicState:
+def _state(topic: Topic, name: str, wanted: dict[str, str], metadata: TopicMetadata | None, config: dict[str, str] | None) -> TopicState:
     words = tuple(wanted.items())
-    if metadata is None:
+    if metadata is None or config is None:
         return TopicState(topic, name, State.MISSING, words)
     actual = {PARTITIONS: str(len(metadata.partitions)), REPLICATION: _replication(metadata), **config}
     differing = changes(topic, wanted, actual)
@@ -170,16 +169,23 @@ def _replication(metadata: TopicMetadata) -> str:
 
 
 def _configs(client: AdminClient, settings: TopicSettings, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return the configurations of topics, without those that the broker asked does not know, whatever another one has shown."""
     if not names:
         return {}
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
     asked = client.describe_configs(resources, request_timeout=settings.timeout_ms / 1000)
-    answers = {resource.name: _answer(future, "describe topics") for resource, future in asked.items()}
-    return {name: {word: entry.value for word, entry in entries.items() if _is_said(entry)} for name, entries in answers.items()}
+    answers = {resource.name: _described(future) for resource, future in asked.items()}
+    return {name: config for name, config in answers.items() if config is not None}
 
 
-def _is_said(entry: ConfigEntry) -> bool:
-    return entry.value is not None
+def _described(future: Future[dict[str, ConfigEntry]]) -> dict[str, str] | None:
+    try:
+        entries = future.result()
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return None
+        raise BrokerError(f"the broker refuses to describe topics: {words_of(error)}") from error
+    return {word: entry.value for word, entry in entries.items() if entry.value is not None}
 
 
 def _create(client: _Client, settings: TopicSettings, missing: Sequence[TopicState]) -> dict[str, TopicState]:
@@ -204,7 +210,7 @@ def _created(client: _Client, settings: TopicSettings, it: TopicState, future: F
         future.result()
     except KafkaException as error:
         if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
-            return _states(client, settings, [it.topic])[0]
+            return _once_shown(client, settings, [it.topic], lambda found: found[0].state is not State.MISSING)[0]
         return replace(it, state=State.REFUSED, error=words_of(error))
     return replace(it, state=State.CREATED)
 
@@ -232,12 +238,18 @@ def _altered(client: AdminClient, settings: TopicSettings, it: TopicState, accep
 def _wait_until_shown(client: _Client, settings: TopicSettings, states: Sequence[TopicState]) -> None:
     """Return once the broker shows what it has said that it did, or time is up: whoever looks next should not see the old state."""
     made = [it for it in states if it.state is State.CREATED or it.altered]
+    if made:
+        _once_shown(client, settings, [it.topic for it in made], lambda found: all(map(_is_shown, made, found)))
+
+
+def _once_shown(
+    client: _Client, settings: TopicSettings, topics: Sequence[Topic], is_enough: Callable[[list[TopicState]], bool]
+) -> list[TopicState]:
+    """Return how topics stand once that is enough, or time is up: brokers of a cluster learn of a change one after the other."""
     until = time.monotonic() + settings.timeout_ms / 1000
-    while made and time.monotonic() < until:
-        shown = _states(client, settings, [it.topic for it in made])
-        made = [it for it, found in zip(made, shown, strict=True) if not _is_shown(it, found)]
-        if made:
-            time.sleep(_POLL_S)
+    while not is_enough(found := _states(client, settings, topics)) and time.monotonic() < until:
+        time.sleep(_POLL_S)
+    return found
 
 
 def _is_shown(made: TopicState, found: TopicState) -> bool:
@@ -268,10 +280,3 @@ def _refusal(future: Future[Any]) -> str:
     except KafkaException as error:
         return words_of(error)
     return ""
-
-
-def _answer(future: Future[_Answer], asked: str) -> _Answer:
-    try:
-        return future.result()
-    except KafkaException as error:
-        raise BrokerError(f"the broker refuses to {asked}: {words_of(error)}") from error

@@ -11,6 +11,7 @@ import pytest
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it exports these without saying so to type checkers
     AdminClient,
     AlterConfigOpType,
+    ClusterMetadata,
     ConfigEntry,
     ConfigResource,
     ResourceType,
@@ -56,6 +57,12 @@ def alter(broker: Broker, topic: str, **config: str) -> None:
     until = time.monotonic() + 10
     while any(client.describe_configs([asked])[asked].result()[entry.name].value != entry.value for entry in entries):
         assert time.monotonic() < until, f"the broker does not show {config}"
+
+
+def wait_until_forgotten(client: AdminClient, topic: str) -> None:
+    asked, until = ConfigResource(ResourceType.TOPIC, topic), time.monotonic() + 10
+    while client.describe_configs([asked])[asked].exception() is None:
+        assert time.monotonic() < until, f"the broker still describes {topic}"
 
 
 def test_all_topics_are_missing_then_made_then_as_wanted(topics: Callable[..., Result], name: str) -> None:
@@ -141,3 +148,25 @@ def test_a_broker_that_refuses_to_create_a_topic_is_quoted(topics: Callable[...,
     assert refused.exit_code == 1
     assert refused.stdout.count("refused: ") == len(Role)
     assert "Replication" in refused.stdout or "replication" in refused.stdout
+
+
+# The embedded broker describes topics that are not there.
+@pytest.mark.parametrize("broker", [pytest.param("kafka", marks=pytest.mark.kafka)], indirect=True)
+def test_what_one_broker_shows_and_the_next_does_not_know_is_missing_or_waited_for(
+    topics: Callable[..., Result], broker: Broker, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert broker.is_kafka
+    spans, listed = f"{name}.spans", AdminClient.list_topics
+
+    def list_then_delete(client: AdminClient, timeout: float) -> ClusterMetadata:
+        there = listed(client, timeout=timeout)
+        if spans in there.topics:
+            client.delete_topics([spans])[spans].result()
+            wait_until_forgotten(client, spans)
+        return there
+
+    topics("apply")
+    monkeypatch.setattr(AdminClient, "list_topics", list_then_delete)
+    assert f"{spans}: missing" in topics("check").stdout
+    made = topics("apply", "-o", "json", "--timeout-ms", "1000")
+    assert (made.exit_code, found(made)["spans"]["state"]) == (0, "created"), made.output
