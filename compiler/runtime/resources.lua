@@ -10,7 +10,8 @@ return function(E)
   -- Beyond 2 KiB, and below what is sampled, a resource is read each time.
   local COUNT, SIZE_MIN, SIZE_MAX = 256, 16, 2048
   local known = E.buffer("resource_t", COUNT)
-  local bytes = E.buffer("uint8_t", COUNT * SIZE_MAX)
+  -- As behind a record there is a byte behind the last: a text may be empty.
+  local bytes = E.buffer("uint8_t", COUNT * SIZE_MAX + 1)
   local templates = E.buffer("slot_t", COUNT * K)
   -- What spans have of features from it.
   local WIDTH, inherited, odd, BARE = config.feature_widths[1], E.FEATURE.inherited, E.odd, E.row_capacity

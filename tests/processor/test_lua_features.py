@@ -54,6 +54,25 @@ def test_what_was_learnt_of_a_text_is_said_of_this_text_alone() -> None:
         assert [text for number, text in enumerate(part, start + 1) if (trace_id(number) in violated) != is_selected(text)] == []
 
 
+# A pattern is asked of some bytes of all texts, of some more of those that are left, and of the rest of long ones each.
+LENGTHS = (*range(19), *range(60, 70), 130)
+DECIDED = ("^a*b", "ab$", "b.{3}c", "^a+$", "^$")
+
+
+def test_a_pattern_reads_texts_of_any_length_that_are_decided_anywhere_together() -> None:
+    texts = {"a" * at + word + "a" * (length - at - len(word)) for length in LENGTHS for at in range(length) for word in ("b", "baaac")}
+    sent = sorted(texts | {"a" * length for length in LENGTHS}, key=lambda text: (len(text) % 7, text))
+    listed = [{"id": f"p{number}", "rule": f"never {{ a.where(k matches `{one}`) }}"} for number, one in enumerate(DECIDED)]
+    engine = LuaTraceEngine(rules(json.dumps({"rules": listed})))
+    spans = [span("a", 1, of=number, attributes={"k": text}) for number, text in enumerate(sent, 1)]
+    for start in range(0, len(sent), RECORD_SIZE):
+        taken = engine.take(0, batch_of([TakenRecord(encode_protobuf(spans[start : start + RECORD_SIZE]), "protobuf", 0)]), TakePolicy(1))
+        codes = engine.judge([Asked(touch.handle, Closing.COMPLETE, None) for touch in taken.touches])
+        for text, found in zip(sent[start:], codes, strict=False):
+            expected = [re.search(one, text) is not None for one in DECIDED]
+            assert [VERDICTS[code] is Verdict.VIOLATED for code in found] == expected, text
+
+
 OWN: list[dict[str, AttributeValue]] = [{}, {"tier": "gold"}, {"tier": "gold", "amount": 7}, {"amount": 7, "note": "bb"}]
 EITHER = """
 rules:
