@@ -17,11 +17,11 @@ from api.consumer import ViolationConsumer
 from api.metrics import ApiMetrics
 from api.rule_files import RuleFiles
 from api.settings import is_loopback
+from api.signals import ended_by
 from api.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import FrameType
 
     from api.settings import ApiSettings
 
@@ -79,29 +79,12 @@ def run_api(settings: ApiSettings, *, on_listening: Callable[[str], None] | None
     server = ApiServer(settings)
     address = server.start()
     try:
-        with _heard(ended):
+        with ended_by(ended, (signal.SIGINT, signal.SIGTERM)):
             if on_listening is not None:
                 on_listening(address)
             ended.wait()
     finally:
         server.stop()
-
-
-@contextmanager
-def _heard(ended: threading.Event) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        ended.set()
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 
 from api.server import ListenError
+from api.signals import ended_by
 from api.view import ViewError
 from cli.demo_comparison import ending_json, show_ending
 from cli.demo_lines import Lines, Silence
@@ -36,6 +37,8 @@ from topics.admin import BrokerError
 from topics.recordings import SHOP_PROTO_KEYED, recording
 
 WORKERS_MAX = 8
+# Ctrl-C, a supervisor, the end of the terminal.
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PART_ERRORS = (BrokerStartError, StoreStartError, BrokerError, ListenError, ViewError, PartError, PlayError)
 
 
@@ -114,7 +117,7 @@ def _report(rule_set: RuleSet, output: str, *, is_live: bool) -> Report:
 def _run(wish: Wish, report: Report, output: str) -> int:
     ended = threading.Event()
     try:
-        with _interrupts(ended), part_logs() as logs:
+        with ended_by(ended, _ENDING), part_logs() as logs:
             try:
                 with _logging(logs):
                     ending = Demo(wish, logs, report, ended).run()
@@ -160,15 +163,3 @@ def _logging(logs: PartLogs) -> Iterator[None]:
 class _LogFile(logging.FileHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Leave it: that a disk is full, others say."""
-
-
-@contextmanager
-def _interrupts(ended: threading.Event) -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM and the end of the terminal end the demo in order."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, lambda *_: ended.set()) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
