@@ -157,7 +157,7 @@ return function(E)
 
   -- A table of texts and the bits of their tests, {text, bits}. With patterns it learns what they say of other texts, for values are often the
   -- same: in its free places, until so many were unknown that it had better begin anew.
-  local PLACES, SIZE_MAX, LEARNT_AT_ONCE, UNKNOWN_MAX = 64, 64, 4, 16384
+  local PLACES, SIZE_MAX, LEARNT_AT_ONCE, UNKNOWN_MAX = 256, 64, 4, 16384
 
   function FEATURE.table(tag, texts, patterns)
     local list = {}
@@ -170,7 +170,7 @@ return function(E)
     end
     local found = E.text_table(tag, list, #patterns > 0 and PLACES or 16, "told_t")
     found.unknown_bit, found.learnt, found.unknown = #patterns > 0 and UNKNOWN or 0, {}, 0
-    if #patterns > 0 then found.copies = E.buffer("uint8_t", SIZE_MAX * (found.mask + 1)) end
+    if #patterns > 0 then found.copies = E.buffer("uint8_t", SIZE_MAX * ((found.mask + 1))) end
     return found
   end
 
@@ -186,7 +186,7 @@ return function(E)
       local k = unknown.v[x]
       local s = slots[bases[k] + column]
       if s.len >= 2 and s.len <= SIZE_MAX then
-        local at, a, z, y = samples(s.p, s.len, texts.r1, texts.r2, texts.mask)
+        local at, a, z, y = samples(s.p, s.len, texts.mask)
         local entry = texts.entries[at]
         if entry.len == 0 then
           entry.a, entry.z, entry.y, entry.len, entry.text = a, z, y, s.len, texts.copies + SIZE_MAX * at

@@ -8,11 +8,11 @@
 return function(E)
   local ffi, bit, C, config = E.ffi, E.bit, E.C, E.config
   local band, bnot, bor, bxor = bit.band, bit.bnot, bit.bor, bit.bxor
-  local arshift, lshift, tobit = bit.arshift, bit.lshift, bit.tobit
+  local arshift, lshift, rshift, tobit = bit.arshift, bit.lshift, bit.rshift, bit.tobit
   local cast, copy, fill = ffi.cast, ffi.copy, ffi.fill
   local i32p, f64p = ffi.typeof("const packed_i32 *"), ffi.typeof("const packed_f64 *")
   local rows, slots, K, NAMES = E.rows, E.slots, config.column_count, config.name_count
-  local whole, COMPARED, place = E.V.whole, E.COMPARED, E.text_place
+  local whole, COMPARED, told_place = E.V.whole, E.COMPARED, E.told_place
   local EXISTS, NUMBER, BOOL, TEXT, UNKNOWN = 1, 3, 5, 17, tobit(0x80000000)
   -- The features of a row, those of class 0 first.
   local WIDTH = config.feature_width + 1
@@ -73,7 +73,7 @@ return function(E)
   -- Of each class and column the first of its features, and of each the next (0: none); of texts that are told apart their table.
   ffi.cdef [[
     typedef struct {
-      int32_t column, place, next, unknown, r1, r2, mask, spare;
+      int32_t column, place, next, unknown, mask, spare;
       const told_t *entries, *shorts;
     } asked_t;
   ]]
@@ -86,9 +86,9 @@ return function(E)
   for class = 0, NAMES do begins[class], sizes[class] = class * K, 4 * config.feature_widths[class + 1] - ANY_SIZE end
   FEATURE.asked = asked
   -- What nobody asks: a text is a text, and goes to the last place of a row.
-  local NO_TEXTS = { entries = E.buffer("told_t", 1), shorts = E.buffer("told_t", 257), r1 = 0, r2 = 0, mask = 0, unknown_bit = 0 }
+  local NO_TEXTS = { entries = E.buffer("told_t", 1), shorts = E.buffer("told_t", 257), mask = 0, unknown_bit = 0 }
   local function tell_texts(one, texts)
-    one.unknown, one.r1, one.r2, one.mask, one.entries, one.shorts = texts.unknown_bit, texts.r1, texts.r2, texts.mask, texts.entries, texts.shorts
+    one.unknown, one.mask, one.entries, one.shorts = texts.unknown_bit, texts.mask, texts.entries, texts.shorts
   end
   asked[0].place = WIDTH - 1
   tell_texts(asked[0], NO_TEXTS)
@@ -134,10 +134,12 @@ return function(E)
 
   -- ---- one value ----------------------------------------------------------------------------------------------------------------------
   -- Where a text is in a table if it is there, and what tells it (texts.lua); `n` is at least 2.
-  local function samples(p, n, r1, r2, mask)
-    local more = n - 6
-    local a, z = cast(i32p, p - 2).v, cast(i32p, p + (n - 4)).v
-    return place(a, z, r1, r2, mask), a, z, cast(i32p, p + (band(more, bnot(arshift(more, 31))) - 2)).v
+  local function samples(p, n, mask)
+    local more = tobit(n - 6)
+    more = band(more, bnot(arshift(more, 31)))
+    local over = tobit(more - 6)
+    local a, z, y = cast(i32p, p - 2).v, cast(i32p, p + tobit(n - 4)).v, cast(i32p, p + tobit(band(over, arshift(over, 31)) + 4)).v
+    return told_place(a, z, y, mask), a, z, y
   end
 
   local function put_short(a, slot, at)
@@ -157,12 +159,12 @@ return function(E)
   -- What has to be looked at again lies in memory, and no way parts before: a compiled trace that holds so much at once finds no registers.
   local function put_long(D, a, slot, at)
     local p, n, entries = slots[slot].p, slots[slot].len, asked[a].entries
-    local x, first, z, y = samples(p, n, asked[a].r1, asked[a].r2, asked[a].mask)
+    local x, first, z, y = samples(p, n, asked[a].mask)
     local other = bor(bxor(first, entries[x].a), bxor(z, entries[x].z), bxor(y, entries[x].y), bxor(n, entries[x].len))
-    local same = arshift(band(bnot(other), other - 1), 31)
+    local same = arshift(band(bnot(other), tobit(other - 1)), 31)
     F[at] = bor(TEXT, band(same, entries[x].bits), band(bnot(same), asked[a].unknown))
     D.a, D.z, D.h, D.same = first, z, x, same
-    D.doubt = bor(band(same, COMPARED - n), band(bnot(same), -entries[x].next))
+    D.doubt = bor(band(same, tobit(COMPARED - n)), band(bnot(same), tobit(0 - entries[x].next)))
   end
 
   local function put_plain(slot, at, row)
@@ -224,7 +226,7 @@ return function(E)
   -- The class of a row is known: from here on the features of its attributes are made.
   function E.begin_features(D)
     local class = rows[D.row].name
-    D.first, D.asked_begin, D.ready, D.asked = tobit(D.row * WIDTH), begins[class], 1, 0
+    D.first, D.asked_begin, D.ready, D.begun, D.asked = tobit(D.row * WIDTH), begins[class], 1, class, 0
     if ANY_SIZE > 0 then copy(F + D.first, WORDS, ANY_SIZE) end
     if gives.numbers ~= 0 then copy(X + D.first, NUMBERS, 2 * ANY_SIZE) end
     fill(F + tobit(D.first + ANY_WIDTH), sizes[class])
@@ -242,7 +244,7 @@ return function(E)
     end
   end
 
-  -- The same of a text, and of a number or bool: the first of its features is made at once, for which way it takes is known here.
+  -- The same of a text: the first of its features is made at once, for which way it takes is known here.
   function E.text_feature(D, slot, column)
     if D.ready == 1 then
       local a = first_asked[D.asked_begin + column]
@@ -254,6 +256,21 @@ return function(E)
         local doubted = arshift(D.doubt, 31)
         D.slot, D.asked = slot, bor(band(doubted, a), band(bnot(doubted), asked[a].next))
       end
+    else
+      batch.late = 1
+    end
+  end
+
+  -- The same of a bool or a whole number of tag t: v are its bytes, up to four of a varint.
+  function E.whole_feature(D, slot, column, t, v)
+    if D.ready == 1 then
+      local a = first_asked[D.asked_begin + column]
+      local at = D.first + asked[a].place
+      local value = bor(band(v, 0x7f), band(rshift(v, 1), 0x3f80), band(rshift(v, 2), 0x1fc000), band(rshift(v, 3), 0xfe00000))
+      local is_bool = arshift(bxor(t, 0x10) - 1, 31)
+      X[at] = value
+      F[at] = bor(band(is_bool, bor(BOOL, lshift(value, 3))), band(bnot(is_bool), NUMBER))
+      D.slot, D.asked = slot, asked[a].next
     else
       batch.late = 1
     end

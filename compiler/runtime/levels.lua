@@ -11,7 +11,7 @@ return function(E)
   local put_value, set_text = E.put_value, E.set_text
   local begin_features, begin_without_features, leave_features, make_feature = E.begin_features, E.begin_without_features, E.leave_features,
     E.make_feature
-  local odd_rows = E.odd
+  local odd_rows, batch = E.odd, E.FEATURE.batch
   local NO_NAME, needs, key_sets, empty = E.names.shorts[256].id, E.needs, E.key_sets, E.empty
   local ALL, ROOTS, SCOPES = config.all_wanted, config.roots_wanted, config.scopes_read
   local NAME, SERVICE, scope_columns = config.name_column, config.service_column, config.scope_columns
@@ -88,8 +88,14 @@ return function(E)
     r.p = b + s
     D.ss, D.e, D.base, D.decided, D.states, D.named, D.tail, D.marked_count, D.settled, D.ready = s, q, tobit(row * K), 0, 0, 0, -1, 0, 0, 0
     D.kvt = 256
-    local class, root = foreseen(b, s, q)
+    local class, at, root = foreseen(b, s, q)
+    D.foreseen_at = at
     if ALL or class > 0 or (ROOTS and root) then want(D, key_sets[class]) end
+    -- Where the name turns out to be this one, nothing is left to be done about it.
+    if class > 0 then
+      r.name = class
+      begin_features(D)
+    end
   end
 
   -- ---- ends --------------------------------------------------------------------------------------------------------------------------
@@ -132,10 +138,14 @@ return function(E)
     return true
   end
 
-  -- The class of a span is known now: whether its attributes are gone through once more.
+  -- The class of a span is known now: whether its attributes are gone through once more. Features of another class, which was foreseen, may be
+  -- made already.
   local function goes_on(D, r)
     local again = goes_back(D, r)
-    if D.kvt == 0x4a and D.ready == 0 then begin_features(D) end
+    if D.kvt == 0x4a and (D.ready == 0 or D.begun ~= r.name) then
+      if D.ready == 1 then batch.late = 1 end
+      begin_features(D)
+    end
     return again
   end
 

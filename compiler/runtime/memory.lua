@@ -14,7 +14,7 @@ return function(ffi, bit, config)
       int32_t elements, spare;                                      // elements: so many of its first bytes hold no event or link
     } row_t;
     typedef struct { const uint8_t *p; int32_t len, tag; } slot_t;  // payload of an AnyValue; tag: its field's tag, 0: missing
-    typedef struct { int32_t a, z, id, len, next, y; uint64_t inner, more; const uint8_t *text; int32_t c[6]; } entry_t;
+    typedef struct { int32_t a, z, id, len, next, y; uint64_t inner, more, last; const uint8_t *text; int32_t c[6]; } entry_t;
     // The same of a value that rules tell apart; bits: of the tests that it passes. As small as it can be: half a line of the cache.
     typedef struct { int32_t a, z, y, len, next, bits; const uint8_t *text; } told_t;
     // What a record brought to a trace; sum: where that is added up; place: the how-manieth trace of its record; apart: 1 if the record's key

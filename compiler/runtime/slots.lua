@@ -2,10 +2,11 @@
 return function(E)
   local ffi, bit, W = E.ffi, E.bit, E.wire
   local arshift, band, bor, bxor, lshift, tobit = bit.arshift, bit.band, bit.bor, bit.bxor, bit.lshift, bit.tobit
+  local rshift = bit.rshift
   local cast, copy = ffi.cast, ffi.copy
   local i32p = ffi.typeof("const packed_i32 *")
   local slots, TEMPLATE, keys = E.slots, E.template, E.keys.entries
-  local text_feature, ask_features = E.text_feature, E.ask_features
+  local text_feature, whole_feature, ask_features = E.text_feature, E.whole_feature, E.ask_features
   -- The usual forms of an AnyValue that is no text, by kind and size: what its last four bytes must be under a mask, whether the last may not be
   -- 0 (it ends a varint). One test for all: kinds of values come in any order.
   ffi.cdef "typedef struct { int32_t x, m, top, bad; } form_t;"
@@ -54,6 +55,12 @@ return function(E)
     if D.lvl == 3 then text_feature(D, at, column) end
   end
 
+  -- The features of a value of a usual form that is no text: `size` is that of its AnyValue, z are its last four bytes.
+  local function plain_feature(D, at, column, t, size, z)
+    if t == 0x21 then return ask_features(D, at, column) end
+    whole_feature(D, at, column, t, rshift(z, tobit(40 - lshift(size, 3))))
+  end
+
   -- Puts the value vp .. ve into the slot of entry k; false where it is odd.
   function E.put_value(D, k, vp, ve)
     local b, c, size = D.b, tobit(lshift(D.lvl, 1) - 6), tobit(ve - vp)
@@ -65,7 +72,7 @@ return function(E)
       put_text(D, at, tobit(vp + 2), ve, column)
     elseif is_usual(b, ve, size, t) then
       set(at, b, tobit(vp + 1), ve, t)
-      if D.lvl == 3 then ask_features(D, at, column) end
+      if D.lvl == 3 then plain_feature(D, at, column, t, size, cast(i32p, b + tobit(ve - 4)).v) end
     elseif t == 0x0a and l >= 128 and b[vp + 2] < 128 and b[vp + 2] > 0 then
       if tobit(vp + 3 + bor(band(l, 127), lshift(b[vp + 2], 7))) ~= ve then return false end
       put_text(D, at, tobit(vp + 3), ve, column)

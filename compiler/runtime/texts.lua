@@ -6,7 +6,7 @@ return function(E)
   local cast = ffi.cast
 
   -- Of a text that stands behind a tag byte and its length: the four bytes from two before it, its last four, the four before these or, of a
-  -- short one, the first again. A text of up to COMPARED bytes is known by these and its length.
+  -- short one, the first again, of a long one its fifth to eighth. A text of up to COMPARED bytes is known by these and its length.
   E.COMPARED = 10
   local function sample(tag, text)
     local n = #text
@@ -15,18 +15,20 @@ return function(E)
     local full = head .. string.char(rest) .. text
     local at = #full - n
     local p = cast(u8p, full)
-    return cast(i32p, p + at - 2).v, cast(i32p, p + at + n - 4).v, cast(i32p, p + at + math.max(-2, n - 8)).v
+    return cast(i32p, p + at - 2).v, cast(i32p, p + at + n - 4).v, cast(i32p, p + at + math.min(4, math.max(-2, n - 8))).v
   end
 
   -- What lies between the first two bytes of a text of more than EDGES and its last four: eight bytes that end there and, of a long one, the
-  -- eight from its third on; only what is longer than WORDS is compared byte by byte. More than five bytes of its message precede a text.
+  -- eight from its third on and the next eight; only what is longer than all these is compared byte by byte. More than five bytes of its message
+  -- precede a text.
   local EDGES, WORD, WORDS = 6, 14, 22
   local NOTHING = 0ULL
 
   local function learn_inner(entry, p, n)
-    entry.inner, entry.more = 0, 0
+    entry.inner, entry.more, entry.last = 0, 0, 0
     if n > EDGES then entry.inner = cast(u64p, p + (n - 12)).v end
     if n > WORD then entry.more = cast(u64p, p + 2).v end
+    if n > WORDS then entry.last = cast(u64p, p + 10).v end
   end
 
   -- Whether a text is the one of an entry, whose first two and last four bytes and length it has.
@@ -35,40 +37,56 @@ return function(E)
     local other = bxor(cast(u64p, p + (n - 12)).v, entries[at].inner)
     if n <= WORD then return rshift(other, 8 * (WORD - n)) == NOTHING end
     if other ~= NOTHING or cast(u64p, p + 2).v ~= entries[at].more then return false end
-    return n <= WORDS or C.memcmp(entries[at].text + 10, p + 10, n - WORDS) == 0
+    if n <= WORDS then return true end
+    return cast(u64p, p + 10).v == entries[at].last and (n <= WORDS + 8 or C.memcmp(entries[at].text + 18, p + 18, n - WORDS - 8) == 0)
   end
 
   E.has_inner = has_inner
 
-  -- Where a text is looked for first, by its first and last sample.
+  -- Where a wanted text is looked for first, by its first and last sample: cheaply, for each attribute is asked.
   local function place(a, z, r1, r2, mask)
     local h = bxor(a, rol(z, r1))
     return band(bxor(h, rshift(h, r2)), mask)
   end
-
   E.text_place = place
 
-  local function collisions(samples, r1, r2, mask, enough)
+  -- The same of a text that is told apart: every bit of all three samples counts, for values of one attribute are much alike.
+  local function told_place(a, z, y, mask)
+    local h = bxor(a, rol(z, 8), rol(y, 27))
+    h = bxor(h, rshift(h, 13))
+    return band(bxor(h, rshift(h, 7)), mask)
+  end
+  E.told_place = told_place
+
+  local function collisions(samples, place_of, enough)
     local seen, count = {}, 0
     for i = 1, #samples do
-      local h = place(samples[i][1], samples[i][2], r1, r2, mask)
+      local h = place_of(samples[i])
       if seen[h] then count = count + 1; if count >= enough then return count end end
       seen[h] = true
     end
     return count
   end
 
-  local function best(samples, mask)
-    local found, b1, b2 = collisions(samples, 8, 16, mask, 1e9), 8, 16
-    if found == 0 then return b1, b2 end
-    for r1 = 3, 29, 2 do
-      for r2 = 3, 17, 2 do
-        local count = collisions(samples, r1, r2, mask, found)
-        if count < found then found, b1, b2 = count, r1, r2 end
-        if found == 0 then return b1, b2 end
-      end
+  -- Where samples of wanted texts are looked for among `size` places, and by which numbers: those of the fewest collisions.
+  local function cheaply(samples, size)
+    local found, b1, b2 = 1e9, 8, 16
+    local function by(r1, r2) return function(one) return place(one[1], one[2], r1, r2, size - 1) end end
+    local function try(r1, r2)
+      local count = collisions(samples, by(r1, r2), found)
+      if count < found then found, b1, b2 = count, r1, r2 end
+      return found == 0
     end
-    return b1, b2
+    local done = try(8, 16)
+    for r1 = 3, 29, 2 do
+      for r2 = 3, 17, 2 do done = done or try(r1, r2) end
+    end
+    return by(b1, b2), { r1 = b1, r2 = b2 }
+  end
+
+  -- The same of texts that are told apart.
+  local function thoroughly(_, size)
+    return function(one) return told_place(one[1], one[2], one[3], size - 1) end, {}
   end
 
   local anchors = {}
@@ -96,20 +114,21 @@ return function(E)
   end
 
   -- A table of texts that stand behind a tag byte and their length. `list`: {text, id, c0..c5} to make entries of, or {text, bits} to make texts
-  -- that are told apart; `places`: how many there are at least to find one by its hash, a power of two. Returns entries, shorts, r1, r2, mask.
+  -- that are told apart; `places`: how many there are at least to find one by its hash, a power of two. Returns entries, shorts, mask and size, and
+  -- of the former r1 and r2.
   function E.text_table(tag, list, places, ctype)
     local longer, size = {}, places
     for i = 1, #list do if #list[i].text >= 2 then longer[#longer + 1] = list[i] end end
     while size < 4 * #longer do size = size * 2 end
     local samples = {}
     for i = 1, #longer do samples[i] = { sample(tag, longer[i].text) } end
-    local r1, r2 = best(samples, size - 1)
+    local place_of, found = (ctype == "told_t" and thoroughly or cheaply)(samples, size)
     -- Entry 0 .. size-1 are found by hash, further ones by `next` of the entry before them; 0 ends a chain, for place 0 is never a follower.
     local entries = in_lines(ctype, size + #list + 1)
     local shorts = in_lines(ctype, 257)
     local free = size
     for i = 1, #longer do
-      local h = place(samples[i][1], samples[i][2], r1, r2, size - 1)
+      local h = place_of(samples[i])
       if entries[h].len ~= 0 then
         local last = h
         while entries[last].next ~= 0 do last = entries[last].next end
@@ -128,7 +147,8 @@ return function(E)
         short.next, free = free, free + 1
       end
     end
-    return { entries = entries, shorts = shorts, r1 = r1, r2 = r2, mask = size - 1, size = size + #list + 1 }
+    found.entries, found.shorts, found.mask, found.size = entries, shorts, size - 1, size + #list + 1
+    return found
   end
 
   -- The entry further down a chain that is this text; the last one asked where none is (its len or text differ).

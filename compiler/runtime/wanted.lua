@@ -14,6 +14,8 @@ return function(E)
       int32_t kp, n, k, a, z, h;
       // Where the row's features begin, and its class's; whether they can be made yet; the next to be made (0: none), of the value in a slot.
       int32_t first, asked_begin, ready, asked, slot, same, doubt;
+      // Of which class features are made, and where the name lies that was foreseen (-1: none was).
+      int32_t begun, foreseen_at;
       const uint8_t *b;
       int32_t last, enough, stop_row, why;
       const uint64_t *addresses; const int64_t *lengths;
@@ -31,17 +33,39 @@ return function(E)
   local D = ffi.new("decoder_t")
   E.D = D
 
+  -- A set of so many texts has places for `share` times as many, a power of two: what is none of it seldom finds one, for a guess that an attribute
+  -- may be wanted, and is not, costs more than a look at a few more lines of the cache.
+  local SPARSE, DENSE, PLACES_MIN, PLACES_MAX = 32, 8, 128, 4194304
+
+  local function size_of(count, share)
+    local size = PLACES_MIN * share / SPARSE
+    while size < share * count do size = 2 * size end
+    return size
+  end
+
+  -- As sparse as fits into the memory there is for all of them.
+  local function sparseness(sets)
+    local share = SPARSE
+    repeat
+      local sum = 0
+      for k = 1, #sets do sum = sum + size_of(#sets[k], share) end
+      if sum <= PLACES_MAX then break end
+      share = share / 2
+    until share <= DENSE
+    return share
+  end
+
   -- Returns functions that look texts of a table up in a set of them: -1 where one is not there. One does it at once, the others in two steps: one
   -- notes where a text is looked for first, another looks. `sets`: lists of ids, the first of them set 0.
   local function finder(texts, sets)
     local entries, shorts, r1, r2 = texts.entries, texts.shorts, texts.r1, texts.r2
     -- Of each set its places, where they begin among those of all; a place holds an entry, -1 none. An entry that does not lie where it is looked
-    -- for first lies in one of the next places: seven of eight are free, or fourteen of sixteen.
+    -- for first lies in one of the next places.
     local masks, begins = E.buffer("int32_t", #sets), E.buffer("int32_t", #sets)
     local place_count = 0
+    local share = sparseness(sets)
     for k = 0, #sets - 1 do
-      local size = 16
-      while size < 8 * #sets[k + 1] do size = 2 * size end
+      local size = size_of(#sets[k + 1], share)
       masks[k], begins[k] = size - 1, place_count
       place_count = place_count + size
     end
@@ -143,9 +167,9 @@ return function(E)
   for class = 1, config.name_count do classes[class] = class end
   local find = finder(E.names, { classes })
 
-  -- Notes where the name of the row lies: D.named is 0 before, 1 then, 2 once it was looked up.
+  -- Notes where the name of the row lies: D.named is 0 before, 1 then, 2 once it was looked up, or where it is the one that was foreseen.
   function E.name_at(D, b, s, n)
-    D.name_at, D.named = s, 1
+    D.name_at, D.named = s, s == D.foreseen_at and 2 or 1
     rows[D.row].np = b + s
     rows[D.row].nlen = n
   end
@@ -176,24 +200,26 @@ return function(E)
   E.key_sets = sets
 
   local function named_before(b, s, q, z, at)
-    if at == 0 then return 0 end
+    if at == 0 then return 0, -1 end
     local name = names[at - 1]
     local begin = q - name.len
     if name.z == z and begin - 2 >= s and b[begin - 1] == name.len and b[begin - 2] == 0x2a
       and C.memcmp(name.text, b + begin, name.len) == 0 then
-      return name.id
+      return name.id, begin
     end
     return named_before(b, s, q, z, following[at - 1])
   end
 
   -- The class of a Collector's span s .. q, whose name comes behind its attributes, as far as its end tells: 0 where its name is not wanted.
-  -- Only a guess: its fields are gone through in any case, and a second time if a wanted name comes unforeseen. Second, whether it is a root.
+  -- Only a guess: its fields are gone through in any case, and a second time if a wanted name comes unforeseen. Second, where that name lies, and
+  -- whether the span is a root.
   function E.foreseen(b, s, q)
-    if q - s < 60 or b[q - 18] ~= 0x0a or b[q - 28] ~= 0x12 then return 0, false end
+    if q - s < 60 or b[q - 18] ~= 0x0a or b[q - 28] ~= 0x12 then return 0, -1, false end
     local root = b[q - 38] ~= 0x22 or b[q - 37] ~= 8
     q = tobit(q - (root and 30 or 38))
     if b[q - 6] == 0x85 and b[q - 5] == 1 then q = tobit(q - 6) end
     local z = cast(i32p, b + (q - 4)).v
-    return named_before(b, s, q, z, tails[tail_of(z)]), root
+    local class, at = named_before(b, s, q, z, tails[tail_of(z)])
+    return class, at, root
   end
 end

@@ -225,3 +225,26 @@ def test_a_span_may_have_any_number_of_wanted_attributes(layout: Layout, count: 
     found = both(text, [[spans]], layout)
     assert len(found) == 2
     assert found[0] != found[1]
+
+
+@LAYOUTS
+@pytest.mark.parametrize("most", [SET_SIZE_SUM_MAX, 0], ids=["a set for each class", "one set for all"])
+@pytest.mark.parametrize("count", [1, 70])
+def test_features_that_were_made_for_a_name_that_was_foreseen_are_those_of_the_name_it_has(
+    layout: Layout, count: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names that end like the header of a span of another wanted name, and attributes of which some are settled before the name comes."""
+    monkeypatch.setattr(wanted_keys, "SET_SIZE_SUM_MAX", most)
+    foreseen = "r" * ord("*")
+    names = [foreseen, *(f"{letter}**{foreseen}" for letter in "abcdefgh")]
+    rules = [f"never {{ `{name}`.where({'l' if at else 'k'} == {at}) }}" for at, name in enumerate(names)]
+    text = "rules:\n" + "".join(f"  - {{id: r{at}, rule: '{rule}'}}\n" for at, rule in enumerate(rules))
+    text += "".join(f"  - {{id: k{n}, rule: 'never {{ `{foreseen}`.where(key.k{n} == 1) }}'}}\n" for n in range(count))
+    filled = {f"key.k{n}": 2 for n in range(count)}
+    sent = list(product(names, range(len(names)), ("k", "l")))
+    spans = [span(name, 1, of=of, attributes={"l": -1, key: value} | filled) for of, (name, value, key) in enumerate(sent, 1)]
+    found = both(text, [[spans]], layout)
+    own = {(name, at, "l" if at else "k") for at, name in enumerate(names)}
+    violated = {codes for one, codes in zip(sent, found, strict=True) if one in own}
+    assert len(violated) == len(names)
+    assert len(set(found) - violated) == 1
