@@ -170,7 +170,7 @@ return function(E)
     end
     local found = E.text_table(tag, list, #patterns > 0 and PLACES or 16, "told_t")
     found.unknown_bit, found.learnt, found.unknown = #patterns > 0 and UNKNOWN or 0, {}, 0
-    if #patterns > 0 then found.copies = E.buffer("uint8_t", SIZE_MAX * ((found.mask + 1))) end
+    if #patterns > 0 then found.copies = E.buffer("uint8_t", SIZE_MAX * (found.mask + 1)) end
     return found
   end
 

@@ -1,8 +1,7 @@
 -- Values to slots: where the payload of an AnyValue lies, and its tag.
 return function(E)
   local ffi, bit, W = E.ffi, E.bit, E.wire
-  local arshift, band, bor, bxor, lshift, tobit = bit.arshift, bit.band, bit.bor, bit.bxor, bit.lshift, bit.tobit
-  local rshift = bit.rshift
+  local arshift, band, bor, bxor, lshift, rshift, tobit = bit.arshift, bit.band, bit.bor, bit.bxor, bit.lshift, bit.rshift, bit.tobit
   local cast, copy = ffi.cast, ffi.copy
   local i32p = ffi.typeof("const packed_i32 *")
   local slots, TEMPLATE, keys = E.slots, E.template, E.keys.entries
