@@ -68,7 +68,7 @@ return function(E)
     return count
   end
 
-  -- Where samples of wanted texts are looked for among `size` places, and by which numbers: those of the fewest collisions.
+  -- Says of samples of wanted texts where each is looked for among `size` places; second and third, by which numbers: of the fewest collisions.
   local function cheaply(samples, size)
     local found, b1, b2 = 1e9, 8, 16
     local function by(r1, r2) return function(one) return place(one[1], one[2], r1, r2, size - 1) end end
@@ -81,12 +81,12 @@ return function(E)
     for r1 = 3, 29, 2 do
       for r2 = 3, 17, 2 do done = done or try(r1, r2) end
     end
-    return by(b1, b2), { r1 = b1, r2 = b2 }
+    return by(b1, b2), b1, b2
   end
 
-  -- The same of texts that are told apart.
+  -- The same of texts that are told apart, for which there is nothing to choose.
   local function thoroughly(_, size)
-    return function(one) return told_place(one[1], one[2], one[3], size - 1) end, {}
+    return function(one) return told_place(one[1], one[2], one[3], size - 1) end
   end
 
   local anchors = {}
@@ -122,7 +122,7 @@ return function(E)
     while size < 4 * #longer do size = size * 2 end
     local samples = {}
     for i = 1, #longer do samples[i] = { sample(tag, longer[i].text) } end
-    local place_of, found = (ctype == "told_t" and thoroughly or cheaply)(samples, size)
+    local place_of, r1, r2 = (ctype == "told_t" and thoroughly or cheaply)(samples, size)
     -- Entry 0 .. size-1 are found by hash, further ones by `next` of the entry before them; 0 ends a chain, for place 0 is never a follower.
     local entries = in_lines(ctype, size + #list + 1)
     local shorts = in_lines(ctype, 257)
@@ -147,8 +147,7 @@ return function(E)
         short.next, free = free, free + 1
       end
     end
-    found.entries, found.shorts, found.mask, found.size = entries, shorts, size - 1, size + #list + 1
-    return found
+    return { entries = entries, shorts = shorts, mask = size - 1, size = size + #list + 1, r1 = r1, r2 = r2 }
   end
 
   -- The entry further down a chain that is this text; the last one asked where none is (its len or text differ).
