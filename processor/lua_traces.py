@@ -24,11 +24,11 @@ from processor.lua_engine import BYTES_OFFSET, MEMORY_MAX_BYTES, LuaProgram
 from processor.lua_evidence import Explainer, KeptTrace
 from processor.trace_engine import Asked, Taken, TraceFacts, moved
 from processor.trace_states import Seal
-from topics.otlp import decode, encode_protobuf
+from topics.otlp import Format, decode, encode_protobuf
 from topics.refusal import RefusalReason
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from compiler.outlines import Remembered
     from compiler.read_names import Read
@@ -211,16 +211,22 @@ class LuaTraceEngine:
                 taken.apart.extend(array("i", apart))
         return at
 
+    @staticmethod
+    def _usual(value: bytes, record_format: Format) -> tuple[Mapping[RefusalReason, int], list[tuple[int, bytes]]]:
+        """Decode a record here; return what was refused and the rest in its usual form, a part behind the place of its first span."""
+        decoded = decode(value, record_format)
+        starts = range(0, len(decoded.spans), _SPANS_AT_ONCE)
+        return decoded.refused, [(start, encode_protobuf(decoded.spans[start : start + _SPANS_AT_ONCE])) for start in starts]
+
     def _take_odd(self, partition: int, given: LuaBatch, index: int, policy: TakePolicy, taken: Taken) -> None:
-        """Decode a record here, count what is refused, write the rest in its usual form."""
+        """Count what of a record is refused, give the rest in its usual form to the program."""
         batch = given.batch
-        decoded = decode(batch.values[index], batch.formats[index])
-        refused = Counter(decoded.refused)
+        refusals, usual = self._usual(batch.values[index], batch.formats[index])
+        refused = Counter(refusals)
         brought: list[Touch] = []
-        for start in range(0, len(decoded.spans), _SPANS_AT_ONCE):
-            usual = given.only(index, encode_protobuf(decoded.spans[start : start + _SPANS_AT_ONCE]))
+        for start, value in usual:
             part = Taken([], {}, [])
-            if self._take_some(partition, usual, 0, 1, policy, part) == 0:
+            if self._take_some(partition, given.only(index, value), 0, 1, policy, part) == 0:
                 refused[RefusalReason.MALFORMED] += 1
             brought += moved(part.touches, [index], [start])
         if batch.is_keyed and any(touch.trace_id.encode("ascii") != batch.keys[index] for touch in brought):

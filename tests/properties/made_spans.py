@@ -42,10 +42,10 @@ def span_id(number: int) -> str:
 @st.composite
 def _times(draw: st.DrawFn) -> tuple[int, int]:
     """A start and an end close to those of the others, so that they touch; sometimes such that the span has no times."""
-    start = INSTANT_NS + draw(st.integers(0, 6)) * 1_000_000
-    end = start + draw(st.integers(0, 4)) * 1_000_000
+    start = INSTANT_NS + draw(_starts) * 1_000_000
+    end = start + draw(_lengths) * 1_000_000
     bad = [(start, 0), (0, end), (start, start - 1), (start, 2**63), (start, _UINT64_MAX)]
-    return draw(st.sampled_from(bad)) if draw(st.integers(0, 7)) == 0 else (start, end)
+    return draw(st.sampled_from(bad)) if draw(_sometimes) == 0 else (start, end)
 
 
 _events = st.builds(
@@ -56,7 +56,16 @@ _events = st.builds(
 )
 _links = st.builds(Link, trace_id=st.just(TRACE_ID), span_id=st.integers(0, _ID_COUNT).map(span_id), attributes=attributes)
 _resources = st.builds(Resource, attributes=st.dictionaries(st.sampled_from(("service.name", *KEYS)), _values, max_size=2))
+# What is drawn again and again is made once: hypothesis looks into each new strategy before it draws from it.
+_sometimes, _starts, _lengths = st.integers(0, 7), st.integers(0, 6), st.integers(0, 4)
+_numbered, _counts = st.integers(0, _ID_COUNT - 1), st.integers(1, _ID_COUNT)
+_names, _messages = st.sampled_from(NAMES), st.sampled_from(WORDS)
+_parents = st.one_of(st.just(""), st.integers(0, _ID_COUNT).map(span_id))
+_kinds, _statuses = st.sampled_from((0, 1, 2, 3, 5, 6, -1)), st.sampled_from((0, 1, 2, 3, -1))
 _scopes = st.builds(Scope, name=st.sampled_from(("", "lib", _ILL_FORMED)), version=st.sampled_from(("", "1")), attributes=attributes)
+
+
+_events_of_span, _links_of_span = st.lists(_events, max_size=2), st.lists(_links, max_size=1)
 
 
 @st.composite
@@ -65,17 +74,17 @@ def spans(draw: st.DrawFn, number: int | None = None) -> Span:
     start_ns, end_ns = draw(_times())
     return Span(
         trace_id=TRACE_ID,
-        span_id=span_id(draw(st.integers(0, _ID_COUNT - 1)) if number is None else number),
-        name=draw(st.sampled_from(NAMES)),
+        span_id=span_id(draw(_numbered) if number is None else number),
+        name=draw(_names),
         start_ns=start_ns,
         end_ns=end_ns,
-        parent_id=draw(st.one_of(st.just(""), st.integers(0, _ID_COUNT).map(span_id))),
-        kind=draw(st.sampled_from((0, 1, 2, 3, 5, 6, -1))),
-        status=draw(st.sampled_from((0, 1, 2, 3, -1))),
-        status_message=draw(st.sampled_from(WORDS)),
+        parent_id=draw(_parents),
+        kind=draw(_kinds),
+        status=draw(_statuses),
+        status_message=draw(_messages),
         attributes=draw(attributes),
-        events=tuple(draw(st.lists(_events, max_size=2))),
-        links=tuple(draw(st.lists(_links, max_size=1))),
+        events=tuple(draw(_events_of_span)),
+        links=tuple(draw(_links_of_span)),
         resource=draw(_resources),
         scope=draw(_scopes),
     )
@@ -87,7 +96,7 @@ arrivals: st.SearchStrategy[list[Span]] = st.lists(spans(), min_size=1, max_size
 
 @st.composite
 def _different(draw: st.DrawFn) -> list[Span]:
-    return [draw(spans(number)) for number in range(draw(st.integers(1, _ID_COUNT)))]
+    return [draw(spans(number)) for number in range(draw(_counts))]
 
 
 traces: st.SearchStrategy[list[Span]] = _different()
