@@ -13,6 +13,7 @@ from compiler import RuleSet, SourceFile
 from loadtest.measured import Candidate, Judge
 from loadtest.rows import COMPILE, PAUSE, Row
 from loadtest.rule_writing import compiled, named_rules, rule_file
+from processor.garbage import uncollected
 
 RULE_COUNT = 1_000
 
@@ -40,7 +41,10 @@ class _Traffic:
 
 
 def compile_rows(candidate: Candidate, running: RuleSet, records: Sequence[bytes], run_count: int, seed: int) -> list[Row]:
-    """Return row 11: from the text of 1 000 rules to a running program in this process while it judges `records` by another set."""
+    """Return row 11: from the text of 1 000 rules to a running program in this process while it judges `records` by another set.
+
+    As a worker does it: the garbage collector keeps still meanwhile.
+    """
     source = rule_file(list(islice(named_rules(seed), RULE_COUNT)), "compiled")
     found = [_once(candidate, running, records, source) for _ in range(run_count)]
     seconds, pauses = median([run[0] for run in found]), median([run[1] for run in found])
@@ -58,7 +62,9 @@ def _once(candidate: Candidate, running: RuleSet, records: Sequence[bytes], sour
     thread.start()
     try:
         began = time.perf_counter()
-        candidate.start(compiled([source])).judge(records[:1])
+        with uncollected():
+            judge = candidate.start(compiled([source]))
+        judge.judge(records[:1])
         taken = time.perf_counter() - began
     finally:
         traffic.stop()

@@ -7,7 +7,11 @@ grown by a quarter, also in the middle of taking partitions: with 200 000 traces
 from __future__ import annotations
 
 import gc
-from typing import Final
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Objects made, young collections, older ones before the next collection of each kind; Python's own: 700, 10, 10. What is young is looked
 # through in fewer and larger steps; what outlives that, which traces do, never again by itself.
@@ -24,6 +28,18 @@ def spare_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_THRESHOLDS)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Keep the collector still: a compiler makes so many objects that it would look through all of the process's, again and again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class OldGarbage:

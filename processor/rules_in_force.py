@@ -5,20 +5,19 @@ The core asks for `current` and `find` (processor.rule_source.RuleSource) and is
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+from processor.garbage import uncollected
 from processor.made_programs import OfferedSet, RefusedRulesError, compiled, made_program, refuse_other_key
 from processor.partition_time import wall_clock_ns
 from topics.log_reader import LogError
 from topics.rfc3339 import format_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from processor.engines import EngineMaker
     from processor.made_programs import Compiled, Fault
@@ -177,7 +176,7 @@ class RulesInForce(ABC):
     def _compiled(self, offered: OfferedSet) -> Program:
         if self._waiting is not None and self._waiting[0] == offered:
             return self._waiting[1]
-        with _uncollected():
+        with uncollected():
             found = compiled(offered, today_ns=wall_clock_ns())
             now = self._standing.program
             if now is not None and now.id == found.program_id:
@@ -244,18 +243,6 @@ class RulesInForce(ABC):
             others = [program_id for program_id in self._programs if program_id != program.id and (now is None or program_id != now.id)]
             for program_id in others[: max(0, len(self._programs) - _PROGRAMS_MAX)]:
                 del self._programs[program_id]
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Keep the garbage collector still: a compiler makes so many objects that it would look through all of the core's, again and again."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _warn(found: Compiled) -> None:
