@@ -10,11 +10,11 @@ from compiler import RuleSet
 from loadtest.agreement import check_equal, check_span_count, check_verdicts
 from loadtest.comparisons import Comparison, CParser, UpbWalk
 from loadtest.compile_beside import compile_rows
-from loadtest.corpora.corpus import Corpus, Facts, Survey
+from loadtest.corpora.corpus import Corpus, Facts, Form, Survey
 from loadtest.demand import demand_of
 from loadtest.measured import Candidate, Judge
 from loadtest.measuring import FULL, QUICK, Contestant, Effort, Timings, timed
-from loadtest.rows import AGAINST_PYTHON, MEMORY, NEAR_LINEAR, NO_BAR, TIMES, TIMES_C, TIMES_UPB, Bar, Row
+from loadtest.rows import AGAINST_PYTHON, IN_BATCHES, MEMORY, NEAR_LINEAR, NO_BAR, TIMES, TIMES_C, TIMES_UPB, Bar, Row
 from loadtest.rule_sample import RuleSample
 from loadtest.workloads import DEEP_TRACE, SAMPLE_SPAN_COUNT, SHORT_TRACE, Workload, Workloads
 
@@ -55,7 +55,10 @@ class EngineRun:
             self._alone(workload)
         for workload in (*workloads.wide(), *workloads.without_names(), *workloads.recordings()):
             self._alone(workload)
-        self._short_and_deep(*workloads.relations())
+        for traces, batches in workloads.in_both_forms():
+            self._side_by_side(traces, batches, f"cost of a span in {Form.BATCHES}, {traces.name}", "one trace", IN_BATCHES)
+        deep = f"cost of a span in a trace of {DEEP_TRACE} spans"
+        self._side_by_side(*workloads.relations(), deep, f"{SHORT_TRACE} spans", NEAR_LINEAR)
         self._evidence(workloads)
         self._memory(workloads)
         self._compile(workloads)
@@ -70,15 +73,13 @@ class EngineRun:
                 Row(3, workload.label, times, TIMES_UPB, AGAINST_PYTHON, timings.run_count, "protobuf parse and walk, no rules")
             )
 
-    def _short_and_deep(self, short: Workload, deep: Workload) -> None:
-        """Time both in turns, so that the cost of depth is a ratio of neighbours as well."""
-        timings, names = self._timed([short, deep])
-        for number, workload in enumerate((short, deep)):
+    def _side_by_side(self, one: Workload, other: Workload, name: str, of: str, bar: Bar) -> None:
+        """Time both in turns, so that what a span costs in the other, in times of the one, is a ratio of neighbours as well."""
+        timings, names = self._timed([one, other])
+        for number, workload in enumerate((one, other)):
             self.rows.append(self._against_c(workload, timings, *names[number]))
-        growth = timings.times_as_fast(names[0][0], names[1][0])
-        name = f"cost of a span in a trace of {DEEP_TRACE} spans"
-        unit, against = f"{TIMES} of {SHORT_TRACE} spans", f"cost of a span in traces of {SHORT_TRACE} spans"
-        self.rows.append(Row(13, name, growth, unit, NEAR_LINEAR, timings.run_count, against))
+        times = timings.times_as_fast(names[0][0], names[1][0])
+        self.rows.append(Row(one.row, name, times, f"{TIMES} of {of}", bar, timings.run_count, one.label))
 
     def _against_c(self, workload: Workload, timings: Timings, name: str, limit: str) -> Row:
         times = timings.times_as_fast(name, limit)

@@ -51,6 +51,7 @@ TIMES_UPB: Final = f"{TIMES} upb walk"
 FEW_RULES: Final = Bar(0.55, 0.75)
 FIFTY_RULES: Final = Bar(0.45, 0.6)
 MANY_RULES: Final = Bar(0.33, 0.45)
+IN_BATCHES: Final = Bar(1.1, 1, at_most=True)
 AGAINST_PYTHON: Final = Bar(15, 20)
 MEMORY: Final = Bar(300, 120, at_most=True)
 COMPILE: Final = Bar(5, 2, at_most=True)

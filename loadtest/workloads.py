@@ -79,16 +79,21 @@ class Workloads:
         return written("shop, ten spans", [trace[:FEW_SPANS] for trace in self.shop], Form.TRACES, Layout.COLLECTOR)
 
     def by_name(self) -> Iterator[Workload]:
-        """Yield rows 1 and 2: one to 1 000 rules about spans by name; with 10 rules in both forms and layouts."""
-        few = self.named(10)
+        """Yield row 1, and of row 2 very many rules: about spans by name; with 10 rules in both forms and layouts."""
+        few, one = self.named(10), self.named(1)
         for form in Form:
             for layout in Layout:
                 yield Workload(1, "10 rules", few, self._shop(form, layout), FEW_RULES, against_python=True)
-        for count, row, bar in ((1, 1, FEW_RULES), (50, 2, FIFTY_RULES), (200, 2, MANY_RULES)):
-            rules = self.named(count)
-            for form in Form:
-                yield Workload(row, f"{count} rule{'s' if count > 1 else ''}", rules, self._shop(form, Layout.COLLECTOR), bar)
+        for form in Form:
+            yield Workload(1, "1 rule", one, self._shop(form, Layout.COLLECTOR), FEW_RULES)
         yield self._of_very_many()
+
+    def in_both_forms(self) -> Iterator[tuple[Workload, Workload]]:
+        """Yield row 2: many rules about spans by name, on records of one trace, which a worker judges, and on batches."""
+        for count, bar in ((50, FIFTY_RULES), (200, MANY_RULES)):
+            name, rules = f"{count} rules", self.named(count)
+            traces, batches = (self._shop(form, Layout.COLLECTOR) for form in (Form.TRACES, Form.BATCHES))
+            yield Workload(2, name, rules, traces, bar), Workload(2, name, rules, batches, NO_BAR)
 
     def wide(self) -> Iterator[Workload]:
         """Yield row 1 on other spans: with 60 attributes, with texts of thousands of characters."""
