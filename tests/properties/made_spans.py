@@ -56,15 +56,13 @@ _events = st.builds(
 )
 _links = st.builds(Link, trace_id=st.just(TRACE_ID), span_id=st.integers(0, _ID_COUNT).map(span_id), attributes=attributes)
 _resources = st.builds(Resource, attributes=st.dictionaries(st.sampled_from(("service.name", *KEYS)), _values, max_size=2))
+_scopes = st.builds(Scope, name=st.sampled_from(("", "lib", _ILL_FORMED)), version=st.sampled_from(("", "1")), attributes=attributes)
 # What is drawn again and again is made once: hypothesis looks into each new strategy before it draws from it.
 _sometimes, _starts, _lengths = st.integers(0, 7), st.integers(0, 6), st.integers(0, 4)
 _numbered, _counts = st.integers(0, _ID_COUNT - 1), st.integers(1, _ID_COUNT)
 _names, _messages = st.sampled_from(NAMES), st.sampled_from(WORDS)
 _parents = st.one_of(st.just(""), st.integers(0, _ID_COUNT).map(span_id))
 _kinds, _statuses = st.sampled_from((0, 1, 2, 3, 5, 6, -1)), st.sampled_from((0, 1, 2, 3, -1))
-_scopes = st.builds(Scope, name=st.sampled_from(("", "lib", _ILL_FORMED)), version=st.sampled_from(("", "1")), attributes=attributes)
-
-
 _events_of_span, _links_of_span = st.lists(_events, max_size=2), st.lists(_links, max_size=1)
 
 
