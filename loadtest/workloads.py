@@ -93,7 +93,7 @@ class Workloads:
         for count, bar in ((50, FIFTY_RULES), (200, MANY_RULES)):
             name, rules = f"{count} rules", self.named(count)
             traces, batches = (self._shop(form, Layout.COLLECTOR) for form in (Form.TRACES, Form.BATCHES))
-            yield Workload(2, name, rules, traces, bar), Workload(2, name, rules, batches, NO_BAR)
+            yield Workload(2, name, rules, traces, bar), Workload(2, name, rules, batches, bar)
 
     def wide(self) -> Iterator[Workload]:
         """Yield row 1 on other spans: with 60 attributes, with texts of thousands of characters."""
