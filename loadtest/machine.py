@@ -27,11 +27,11 @@ def machine() -> dict[str, str | int | float]:
         "processor_count": os.cpu_count() or 0,
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "load_average": round(os.getloadavg()[0], 2),
-        "python_loop_ns": _python_loop_ns(),
+        "python_loop_ns": python_loop_ns(),
     }
 
 
-def _python_loop_ns() -> float:
+def python_loop_ns() -> float:
     """Return what a turn of a loop takes: it tells a slow machine, and an interpreter that was built without optimisations."""
     turns = 100_000
     return round(min(timeit.repeat(f"for _ in range({turns}): n += 1", "n = 0", number=1)) / turns * 1e9, 1)

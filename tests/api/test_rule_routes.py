@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from api.rule_files import RuleFiles
 from compiler import Compilation, SourceFile, compile_sources
 from tests.api.service import RULES, Service, service
+from tests.timing import within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -135,11 +135,8 @@ def test_five_thousand_rules_are_compiled_once_and_listed_within_two_seconds(tmp
     monkeypatch.setattr("api.rule_files.compile_sources", count)
     with service(tmp_path) as served:
         served.client.get("/readyz")
-        # Time of the processor: other processes of a busy machine do not count.
-        began = time.process_time()
-        found = served.client.get("/v1/rules").json()
-        spent_s = time.process_time() - began
+        with within(2):
+            found = served.client.get("/v1/rules").json()
         served.client.get("/v1/rules/rule-7-7")
     assert len(found["items"]) == 5_000
-    assert spent_s < 2
     assert compiled == [50]

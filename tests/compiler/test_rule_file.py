@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 
 import pytest
 from hypothesis import given
@@ -14,6 +13,7 @@ from compiler.rule_file import LetEntry, RuleFile, read_rule_file
 from compiler.rule_set import RuleText
 from compiler.yaml_reader import Scalar
 from tests.compiler.written import at, places, source
+from tests.timing import within
 
 FULL = """\
 let:
@@ -228,20 +228,19 @@ def test_an_id_has_up_to_128_characters() -> None:
 
 
 @pytest.mark.timed
-def test_five_thousand_rules_are_read_in_three_seconds() -> None:
+def test_five_thousand_rules_are_read_in_seconds() -> None:
     entry = FULL[FULL.index("  - id") :]
     text = "rules:\n" + "".join(entry.replace("fraud-check", f"check-{number}", 1) for number in range(5000))
-    started = time.process_time()
-    file = read(text)
-    assert time.process_time() - started < 6, "three seconds on a quiet machine"
+    # It takes 2.7 of an idle processor, half of them the garbage collector's.
+    with within(4):
+        file = read(text)
     assert (len(file.rules), file.diagnostics) == (5000, ())
 
 
 @pytest.mark.timed
 def test_fifty_thousand_unknown_keys_of_a_rule_are_shown_in_seconds() -> None:
-    started = time.process_time()
-    file = read("rules:\n  - id: a\n    rule: b\n" + "".join(f"    exception_{number}: 1\n" for number in range(50_000)))
-    assert time.process_time() - started < 5
+    with within(5):
+        file = read("rules:\n  - id: a\n    rule: b\n" + "".join(f"    exception_{number}: 1\n" for number in range(50_000)))
     assert len(file.diagnostics) == 50_001
 
 
