@@ -9,6 +9,11 @@ A group of rules is one loop over the traces asked, which writes each rule's cod
 4 inconclusive, 6 asked elsewhere (emit_verdict.py). What is decided with open questions holds whatever their answers are. In a complete
 trace all that bits can say is decided, so "only true counts" changes nothing. Of an open trace nothing but a violation is asked elsewhere,
 and only where there may be one: two more bits of every formula say that the rows of an open trace may make it true, or false.
+
+Most traces are whole when they are judged: complete, with a root and without orphans. What is not true is false there, so a loop of its
+own says it in half the instructions.
+
+A bit is the lowest of its word; what the others hold is masked where a code is made of it.
 """
 
 from __future__ import annotations
@@ -37,14 +42,15 @@ GROUP_ATOM_COUNT_MAX = 256
 DEPTH_MAX = 10
 _SIDES_AT_ONCE = 8
 
-PARAMETERS = ("states", "traces", "closes", "wholes", "lates", "n", "out")
+PARAMETERS = ("states", "traces", "asks", "closes", "wholes", "lates", "first", "last", "out")
 _ZERO, _ONE = lua.Number(0), lua.Number(1)
 _K, _AT, _STATE, _LATE = (lua.Name(word) for word in ("k", "at", "state", "late"))
+_VIOLATED, _SATISFIED, _WITHOUT, _ASKED = (lua.Name(word) for word in ("violated", "satisfied", "without", "asked"))
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """That something is true, and that it is false: expressions that are 0 or 1.
+    """That something is true, and that it is false: expressions whose lowest bit says so.
 
     `may_true` and `may_false`: that the rows of an open trace, as it is now, may say so.
     """
@@ -66,12 +72,14 @@ _EITHER = Early(true=True, false=True)
 
 @dataclass(frozen=True, slots=True)
 class BitsRule:
-    """The code of one rule; `places` are the words and counters of the state that it reads, by the local that holds each.
+    """The code of one rule, and the same for whole traces: complete ones with a root and without orphans.
 
-    `is_open`: bits do not decide it on every trace.
+    `places` are the words and counters of the state that it reads, by the local that holds each; `is_open`: bits do not decide it on every
+    trace.
     """
 
     statements: tuple[lua.Statement, ...]
+    of_whole: tuple[lua.Statement, ...]
     places: dict[str, lua.Expr]
     atom_count: int
     is_open: bool
@@ -79,53 +87,62 @@ class BitsRule:
 
 def bits_rule(rule: Rule, position: int, chunk: Chunk) -> BitsRule:
     """Return the code of the rule whose code is the one at `position` of a trace."""
+    writer = _Writer(chunk, lua.Name("whole" if rule.program.requires_complete else "closed"))
+    statements = _statements(rule, position, writer)
+    of_whole = _statements(rule, position, _Writer(chunk, _ONE))
+    return BitsRule(statements, of_whole, writer.places, writer.atom_count, writer.is_open)
+
+
+def _statements(rule: Rule, position: int, writer: _Writer) -> tuple[lua.Statement, ...]:
     program = rule.program
-    writer = _Writer(chunk, "whole" if program.requires_complete else "closed")
     head, always, never = writer.part(program.when, _YES), writer.part(program.always, _YES), writer.part(program.never, _NO)
     final: lua.Expr = _ONE
     if program.for_each is not None:
         head = _and([head, writer.instances(program.for_each.related)])
         # What instances still to come would say is not known.
         final = writer.closed
+    violated, without = _both(head.true, _either(always.false, never.true)), _both(final, head.false)
+    out = lua.Index(lua.Name("out"), lua.Binary("+", _AT, lua.Number(position)))
+    if writer.closed == _ONE and not writer.is_open:
+        return (*writer.locals, lua.Local(("violated", "without"), (violated, without)), lua.Assign(out, _code_of_two()))
+    satisfied = _both(final, head.true, always.true, never.false)
+    masked = tuple(_masked(bit) for bit in (violated, satisfied, without))
+    found = lua.Local(("violated", "satisfied", "without"), masked)
     may_violate = _both(head.may_true, _either(always.may_false, never.may_true)) if may_violate_early(rule) else _ZERO
-    code = _code(head, always, never, final, position, may_violate if writer.is_open else None)
-    return BitsRule((*writer.locals, *code), writer.places, writer.atom_count, writer.is_open)
+    late = lua.Number(-1) if writer.closed == _ONE else _LATE
+    return (*writer.locals, found, *_code(out, late, may_violate if writer.is_open else None))
 
 
-def _code(head: Truth, always: Truth, never: Truth, final: lua.Expr, position: int, may_violate: lua.Expr | None) -> list[lua.Statement]:
-    """Write the code: anything but a violation is said where `final` is set.
+def _code_of_two() -> lua.Expr:
+    """Return the code where what is neither violated nor without an instance is satisfied: 2, 3 or 1."""
+    upper, lower = _bit("lshift", _bit("bor", _VIOLATED, _WITHOUT), _ONE), _bit("band", _bit("bnot", _VIOLATED), _ONE)
+    return _bit("band", _bit("bor", upper, lower), lua.Number(3))
+
+
+def _code(out: lua.Index, late: lua.Expr, may_violate: lua.Expr | None) -> list[lua.Statement]:
+    """Write the code.
 
     `late` has all bits set but where the trace is open: there nothing but a violation is said in any case, and where there may be one,
     `may_violate`, it is asked elsewhere; None: bits decide it.
     """
-    names = ("violated", "satisfied", "without")
-    violated, satisfied, without = (lua.Name(word) for word in names)
-    found = lua.Local(
-        names,
-        (
-            _both(head.true, _either(always.false, never.true)),
-            _both(final, head.true, always.true, never.false),
-            _both(final, head.false),
-        ),
-    )
-    undecided = _bit("bxor", _bit("bor", violated, satisfied, without), _ONE)
-    said = _bit("bor", satisfied, without, _bit("lshift", without, _ONE))
-    out = lua.Index(lua.Name("out"), lua.Binary("+", _AT, lua.Number(position)))
+    undecided = _bit("bxor", _bit("bor", _VIOLATED, _SATISFIED, _WITHOUT), _ONE)
+    said = _bit("bor", _SATISFIED, _WITHOUT, _bit("lshift", _WITHOUT, _ONE))
     if may_violate is None:
         left = _bit("lshift", undecided, lua.Number(2))
-        return [found, lua.Assign(out, _bit("bor", _bit("lshift", violated, _ONE), _bit("band", _LATE, _bit("bor", said, left))))]
-    asked = lua.Name("asked")
-    wanted = lua.Local(("asked",), (_both(undecided, _either(_LATE, may_violate)),))
-    code = _bit("bor", _bit("lshift", _bit("bor", violated, asked), _ONE), _bit("lshift", asked, lua.Number(2)), _bit("band", _LATE, said))
-    return [found, wanted, lua.Assign(out, code)]
+        return [lua.Assign(out, _bit("bor", _bit("lshift", _VIOLATED, _ONE), _bit("band", late, _bit("bor", said, left))))]
+    wanted = lua.Local(("asked",), (_both(undecided, _either(late, may_violate)),))
+    code = _bit(
+        "bor", _bit("lshift", _bit("bor", _VIOLATED, _ASKED), _ONE), _bit("lshift", _ASKED, lua.Number(2)), _bit("band", late, said)
+    )
+    return [wanted, lua.Assign(out, code)]
 
 
 class _Writer:
-    """Writes the formulas of one rule; each atom takes two locals at most."""
+    """Writes the formulas of one rule; each atom takes two locals at most. `closed`: the bit that says whether no more spans come."""
 
-    def __init__(self, chunk: Chunk, closed: str) -> None:
+    def __init__(self, chunk: Chunk, closed: lua.Expr) -> None:
         self._layout = chunk.layout
-        self.closed = lua.Name(closed)
+        self.closed = closed
         self.is_open = False
         self._known: dict[ir.TraceTest, Truth] = {}
         self.locals: list[lua.Statement] = []
@@ -245,7 +262,7 @@ class _Writer:
         leaf = self._layout.leaves[key]
         assert leaf.seen is not None
         word, place = divmod(leaf.seen, WORD_BITS)
-        return _bit("band", _bit("rshift", self._place("w", word), lua.Number(place)), _ONE)
+        return _bit("rshift", self._place("w", word), lua.Number(place)) if place else self._place("w", word)
 
     def _count(self, key: LeafKey) -> lua.Expr:
         counter = self._layout.leaves[key].counter
@@ -299,8 +316,12 @@ def _bit(function: str, *arguments: lua.Expr) -> lua.Expr:
     return lua.Call(lua.Name(function), arguments)
 
 
+def _masked(bit: lua.Expr) -> lua.Expr:
+    return bit if bit in (_ZERO, _ONE) else _bit("band", bit, _ONE)
+
+
 def _opposite(bit: lua.Expr) -> lua.Expr:
-    return _ZERO if bit == _ONE else _bit("bxor", bit, _ONE)
+    return _ZERO if bit == _ONE else _bit("bnot", bit)
 
 
 def _both(*sides: lua.Expr) -> lua.Expr:
@@ -323,9 +344,9 @@ def _joined(function: str, sides: Sequence[lua.Expr], empty: lua.Expr) -> lua.Ex
 # ---- groups -----------------------------------------------------------------------------------------------------------------------------
 
 
-def group_functions(rules: Iterable[BitsRule], code_count: int) -> list[lua.Expr]:
-    """Return the functions that judge by some rules; `code_count` is the number of codes of one trace."""
-    return [_group(group, code_count) for group in _grouped(rules)]
+def group_functions(rules: Iterable[BitsRule], code_count: int) -> list[tuple[lua.Expr, lua.Expr]]:
+    """Return the functions that judge by some rules, any traces and whole ones; `code_count` is the number of codes of one trace."""
+    return [(_of_any(group, code_count), _of_whole(group, code_count)) for group in _grouped(rules)]
 
 
 def _grouped(rules: Iterable[BitsRule]) -> list[list[BitsRule]]:
@@ -343,17 +364,27 @@ def _grouped(rules: Iterable[BitsRule]) -> list[list[BitsRule]]:
     return groups
 
 
-def _group(rules: Sequence[BitsRule], code_count: int) -> lua.Expr:
+def _of_any(rules: Sequence[BitsRule], code_count: int) -> lua.Expr:
+    closings = lua.Local(("closed", "whole", "late"), tuple(_each(array) for array in ("closes", "wholes", "lates")))
+    return _loop(rules, code_count, [closings], [rule.statements for rule in rules])
+
+
+def _of_whole(rules: Sequence[BitsRule], code_count: int) -> lua.Expr:
+    return _loop(rules, code_count, [], [rule.of_whole for rule in rules])
+
+
+def _loop(rules: Sequence[BitsRule], code_count: int, first: list[lua.Statement], blocks: list[tuple[lua.Statement, ...]]) -> lua.Expr:
     places = {name: place for rule in rules for name, place in rule.places.items()}
-
-    def each(array: str) -> lua.Expr:
-        return lua.Index(lua.Name(array), _K)
-
     body: list[lua.Statement] = [
-        lua.Local(("state", "at"), (lua.Index(lua.Name("states"), each("traces")), lua.Binary("*", _K, lua.Number(code_count)))),
-        lua.Local(("closed", "whole", "late"), (each("closes"), each("wholes"), each("lates"))),
+        lua.Local(
+            ("state", "at"), (lua.Index(lua.Name("states"), _each("traces")), lua.Binary("*", _each("asks"), lua.Number(code_count)))
+        ),
+        *first,
         *(lua.Local((name,), (place,)) for name, place in places.items()),
-        *(lua.Do(rule.statements) for rule in rules),
+        *(lua.Do(block) for block in blocks),
     ]
-    loop = lua.For("k", _ZERO, lua.Binary("-", lua.Name("n"), _ONE), tuple(body))
-    return lua.Function(PARAMETERS, (loop,))
+    return lua.Function(PARAMETERS, (lua.For("k", lua.Name("first"), lua.Name("last"), tuple(body)),))
+
+
+def _each(array: str) -> lua.Expr:
+    return lua.Index(lua.Name(array), _K)

@@ -48,6 +48,7 @@ RUNTIME = (
         "decoder",
         "elements",
         "arithmetic",
+        "joined",
         "columns",
     ),
     *("captured", "rows", "judge", "leaves", "occurring", "exchange", "engine"),
@@ -156,7 +157,7 @@ def _judging(rules: tuple[Rule, ...], chunk: Chunk) -> list[lua.Statement]:
         if rule.exceptions:
             formulas = tuple(exception.formula for exception in rule.exceptions)
             rest.append(_asked_by_trace("E.add_excusable", rule, position, formulas, exceptions_table(rule, chunk)))
-    groups = [lua.Run(lua.call("E.add_group", function)) for function in group_functions(by_bits, len(rules))]
+    groups = [lua.Run(lua.call("E.add_group", *functions)) for functions in group_functions(by_bits, len(rules))]
     return [*groups, *rest]
 
 

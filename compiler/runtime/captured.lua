@@ -18,6 +18,7 @@ return function(E)
     typedef struct { uint16_t column; uint8_t tag, own; int32_t len; } cell_t;
   ]]
   local capturedp, cellp, u8p, i32p = ffi.typeof("captured_t *"), ffi.typeof("cell_t *"), ffi.typeof("uint8_t *"), ffi.typeof("int32_t *")
+  local u64p = ffi.typeof("packed_u64 *")
   local HEAD, CELL, WORDS_MAX, K = 48, 8, config.membership_words, config.column_count
   local rows, slots, touches, membership, any_words = E.rows, E.slots, E.touches, E.membership, config.any_words
   local NAME_CELL, BYTES_CELL = 65534, 65535
@@ -25,6 +26,15 @@ return function(E)
   local UNTIMED, is_timed = E.UNTIMED, E.is_timed
 
   local function padded(n) return band(n + 7, -8) end
+
+  -- Copies so many bytes, and none where all is at hand but a call of memcpy: those of few words, and with them what is left of their last eight.
+  local function copy_words(to, from, size)
+    if size > 8 then
+      copy(to, from, size)
+    else
+      cast(u64p, to).v = cast(u64p, from).v
+    end
+  end
 
   local function words_of(name) return any_words + (name > 0 and class_words[name] or 0) end
 
@@ -122,7 +132,7 @@ return function(E)
       if stage_end > STAGE_FULL then E.deliver(states) end
       local i, begin = picked[k], stage_end
       if begin + front > stage_size then widen_stage(begin + front) end
-      copy(stage + begin + HEAD, membership + i * WORDS_MAX, 4 * words)
+      copy_words(stage + begin + HEAD, membership + i * WORDS_MAX, 4 * words)
       local at, cells = stage_values(begin + front, i, columns, column_count)
       local r = rows[i]
       if class == 0 then at, cells = stage_cell(at, NAME_CELL, 0x0a, 1, r.np, r.nlen), cells + 1 end

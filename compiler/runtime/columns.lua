@@ -90,7 +90,7 @@ return function(E)
   end
 
   -- Takes eight bytes more, from `begin` on, of all texts that are read, without a branch; returns how many are neither at their end nor decided.
-  local function read_on(n, begin, column, place, class, following, last, bits)
+  local function read_on(n, begin, column, place, class, following, last, decided, said)
     local left = 0
     for x = 0, n - 1 do
       local k, state = reading[x], states[x]
@@ -104,8 +104,8 @@ return function(E)
       state = behind(state, class, following, p, 5, size)
       state = behind(state, class, following, p, 6, size)
       state = behind(state, class, following, p, 7, size)
-      local goes_on = arshift(band(8 - size, last + 1 - state), 31)
-      F[at] = bor(F[at], band(following[state + last], bits, bnot(goes_on)))
+      local goes_on = arshift(band(8 - size, decided - state), 31)
+      F[at] = bor(F[at], band(said[following[state + last]], bnot(goes_on)))
       reading[left], states[left] = k, state
       left = left - goes_on
     end
@@ -113,7 +113,7 @@ return function(E)
   end
 
   -- The same of each text to its end, four bytes at a time.
-  local function read_rest(n, begin, column, place, class, following, last, bits)
+  local function read_rest(n, begin, column, place, class, following, last, decided, said)
     for x = 0, n - 1 do
       local k, state = reading[x], states[x]
       local slot, at = bases[k] + column, firsts[k] + place
@@ -125,9 +125,9 @@ return function(E)
         state = behind(state, class, following, p, 1, size - i)
         state = behind(state, class, following, p, 2, size - i)
         state = behind(state, class, following, p, 3, size - i)
-        if state <= last + 1 then break end
+        if state <= decided then break end
       end
-      F[at] = bor(F[at], band(following[state + last], bits))
+      F[at] = bor(F[at], said[following[state + last]])
     end
   end
 
@@ -135,29 +135,29 @@ return function(E)
   -- is read by such a loop.
   local LONG = 64
 
-  local function run(column, place, class, following, start, last, bits)
+  local function run(column, place, class, following, start, last, decided, said)
     local n, begin = unknown.n, 0
     begin_reading(n, start)
     while n > 0 and begin < LONG do
-      n = read_on(n, begin, column, place, class, following, last, bits)
+      n = read_on(n, begin, column, place, class, following, last, decided, said)
       begin = begin + 8
     end
-    if n > 0 then read_rest(n, begin, column, place, class, following, last, bits) end
+    if n > 0 then read_rest(n, begin, column, place, class, following, last, decided, said) end
   end
 
-  -- Adds the bits of a pattern to the unknown texts that it matches.
-  function FEATURE.pattern(column, place, pattern, bits)
-    local one = E.automata[pattern]
+  -- Adds what patterns say of the unknown texts to their bits. `question`: of joined.lua.
+  function FEATURE.ask(column, place, question)
+    local one = question.automaton
     if one then
-      run(column, place, one.class, one.following, one.start, one.last, bits)
+      run(column, place, one.class, one.following, one.start, one.last, one.decided, question.said)
     else
-      each(column, place, E.matchers[pattern], bits)
+      each(column, place, question.match, question.bits)
     end
   end
 
   -- A table of texts and the bits of their tests, {text, bits}. With patterns it learns what they say of other texts, for values are often the
   -- same: in its free places, until so many were unknown that it had better begin anew.
-  local PLACES, SIZE_MAX, LEARNT_AT_ONCE, UNKNOWN_MAX = 256, 64, 4, 16384
+  local PLACES, SIZE_MAX, LEARNT_AT_ONCE, UNKNOWN_MAX = 256, 64, 4, 65536
 
   function FEATURE.table(tag, texts, patterns)
     local list = {}

@@ -102,11 +102,11 @@ return function(E)
   end
 
   -- ---- rules ------------------------------------------------------------------------------------------------------------------------
-  -- Groups are loops over traces, of many rules each (compiler/emit_bits.py). What they leave open is asked trace by trace: rules, and the
-  -- exceptions of what is violated. `position`: where the rule's code is among those of a trace.
+  -- Groups are loops over traces, of many rules each (compiler/emit_bits.py): one over any traces, one over whole ones. What they leave open
+  -- is asked trace by trace: rules, and the exceptions of what is violated. `position`: where the rule's code is among those of a trace.
   local groups, rules, excusables = {}, {}, {}
 
-  function E.add_group(judge) groups[#groups + 1] = judge end
+  function E.add_group(any, whole) groups[#groups + 1] = { any = any, whole = whole } end
   function E.add_rule(position, whole, reads, judge)
     rules[#rules + 1] = { position = position, whole = whole, reads = reads, judge = judge }
   end
@@ -123,27 +123,38 @@ return function(E)
     return code
   end
 
-  -- Of the traces asked: which, and as 0 or 1 whether they are closed and complete, whether so with a root and without orphans; 0 where
-  -- they are open, else -1.
-  local room, traces, closes, wholes, lates = 0, nil, nil, nil, nil
+  -- Of the traces asked: which, where it stands among those asked, and as 0 or 1 whether it is closed and complete, whether so with a root and
+  -- without orphans; 0 where it is open, else -1. Those that are whole come first.
+  local room, traces, asks, closes, wholes, lates = 0, nil, nil, nil, nil, nil
 
   local function reserve(n)
     if n <= room then return end
     room = math.max(1024, 2 * n)
-    traces, closes, wholes, lates = E.buffer("int32_t", room), E.buffer("int32_t", room), E.buffer("int32_t", room), E.buffer("int32_t", room)
+    local function one() return E.buffer("int32_t", room) end
+    traces, asks, closes, wholes, lates = one(), one(), one(), one(), one()
   end
 
+  -- Returns how many are whole.
   local function note_closings(states, asked, n)
     reserve(n)
+    local whole_count, others = 0, n
     for k = 0, n - 1 do
       E.ask_for_state(asked[3 * math.min(k + E.STATES_AHEAD, n - 1)])
       local s, closing = tonumber(asked[3 * k]), tonumber(asked[3 * k + 1])
       local state = states[s]
-      traces[k] = s
-      closes[k] = closing == COMPLETE and 1 or 0
-      wholes[k] = (closing == COMPLETE and state.orphans == 0 and state.roots > 0) and 1 or 0
-      lates[k] = closing == OPEN and 0 or -1
+      local is_whole, at = closing == COMPLETE and state.orphans == 0 and state.roots > 0, 0
+      if is_whole then
+        at, whole_count = whole_count, whole_count + 1
+      else
+        others = others - 1
+        at = others
+      end
+      traces[at], asks[at] = s, k
+      closes[at] = closing == COMPLETE and 1 or 0
+      wholes[at] = is_whole and 1 or 0
+      lates[at] = closing == OPEN and 0 or -1
     end
+    return whole_count
   end
 
   local function closing_of(rule, k)
@@ -174,9 +185,13 @@ return function(E)
   -- 1 incomplete, 2 complete) and when it opened, negative: every exception is in force.
   function E.judge(asked, n, out)
     local states = E.states()
-    note_closings(states, asked, n)
-    for g = 1, #groups do groups[g](states, traces, closes, wholes, lates, n, out) end
+    local whole_count = note_closings(states, asked, n)
+    for g = 1, #groups do
+      local group = groups[g]
+      if whole_count > 0 then group.whole(states, traces, asks, closes, wholes, lates, 0, whole_count - 1, out) end
+      if whole_count < n then group.any(states, traces, asks, closes, wholes, lates, whole_count, n - 1, out) end
+    end
     if #rules == 0 and #excusables == 0 then return end
-    for k = 0, n - 1 do judge_rest(states, k, asked[3 * k + 2], out + k * config.rule_count) end
+    for k = 0, n - 1 do judge_rest(states, k, asked[3 * asks[k] + 2], out + asks[k] * config.rule_count) end
   end
 end

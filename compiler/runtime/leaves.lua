@@ -53,7 +53,7 @@ return function(E)
   function E.add_apply(class, apply) table.insert(classes[class].applies, apply) end
 
   function E.add_feature(class, place, column, tag, kind, texts, patterns)
-    local feature = { class = class, place = place, column = column, kind = kind, patterns = patterns }
+    local feature = { class = class, place = place, column = column, kind = kind, questions = E.join_patterns(patterns) }
     if kind == "span:kind" or kind == "span:status" then
       feature.words = FEATURE.words(texts)
     elseif #texts + #patterns > 0 then
@@ -70,8 +70,8 @@ return function(E)
     ["span:parentID"] = function(f, lo, hi) FEATURE.parents(lo, hi, f.place) end,
     slot = function(f, lo, hi)
       if FEATURE.is_passed(f.class, f.column) then FEATURE.values(lo, hi, f.asked) end
-      if #f.patterns > 0 and FEATURE.unknown(lo, hi, f.place) > 0 then
-        for x = 1, #f.patterns do FEATURE.pattern(f.column, f.place, f.patterns[x][1], f.patterns[x][2]) end
+      if #f.questions > 0 and FEATURE.unknown(lo, hi, f.place) > 0 then
+        for x = 1, #f.questions do FEATURE.ask(f.column, f.place, f.questions[x]) end
         FEATURE.learn(f.column, f.place, f.texts)
       end
     end,

@@ -13,8 +13,9 @@ return function(ffi, bit)
   end
 
   -- A row of the table, by which a state is named: the state itself, for what stands behind the text; what follows each class, from 1; and
-  -- -1 where the state matches at the end of the text, else 0. So a text is read in steps of four bytes, whatever its length. The dead and
-  -- the matched state lead to themselves, it is enough to look for them now and then. Returns the match function and what it runs.
+  -- 1 where the state matches at the end of the text, else 0. So a text is read in steps of four bytes, whatever its length. The dead and
+  -- the matched state lead to themselves, it is enough to look for them now and then: they are `decided` or less. Returns the match function and
+  -- what it runs.
   local function dfa(classes_bytes, class_count, table_bytes, start, accepting_from)
     local class = ffi.new("uint16_t[256]")
     for byte = 0, 255 do class[byte] = classes_bytes:byte(byte + 1) + 1 end
@@ -25,7 +26,7 @@ return function(ffi, bit)
       local state, from = row * (last + 1), row * class_count
       following[state] = state
       for c = 0, class_count - 1 do following[state + 1 + c] = given[from + c] / class_count * (last + 1) end
-      following[state + last] = (row == 1 or from >= accepting_from) and -1 or 0
+      following[state + last] = (row == 1 or from >= accepting_from) and 1 or 0
     end
     start = start / class_count * (last + 1)
 
@@ -42,7 +43,7 @@ return function(ffi, bit)
       return following[state + last] ~= 0
     end
 
-    return match, { class = class, following = following, start = start, last = last }
+    return match, { class = class, following = following, start = start, last = last, decided = last + 1 }
   end
 
   -- The instructions of an Nfa; FAIL, 3, goes nowhere.
