@@ -71,7 +71,7 @@ class LuaJudge:
             self._program = cast("_Program", LuaProgram(program))
         self._width = len(rule_set.enabled)
         self._table = _Table(())
-        self._handles: list[int] = []
+        self._handles = array("q")
         self._codes = b""
 
     def judge(self, records: Sequence[bytes]) -> None:
@@ -80,7 +80,7 @@ class LuaJudge:
         self._handles = self._taken(records)
         count = len(self._handles)
         asked = array("q", bytes(24 * count))
-        asked[0::3] = array("q", self._handles)
+        asked[0::3] = self._handles
         asked[1::3] = array("q", [_COMPLETE]) * count
         asked[2::3] = array("q", [_NO_EXPIRY]) * count
         self._codes = self._program.judge(asked.buffer_info()[0], count)
@@ -108,20 +108,19 @@ class LuaJudge:
         """Return the time in each of the watched functions; nothing without `timed`."""
         return self._spent()
 
-    def _taken(self, records: Sequence[bytes]) -> list[int]:
+    def _taken(self, records: Sequence[bytes]) -> array[int]:
         if self._table.records is not records:
             self._table = _Table(records)
-        opened: list[int] = []
+        opened = array("q")
         at, why = 0, _MORE
         while why == _MORE:
             at, why, wire, _ = self._program.take(*self._table.pointers, 0, at, len(records), 0, _SPAN_COUNT_MAX, _FOREVER, 0, BYTES_OFFSET)
             sums = memoryview(wire).cast("i")
-            opened += compress(sums[_HANDLE::_SUM_SIZE].tolist(), sums[_OPENED::_SUM_SIZE].tolist())
+            opened.extend(compress(sums[_HANDLE::_SUM_SIZE].tolist(), sums[_OPENED::_SUM_SIZE].tolist()))
         if why != _DONE:
             raise ValueError(f"record {at} is not what a sender writes")
         return opened
 
     def _forget(self) -> None:
-        handles = array("q", self._handles)
-        self._program.drop_many(handles.buffer_info()[0], len(handles))
-        self._handles = []
+        self._program.drop_many(*self._handles.buffer_info())
+        self._handles = array("q")
