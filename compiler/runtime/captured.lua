@@ -27,7 +27,7 @@ return function(E)
 
   local function padded(n) return band(n + 7, -8) end
 
-  -- Copies so many bytes, and none where all is at hand but a call of memcpy: those of few words, and with them what is left of their last eight.
+  -- Copies words of so many bytes. Up to eight are always eight, without a call of memcpy: behind the words of a row there is room for as many.
   local function copy_words(to, from, size)
     if size > 8 then
       copy(to, from, size)
