@@ -3,77 +3,28 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 from hypothesis import example, given
 from hypothesis import strategies as st
-from lupa import luajit21
 
-from compiler.engine_program import runtime_source
 from compiler.pattern import Pattern
 from compiler.pattern_dfa import build_dfa
+from tests.compiler.lua_patterns import LuaPatterns, Walk
 from tests.compiler.test_pattern_dfa import TEXTS, WRITTEN, says
 from tests.compiler.written_patterns import pattern
 
 #: Pattern `n` of a list has the bit `n`, shifted by so much.
 SHIFT = 5
-# Walks each question byte by byte; what is decided must stay as it is.
-WALK = b"""
-local patterns, joined, ffi, bit = ...
-local make = loadstring(joined, "joined")()
-return function(forms)
-  local E, asked = { ffi = ffi, bit = bit, automata = {}, matchers = {} }, {}
-  make(E)
-  for k = 1, #forms do
-    if forms[k] then E.matchers[k], E.automata[k] = patterns.dfa(unpack(forms[k])) else E.matchers[k] = "none" end
-    asked[k] = { k, bit.lshift(1, k + 4) }
-  end
-  local questions = E.join_patterns(asked)
-  return #questions, function(text)
-    local bits, automata = 0, 0
-    for _, question in ipairs(questions) do
-      local one = question.automaton
-      if one then
-        local state = one.start
-        for at = 1, #text do
-          local before = state
-          state = one.following[state + one.class[text:byte(at)]]
-          assert(before > one.decided or state == before, "what was decided changed")
-          assert(one.following[state] == state)
-        end
-        bits, automata = bit.bor(bits, question.said[one.following[state + one.last]]), automata + 1
-      else
-        assert(question.match == "none")
-        bits = bit.bor(bits, question.bits)
-      end
-    end
-    return bits, automata
-  end
-end
-"""
 
 
 @cache
-def runtime() -> tuple[luajit21.LuaRuntime, Any]:
-    """A Lua state and what joins forms in it."""
-    lua = luajit21.LuaRuntime(encoding=None, register_eval=False, register_builtins=False)
-    ffi, bit = (lua.execute(b"return require '" + name + b"'") for name in (b"ffi", b"bit"))
-    made = lua.execute(runtime_source("patterns"))(ffi, bit)
-    return lua, lua.execute(WALK, made, runtime_source("joined"), ffi, bit)
+def lua() -> LuaPatterns:
+    return LuaPatterns(is_compiled=True)
 
 
-def walked(found: list[Pattern]) -> tuple[int, Any]:
+def walked(found: list[Pattern]) -> tuple[int, Walk]:
     """How many questions some patterns are, and the function that asks them; what has no table says yes here."""
-    lua, join = runtime()
-    tables = [build_dfa(one) for one in found]
-    forms = [
-        False
-        if table is None
-        else lua.table_from([table.classes, table.class_count, table.table.tobytes(), table.start, table.accepting_from])
-        for table in tables
-    ]
-    count, walk = join(lua.table_from(forms))
-    return count, walk
+    return lua().joined([build_dfa(one) for one in found])
 
 
 @given(st.lists(WRITTEN, min_size=1, max_size=6), st.lists(TEXTS, min_size=1, max_size=6))
