@@ -156,10 +156,18 @@ return function(E)
   end
 
   -- A table of texts and the bits of their tests, {text, bits}. With patterns it learns what they say of other texts, for values are often the
-  -- same: in its free places, until so many were unknown that it had better begin anew.
-  local PLACES, SIZE_MAX, LEARNT_AT_ONCE, UNKNOWN_MAX = 256, 64, 4, 65536
+  -- same: in its free places, until so many were unknown that it had better begin anew. The more tables learn, of `learner_count`, the smaller
+  -- they are: values of attributes come in any order, so all of them had better lie in the cache of the second level.
+  local PLACES_MAX, PLACES_MIN, PLACES_TOGETHER = 256, 64, 4096
+  local SIZE_MAX, LEARNT_AT_ONCE, UNKNOWN_MAX = 64, 4, 65536
 
-  function FEATURE.table(tag, texts, patterns)
+  local function places_of(learner_count)
+    local places = PLACES_MAX
+    while places > PLACES_MIN and places * learner_count > PLACES_TOGETHER do places = places / 2 end
+    return places
+  end
+
+  function FEATURE.table(tag, texts, patterns, learner_count)
     local list = {}
     for x = 1, #texts do
       local text, bits = texts[x][1], texts[x][2]
@@ -168,7 +176,7 @@ return function(E)
       end
       list[x] = { text = text, bits = bits }
     end
-    local found = E.text_table(tag, list, #patterns > 0 and PLACES or 16, "told_t")
+    local found = E.text_table(tag, list, #patterns > 0 and places_of(learner_count) or 16, "told_t")
     found.unknown_bit, found.learnt, found.unknown = #patterns > 0 and UNKNOWN or 0, {}, 0
     if #patterns > 0 then found.copies = E.buffer("uint8_t", SIZE_MAX * (found.mask + 1)) end
     return found

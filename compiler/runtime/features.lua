@@ -23,8 +23,9 @@ return function(E)
   local FEATURE = { EXISTS = EXISTS, NUMBER = NUMBER, TEXT = TEXT, UNKNOWN = UNKNOWN }
   E.FEATURE = FEATURE
 
-  -- Of a batch: whether it has odd rows, and whether features of all columns are made class by class, for some were not made by the decoder.
-  local batch = ffi.new("struct { int32_t odd, late; }")
+  -- Of a batch: whether it has odd rows, and whether features of all columns are made class by class, for some were not made by the decoder. Of
+  -- all of them: how many columns were found to be passed by.
+  local batch = ffi.new("struct { int32_t odd, late, passed; }")
   FEATURE.batch = batch
 
   function FEATURE.begin_batch() batch.odd, batch.late = 0, 0 end
@@ -122,7 +123,6 @@ return function(E)
   for _, key in ipairs(config.keys) do passed[key.c[2]], passed_by_any[key.c[2]] = 1, 1 end
 
   function FEATURE.is_passed(class, column)
-    if batch.late ~= 0 then return true end
     return (class == 0 and passed_by_any or passed)[column] ~= 0
   end
 
@@ -218,7 +218,10 @@ return function(E)
     end
     for x = 1, #resource_columns do
       local column = resource_columns[x]
-      if slots[E.template + column].tag ~= 0 then passed[column] = 1 end
+      if slots[E.template + column].tag ~= 0 and passed[column] == 0 then
+        passed[column] = 1
+        batch.passed = batch.passed + 1
+      end
     end
   end
 

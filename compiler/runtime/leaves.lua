@@ -39,7 +39,11 @@ return function(E)
   -- ---- a program's classes ------------------------------------------------------------------------------------------------------------
   local classes = {}
   for class = 0, NAMES do
-    classes[class] = { leaves = {}, general = {}, features = {}, loops = {}, applies = {}, masks = config.capture_masks[class] }
+    classes[class] = {
+      leaves = {}, general = {}, features = {}, loops = {}, applies = {}, masks = config.capture_masks[class],
+      -- Of its features those that are made here, and those whose patterns are asked, as it was when so many columns were passed by.
+      made = {}, asking = {}, arranged = -1,
+    }
   end
 
   function E.add_leaf(class, word, mask, root, where, not_true, general)
@@ -52,15 +56,28 @@ return function(E)
   function E.add_loop(class, loop) table.insert(classes[class].loops, loop) end
   function E.add_apply(class, apply) table.insert(classes[class].applies, apply) end
 
+  local declared, learner_count = {}, 0
+
   function E.add_feature(class, place, column, tag, kind, texts, patterns)
-    local feature = { class = class, place = place, column = column, kind = kind, questions = E.join_patterns(patterns) }
-    if kind == "span:kind" or kind == "span:status" then
-      feature.words = FEATURE.words(texts)
-    elseif #texts + #patterns > 0 then
-      feature.texts = FEATURE.table(tag, texts, patterns)
+    declared[#declared + 1] = { class = class, place = place, column = column, kind = kind, tag = tag, texts = texts, patterns = patterns }
+    if #patterns > 0 then learner_count = learner_count + 1 end
+  end
+
+  local function feature_of(one)
+    local feature = { class = one.class, place = one.place, column = one.column, kind = one.kind, questions = E.join_patterns(one.patterns) }
+    if one.kind == "span:kind" or one.kind == "span:status" then
+      feature.words = FEATURE.words(one.texts)
+    elseif #one.texts + #one.patterns > 0 then
+      feature.texts = FEATURE.table(one.tag, one.texts, one.patterns, learner_count)
     end
-    if kind == "slot" then feature.asked = FEATURE.add(class, column, place, feature.texts, patterns) end
-    table.insert(classes[class].features, feature)
+    if one.kind == "slot" then feature.asked = FEATURE.add(one.class, one.column, one.place, feature.texts, one.patterns) end
+    return feature
+  end
+
+  -- Makes features of what was declared, once it is known how many of them learn.
+  function E.make_features()
+    for x = 1, #declared do table.insert(classes[declared[x].class].features, feature_of(declared[x])) end
+    declared = {}
   end
 
   local makers = {
@@ -68,14 +85,25 @@ return function(E)
     ["span:kind"] = function(f, lo, hi) FEATURE.kinds(lo, hi, f.place, f.words) end,
     ["span:status"] = function(f, lo, hi) FEATURE.statuses(lo, hi, f.place, f.words) end,
     ["span:parentID"] = function(f, lo, hi) FEATURE.parents(lo, hi, f.place) end,
-    slot = function(f, lo, hi)
-      if FEATURE.is_passed(f.class, f.column) then FEATURE.values(lo, hi, f.asked) end
-      if #f.questions > 0 and FEATURE.unknown(lo, hi, f.place) > 0 then
-        for x = 1, #f.questions do FEATURE.ask(f.column, f.place, f.questions[x]) end
-        FEATURE.learn(f.column, f.place, f.texts)
-      end
-    end,
+    slot = function(f, lo, hi) FEATURE.values(lo, hi, f.asked) end,
   }
+
+  -- Asks the patterns of a feature of those texts that are not known.
+  local function ask_patterns(f, lo, hi)
+    if FEATURE.unknown(lo, hi, f.place) == 0 then return end
+    for x = 1, #f.questions do FEATURE.ask(f.column, f.place, f.questions[x]) end
+    FEATURE.learn(f.column, f.place, f.texts)
+  end
+
+  -- Lists the features of a class that there is something to do about: a look at each of them, in each batch, costs some lines that no cache
+  -- holds any more.
+  local function arrange(one)
+    one.made, one.asking, one.arranged = {}, {}, FEATURE.batch.passed
+    for _, f in ipairs(one.features) do
+      if f.kind ~= "slot" or FEATURE.is_passed(f.class, f.column) then table.insert(one.made, f) end
+      if #f.questions > 0 then table.insert(one.asking, f) end
+    end
+  end
 
   -- ---- leaves in full generality -----------------------------------------------------------------------------------------------------
   local function selects(leaf, i)
@@ -94,10 +122,12 @@ return function(E)
 
   -- The membership of the rows of a class, which lie at lo .. hi of the order.
   local function decide(one, lo, hi)
-    local loops, features = one.loops, one.features
-    for x = 1, #features do makers[features[x].kind](features[x], lo, hi) end
+    if one.arranged ~= FEATURE.batch.passed then arrange(one) end
+    local loops, asking, made = one.loops, one.asking, FEATURE.batch.late ~= 0 and one.features or one.made
+    for x = 1, #made do makers[made[x].kind](made[x], lo, hi) end
+    for x = 1, #asking do ask_patterns(asking[x], lo, hi) end
     for x = 1, #loops do loops[x](lo, hi) end
-    if #features > 0 and FEATURE.batch.odd ~= 0 then
+    if FEATURE.batch.odd ~= 0 and #one.features > 0 then
       for k = lo, hi do
         if odd[order[k]] ~= 0 then ask(one.leaves, order[k]) end
       end
