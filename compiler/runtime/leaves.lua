@@ -37,20 +37,14 @@ return function(E)
   end
 
   -- ---- a program's classes ------------------------------------------------------------------------------------------------------------
-  local classes = {}
-  for class = 0, NAMES do
-    classes[class] = {
-      leaves = {}, general = {}, features = {}, loops = {}, applies = {}, masks = config.capture_masks[class],
-      -- Of its features those that are made here, and those whose patterns are asked, as it was when so many columns were passed by.
-      made = {}, asking = {}, arranged = -1,
-    }
-  end
+  local classes, is_general = {}, {}
+  for class = 0, NAMES do classes[class] = { leaves = {}, general = {}, features = {}, loops = {}, applies = {} } end
 
   function E.add_leaf(class, word, mask, root, where, not_true, general)
     local one = classes[class]
     local leaf = { word = word, mask = mask, root = root, where = where, not_true = not_true }
-    local list = general and one.general or one.leaves
-    list[#list + 1] = leaf
+    table.insert(general and one.general or one.leaves, leaf)
+    is_general[class] = is_general[class] or general
   end
 
   function E.add_loop(class, loop) table.insert(classes[class].loops, loop) end
@@ -74,10 +68,50 @@ return function(E)
     return feature
   end
 
-  -- Makes features of what was declared, once it is known how many of them learn.
-  function E.make_features()
+  -- What is done about the rows of each class, in lists of all classes together: what one has stands from `at` of it to before `at` of the next.
+  -- All is looked at in each batch, and of a table of Lua no cache holds a line any more.
+  local loops, loops_at, applies, applies_at, masks, masks_at = {}, {}, {}, {}, {}, {}
+  -- Features that are made here; those whose patterns are asked, and where these stand in a row.
+  local made, made_at, asking, asking_at, asked_places = {}, {}, {}, {}, {}
+
+  local function append(all, at, class, list)
+    at[class] = #all + 1
+    for x = 1, #list do all[#all + 1] = list[x] end
+    at[class + 1] = #all + 1
+  end
+
+  local function features_that(class, serve)
+    local found = {}
+    for _, f in ipairs(classes[class].features) do
+      if serve(f) then table.insert(found, f) end
+    end
+    return found
+  end
+
+  local function is_made_here(f) return f.kind ~= "slot" or FEATURE.batch.late ~= 0 or FEATURE.is_passed(f.class, f.column) end
+  local function has_patterns(f) return #f.questions > 0 end
+
+  -- Which features are made here hangs on the columns that are found to be passed by as resources come, and on what the decoder left over of a batch.
+  local arranged
+  local function arrangement() return 2 * FEATURE.batch.passed + FEATURE.batch.late end
+
+  local function arrange()
+    arranged, made, made_at = arrangement(), {}, {}
+    for class = 0, NAMES do append(made, made_at, class, features_that(class, is_made_here)) end
+  end
+
+  -- Once all is added: makes the features, for it is known how many of them learn, and the lists.
+  function E.complete_classes()
     for x = 1, #declared do table.insert(classes[declared[x].class].features, feature_of(declared[x])) end
     declared = {}
+    for class = 0, NAMES do
+      append(asking, asking_at, class, features_that(class, has_patterns))
+      append(loops, loops_at, class, classes[class].loops)
+      append(applies, applies_at, class, classes[class].applies)
+      append(masks, masks_at, class, config.capture_masks[class])
+    end
+    for x = 1, #asking do asked_places[x] = asking[x].place end
+    arrange()
   end
 
   local makers = {
@@ -90,19 +124,8 @@ return function(E)
 
   -- Asks the patterns of a feature of those texts that are not known.
   local function ask_patterns(f, lo, hi)
-    if FEATURE.unknown(lo, hi, f.place) == 0 then return end
     for x = 1, #f.questions do FEATURE.ask(f.column, f.place, f.questions[x]) end
     FEATURE.learn(f.column, f.place, f.texts)
-  end
-
-  -- Lists the features of a class that there is something to do about: a look at each of them, in each batch, costs some lines that no cache
-  -- holds any more.
-  local function arrange(one)
-    one.made, one.asking, one.arranged = {}, {}, FEATURE.batch.passed
-    for _, f in ipairs(one.features) do
-      if f.kind ~= "slot" or FEATURE.is_passed(f.class, f.column) then table.insert(one.made, f) end
-      if #f.questions > 0 then table.insert(one.asking, f) end
-    end
   end
 
   -- ---- leaves in full generality -----------------------------------------------------------------------------------------------------
@@ -120,21 +143,25 @@ return function(E)
     end
   end
 
+  local function ask_all(leaves, lo, hi)
+    for k = lo, hi do ask(leaves, order[k]) end
+  end
+
+  local function ask_odd(leaves, lo, hi)
+    for k = lo, hi do
+      if odd[order[k]] ~= 0 then ask(leaves, order[k]) end
+    end
+  end
+
   -- The membership of the rows of a class, which lie at lo .. hi of the order.
-  local function decide(one, lo, hi)
-    if one.arranged ~= FEATURE.batch.passed then arrange(one) end
-    local loops, asking, made = one.loops, one.asking, FEATURE.batch.late ~= 0 and one.features or one.made
-    for x = 1, #made do makers[made[x].kind](made[x], lo, hi) end
-    for x = 1, #asking do ask_patterns(asking[x], lo, hi) end
-    for x = 1, #loops do loops[x](lo, hi) end
-    if FEATURE.batch.odd ~= 0 and #one.features > 0 then
-      for k = lo, hi do
-        if odd[order[k]] ~= 0 then ask(one.leaves, order[k]) end
-      end
+  local function decide(class, lo, hi)
+    for x = made_at[class], made_at[class + 1] - 1 do makers[made[x].kind](made[x], lo, hi) end
+    for x = asking_at[class], asking_at[class + 1] - 1 do
+      if FEATURE.unknown(lo, hi, asked_places[x]) > 0 then ask_patterns(asking[x], lo, hi) end
     end
-    if #one.general > 0 then
-      for k = lo, hi do ask(one.general, order[k]) end
-    end
+    for x = loops_at[class], loops_at[class + 1] - 1 do loops[x](lo, hi) end
+    if FEATURE.batch.odd ~= 0 and #classes[class].features > 0 then ask_odd(classes[class].leaves, lo, hi) end
+    if is_general[class] then ask_all(classes[class].general, lo, hi) end
   end
 
   local picked = E.buffer("int32_t", E.row_capacity + 1)
@@ -151,13 +178,13 @@ return function(E)
     return n
   end
 
-  -- The same of all rows that a captured leaf selects. `masks`: words and masks in turn.
-  local function pick(masks, lo, hi)
-    if #masks <= 4 then return pick_by_two(masks[1], masks[2], masks[3] or 0, masks[4] or 0, lo, hi) end
-    local n, count = 0, #masks
+  -- The same of all rows that a captured leaf selects; masks first .. last are words and masks in turn.
+  local function pick(first, last, lo, hi)
+    if last - first < 4 then return pick_by_two(masks[first], masks[first + 1], masks[last - 1], masks[last], lo, hi) end
+    local n = 0
     for k = lo, hi do
       local at, some = places[k], 0
-      for x = 1, count, 2 do some = bor(some, band(membership[at + masks[x]], masks[x + 1])) end
+      for x = first, last, 2 do some = bor(some, band(membership[at + masks[x]], masks[x + 1])) end
       if some ~= 0 then
         picked[n] = order[k]
         n = n + 1
@@ -167,9 +194,8 @@ return function(E)
   end
 
   local function evaluate(class, states, lo, hi)
-    decide(classes[class], lo, hi)
-    local applies = classes[class].applies
-    for x = 1, #applies do applies[x](lo, hi, states) end
+    decide(class, lo, hi)
+    for x = applies_at[class], applies_at[class + 1] - 1 do applies[x](lo, hi, states) end
   end
 
   -- Decide the leaves of any span of the kept rows from `begin` on, while the cache still holds them, and let the states remember it.
@@ -180,6 +206,7 @@ return function(E)
       if rows[i].trace >= 0 then kept = kept + 1 end
     end
     fill(membership + begin * WORDS, 4 * WORDS * (n - begin))
+    if arranged ~= arrangement() then arrange() end
     if kept > 0 then evaluate(0, E.states(), 0, kept - 1) end
   end
 
@@ -199,7 +226,8 @@ return function(E)
     local states, lo = E.states(), 0
     for class = 0, NAMES do
       local hi = ends[class] - 1
-      if hi >= lo and #classes[class].masks > 0 then E.capture(states, class, picked, pick(classes[class].masks, lo, hi)) end
+      local first, last = masks_at[class], masks_at[class + 1] - 1
+      if hi >= lo and last > first then E.capture(states, class, picked, pick(first, last, lo, hi)) end
       lo = hi + 1
     end
     E.deliver(states)

@@ -27,5 +27,5 @@ E.names = E.text_table(0x2a, config.names, 16, "entry_t")
 for k = 3, #parts - 1 do env(parts[k]) end
 E.W.none = { n = 0 }
 chunk(E)
-E.make_features()
+E.complete_classes()
 return parts[#parts](E)
