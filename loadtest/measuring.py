@@ -11,18 +11,21 @@ from statistics import median
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is run: each contestant for `warm_s` before it is timed, then `run_count` times for at least `run_s_min` seconds.
+    """How much is run: each contestant for `warm_s` before it is timed, then in `turn_count` turns for at least `run_s_min` seconds.
 
-    What compiles itself while it runs has done so by then; shorter runs measure the clock, and how cold the turn before left the caches.
+    What compiles itself while it runs has done so by then; shorter runs measure the clock, and how cold the turn before left the caches. A
+    shared processor is now and then slower by half for seconds: of many turns few have such a change between two neighbours. `run_count`: how
+    often what takes no turns is done.
     """
 
-    run_count: int
+    turn_count: int
     warm_s: float
     run_s_min: float
+    run_count: int
 
 
-FULL = Effort(5, 1.5, 0.15)
-QUICK = Effort(3, 0.2, 0.03)
+FULL = Effort(15, 1.5, 0.15, 5)
+QUICK = Effort(3, 0.2, 0.03, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ def timed(contestants: Mapping[str, Contestant], effort: Effort) -> Timings:
     for contestant in contestants.values():
         _ns_per_span(contestant, effort.warm_s)
     found: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(effort.run_count):
+    for _ in range(effort.turn_count):
         for name, contestant in contestants.items():
             gc.collect()
             found[name].append(_ns_per_span(contestant, effort.run_s_min))

@@ -47,7 +47,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setitem(CANDIDATES, REFERENCE.name, Small())
     monkeypatch.setattr(compile_beside, "RULE_COUNT", 20)
     monkeypatch.setattr(workloads, "DEEP_TRACE", 300)
-    monkeypatch.setattr(EngineRun, "effort", Effort(1, 0.0, 0.0))
+    monkeypatch.setattr(EngineRun, "effort", Effort(1, 0.0, 0.0, 1))
     monkeypatch.setattr(workloads, "DRAWN_COUNT", 60)
     monkeypatch.setattr(report, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(report, "BASELINES", tmp_path / "baselines")
@@ -142,5 +142,5 @@ def test_a_ratio_is_the_median_of_the_ratios_of_neighbouring_runs() -> None:
 def test_contestants_are_warm_before_they_run_in_turns() -> None:
     order: list[str] = []
     contestants = {name: Contestant(lambda name=name: order.append(name), 1) for name in "ab"}  # type: ignore[misc]  # bound early
-    timed(contestants, Effort(2, 0.0, 0.0))
+    timed(contestants, Effort(2, 0.0, 0.0, 1))
     assert order == ["a", "b"] * 3
