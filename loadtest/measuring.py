@@ -13,9 +13,9 @@ from statistics import median
 class Effort:
     """How much is run: each contestant for `warm_s` before it is timed, then in `turn_count` turns for at least `run_s_min` seconds.
 
-    What compiles itself while it runs has done so by then; shorter runs measure the clock, and how cold the turn before left the caches. A
-    shared processor is now and then slower by half for seconds: of many turns few have such a change between two neighbours. `run_count`: how
-    often what takes no turns is done.
+    What compiles itself while it runs has done so by then; shorter runs measure the clock, and how cold the turn before left the caches.
+    A shared processor is now and then slower by half for seconds: of many turns few have such a change between two neighbours.
+    `run_count`: how often what takes no turns is done.
     """
 
     turn_count: int
