@@ -158,7 +158,7 @@ return function(E)
   -- A table of texts and the bits of their tests, {text, bits}. With patterns it learns what they say of other texts, for values are often the
   -- same: in its free places, until so many were unknown that it had better begin anew. The more tables learn, of `learner_count`, the smaller
   -- they are: values of attributes come in any order, so all of them had better lie in the cache of the second level.
-  local PLACES_MAX, PLACES_MIN, PLACES_TOGETHER = 256, 64, 4096
+  local PLACES_MAX, PLACES_MIN, PLACES_TOGETHER, PLACES_FEWEST = 256, 64, 4096, 4
   local SIZE_MAX, LEARNT_AT_ONCE, UNKNOWN_MAX = 64, 4, 65536
 
   local function places_of(learner_count)
@@ -176,7 +176,7 @@ return function(E)
       end
       list[x] = { text = text, bits = bits }
     end
-    local found = E.text_table(tag, list, #patterns > 0 and places_of(learner_count) or 16, "told_t")
+    local found = E.text_table(tag, list, #patterns > 0 and places_of(learner_count) or PLACES_FEWEST, "told_t")
     found.unknown_bit, found.learnt, found.unknown = #patterns > 0 and UNKNOWN or 0, {}, 0
     if #patterns > 0 then found.copies = E.buffer("uint8_t", SIZE_MAX * (found.mask + 1)) end
     return found

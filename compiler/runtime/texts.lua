@@ -113,16 +113,23 @@ return function(E)
     return cast(ffi.typeof("$ *", ffi.typeof(ctype)), memory + (past == 0 and 0 or LINE - past))
   end
 
+  -- How many places texts take that are told apart: the fewest of which none is the place of two texts, if that is less than ROOMY.
+  local ROOMY = 16
+  local function roomy(samples, size)
+    while size < ROOMY and collisions(samples, thoroughly(samples, size), 1) > 0 do size = 2 * size end
+    return size
+  end
+
   -- A table of texts that stand behind a tag byte and their length. `list`: {text, id, c0..c5} to make entries of, or {text, bits} to make texts
   -- that are told apart; `places`: how many there are at least to find one by its hash, a power of two. Returns entries, shorts, mask and size, and
   -- of the former r1 and r2.
   function E.text_table(tag, list, places, ctype)
-    local longer, size = {}, places
+    local longer, size, samples, is_told = {}, places, {}, ctype == "told_t"
     for i = 1, #list do if #list[i].text >= 2 then longer[#longer + 1] = list[i] end end
-    while size < 4 * #longer do size = size * 2 end
-    local samples = {}
     for i = 1, #longer do samples[i] = { sample(tag, longer[i].text) } end
-    local place_of, r1, r2 = (ctype == "told_t" and thoroughly or cheaply)(samples, size)
+    while size < 4 * #longer do size = size * 2 end
+    if is_told then size = roomy(samples, size) end
+    local place_of, r1, r2 = (is_told and thoroughly or cheaply)(samples, size)
     -- Entry 0 .. size-1 are found by hash, further ones by `next` of the entry before them; 0 ends a chain, for place 0 is never a follower.
     local entries = in_lines(ctype, size + #list + 1)
     local shorts = in_lines(ctype, 257)
