@@ -50,10 +50,12 @@ return function(E)
   function E.add_loop(class, loop) table.insert(classes[class].loops, loop) end
   function E.add_apply(class, apply) table.insert(classes[class].applies, apply) end
 
-  local declared, learner_count = {}, 0
+  local learner_count = 0
 
+  -- Declares a feature. It is made once all are declared, for how it tells texts apart hangs on how many of them learn.
   function E.add_feature(class, place, column, tag, kind, texts, patterns)
-    declared[#declared + 1] = { class = class, place = place, column = column, kind = kind, tag = tag, texts = texts, patterns = patterns }
+    local declared = { class = class, place = place, column = column, kind = kind, tag = tag, texts = texts, patterns = patterns }
+    table.insert(classes[class].features, declared)
     if #patterns > 0 then learner_count = learner_count + 1 end
   end
 
@@ -100,18 +102,17 @@ return function(E)
     for class = 0, NAMES do append(made, made_at, class, features_that(class, is_made_here)) end
   end
 
-  -- Once all is added: makes the features, for it is known how many of them learn, and the lists.
+  -- Once all is added. Features of class 0 come first.
   function E.complete_classes()
-    for x = 1, #declared do table.insert(classes[declared[x].class].features, feature_of(declared[x])) end
-    declared = {}
     for class = 0, NAMES do
+      local features = classes[class].features
+      for x = 1, #features do features[x] = feature_of(features[x]) end
       append(asking, asking_at, class, features_that(class, has_patterns))
       append(loops, loops_at, class, classes[class].loops)
       append(applies, applies_at, class, classes[class].applies)
       append(masks, masks_at, class, config.capture_masks[class])
     end
     for x = 1, #asking do asked_places[x] = asking[x].place end
-    arrange()
   end
 
   local makers = {
