@@ -12,9 +12,9 @@ from functools import cache
 from pathlib import Path as FilePath
 from typing import Any, TypeVar, cast
 
-from lark import Lark, Token, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark import Lark, Token, Tree, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from lark.tree import Meta
-from lark.visitors import Transformer_NonRecursive, v_args
+from lark.visitors import Transformer_NonRecursive
 
 from compiler import syntax as s
 from compiler.diagnostics import Code
@@ -22,6 +22,7 @@ from compiler.literals import Malformed, read_duration, read_number, read_string
 from compiler.mends import mend_for
 from compiler.nesting import NESTING_MAX, too_deep
 from compiler.spelling import describe, reserved_at
+from compiler.unit_reductions import drop_unit_reductions
 
 RULE_SIZE_MAX_BYTES = 64 * 1024
 _SHOWN_MAX = 40
@@ -80,7 +81,11 @@ def words_after(text: str, start: str = "start") -> frozenset[str]:
 @cache
 def _lark() -> Lark:
     grammar = FilePath(__file__).with_name("rules.lark").read_text(encoding="utf-8")
-    return Lark(grammar, parser="lalr", start=["start", "selector", "expr"], propagate_positions=True)
+    lark = Lark(grammar, parser="lalr", start=["start", "selector", "expr"], propagate_positions=True)
+    # No other way leads to the table.
+    parser: Any = lark.parser
+    drop_unit_reductions(parser.parser.parser.parse_table.states, parser.parser.parser.callbacks)
+    return lark
 
 
 def _parse_part(text: str, start: str) -> tuple[Any, tuple[Problem, ...]]:
@@ -139,13 +144,16 @@ def _at(meta: Meta) -> s.At:
     return (0, 0) if meta.empty else (meta.start_pos, meta.end_pos)
 
 
-@v_args(meta=True)
 class _Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # lark's own generic is of no use here
     """One method per alternative of rules.lark, in its order."""
 
     def __init__(self) -> None:
         super().__init__(visit_tokens=False)
         self.problems: list[Problem] = []
+
+    def _call_userfunc(self, tree: Tree[Any], new_children: list[Any] | None = None) -> Any:  # noqa: ANN401 - a method's own kind
+        """Call the method of a tree with its place and parts, as `v_args(meta=True)` does, which wraps the method anew for each tree."""
+        return getattr(self, str(tree.data))(tree.meta, tree.children if new_children is None else new_children)
 
     def _refuse(self, at: s.At, problem: Malformed) -> None:
         start = at[0] + problem.offset
