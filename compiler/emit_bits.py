@@ -271,7 +271,8 @@ class _Writer:
 
     def _place(self, array: str, number: int) -> lua.Expr:
         name = f"{array}{number}"
-        self.places[name] = lua.item(lua.Field(_STATE, array), number)
+        if name not in self.places:
+            self.places[name] = lua.item(lua.Field(_STATE, array), number)
         return lua.Name(name)
 
     def _if_closed(self, bit: lua.Expr) -> lua.Expr:
@@ -313,7 +314,7 @@ def _depth(node: ir.Formula) -> int:
 
 
 def _bit(function: str, *arguments: lua.Expr) -> lua.Expr:
-    return lua.Call(lua.Name(function), arguments)
+    return lua.call(function, *arguments)
 
 
 def _masked(bit: lua.Expr) -> lua.Expr:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from compiler import ir
 from compiler import lua_tree as lua
@@ -68,9 +69,9 @@ def _loops(fast: Sequence[Leaf], features: Features, chunk: Chunk) -> tuple[list
     loops: list[lua.Expr] = []
     used: set[int] = set()
     for word_leaves in _by_word(fast, chunk):
-        for part, reader in _parts(word_leaves, features):
-            loops.append(_word_loop(part, reader, chunk))
-            used |= reader.used.keys()
+        for part in _parts(word_leaves, features):
+            loops.append(_word_loop(part, chunk))
+            used |= part.reader.used.keys()
     return loops, used
 
 
@@ -81,35 +82,41 @@ def _by_word(leaves: Iterable[Leaf], chunk: Chunk) -> Iterator[list[Leaf]]:
     yield from words.values()
 
 
-def _parts(leaves: Sequence[Leaf], features: Features) -> Iterator[tuple[list[Leaf], LeafBits]]:
+class _Part(NamedTuple):
+    """Some leaves of a word, each with the bit that it selects a row, and what reads these bits."""
+
+    leaves: list[tuple[Leaf, lua.Expr]]
+    reader: LeafBits
+
+
+def _parts(leaves: Sequence[Leaf], features: Features) -> Iterator[_Part]:
     """Split the leaves of a word where their loop would have too many locals."""
-    part: list[Leaf] = []
-    reader = LeafBits(features)
+    part = _read((), features)
     for leaf in leaves:
-        if part and (len(part) >= _PARTS_MAX or len(reader.signs) > SIGN_COUNT_MAX or len(reader.used) > SIGN_COUNT_MAX):
-            yield part, reader
-            part, reader = [], LeafBits(features)
-        leaf_true(leaf, reader)
-        if part and reader.local_count > _LOCALS_MAX:
-            yield part, _read(part, features)
-            part, reader = [], _read([leaf], features)
-        part.append(leaf)
-    if part:
-        yield part, reader
+        signs, used = len(part.reader.signs), len(part.reader.used)
+        if part.leaves and (len(part.leaves) >= _PARTS_MAX or signs > SIGN_COUNT_MAX or used > SIGN_COUNT_MAX):
+            yield part
+            part = _read((), features)
+        bit = leaf_true(leaf, part.reader)
+        if part.leaves and part.reader.local_count > _LOCALS_MAX:
+            yield _read([one for one, _ in part.leaves], features)
+            part = _read([leaf], features)
+        else:
+            part.leaves.append((leaf, bit))
+    if part.leaves:
+        yield part
 
 
-def _read(leaves: Sequence[Leaf], features: Features) -> LeafBits:
+def _read(leaves: Sequence[Leaf], features: Features) -> _Part:
     reader = LeafBits(features)
-    for leaf in leaves:
-        leaf_true(leaf, reader)
-    return reader
+    return _Part([(leaf, leaf_true(leaf, reader)) for leaf in leaves], reader)
 
 
-def _word_loop(leaves: Sequence[Leaf], reader: LeafBits, chunk: Chunk) -> lua.Expr:
+def _word_loop(part: _Part, chunk: Chunk) -> lua.Expr:
     """Return the loop that sets the bits of some leaves of one word."""
-    word = member_bit(chunk, leaves[0])[0]
-    found = [_placed(leaf_true(leaf, reader), leaf.local % WORD_BITS) for leaf in leaves]
-    body = [*_inputs(reader), _set_bits(word, bits("bor", *found))]
+    word = member_bit(chunk, part.leaves[0][0])[0]
+    found = [_placed(bit, leaf.local % WORD_BITS) for leaf, bit in part.leaves]
+    body = [*_inputs(part.reader), _set_bits(word, bits("bor", *found))]
     return _loop(body)
 
 

@@ -41,8 +41,8 @@ def bits(function: str, *arguments: lua.Expr) -> lua.Expr:
         if len(found) == 1:
             return found[0]
         while len(found) > 20:  # noqa: PLR2004  # arguments of one call
-            found = [lua.Call(lua.Name(function), tuple(found[start : start + 20])) for start in range(0, len(found), 20)]
-    return lua.Call(lua.Name(function), tuple(found))
+            found = [lua.call(function, *found[start : start + 20]) for start in range(0, len(found), 20)]
+    return lua.call(function, *found)
 
 
 # That a value is one of some texts, in order; or the text of a pattern that it matches.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from compiler import ir
 
@@ -43,8 +43,7 @@ class ColumnKind(IntEnum):
 TEXT_TAGS = {ColumnKind.NAME: 0x2A, ColumnKind.STATUS_MESSAGE: 0x12, ColumnKind.SCOPE_VERSION: 0x12}
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """A field that rules read; `key` is empty for intrinsics."""
 
     kind: ColumnKind

@@ -14,21 +14,26 @@ _PARTS: dict[type[object], tuple[str, ...]] = {
     for kind in vars(ir).values()
     if isinstance(kind, type) and is_dataclass(kind) and kind.__module__ == ir.__name__
 }
+# The types of fields that hold no nodes; any other may.
+_PLAIN = frozenset({"str", "str | None", "bool", "int | None", "bool | int | float | str | Duration", "AttributeScope", "Pattern"})
+# Of each kind of node the names of the fields that may hold nodes, the last first.
+_BELOW = {kind: tuple(part.name for part in reversed(fields(kind)) if part.type not in _PLAIN) for kind in _PARTS}  # type: ignore[arg-type]
 
 
 def walk(node: object, not_below: tuple[type[object], ...] = ()) -> Iterator[object]:
-    """Yield a node and everything below it, parents first; tuples and fields that hold no nodes yield what they hold.
+    """Yield a node and every node below it, parents first; of a tuple those in it.
 
     Of nodes of the kinds `not_below` nothing is yielded but themselves.
     """
     pending = [node]
     while pending:
         found = pending.pop()
-        yield found
-        if isinstance(found, tuple):
-            pending.extend(reversed(found))
-        elif (parts := _PARTS.get(type(found))) is not None and not isinstance(found, not_below):
-            pending.extend([getattr(found, name) for name in parts])
+        if (below := _BELOW.get(type(found))) is not None:
+            yield found
+            if below and not isinstance(found, not_below):
+                pending += [getattr(found, name) for name in below]
+        elif isinstance(found, tuple):
+            pending += found[::-1]
 
 
 def parts_of(node: object) -> tuple[str, ...]:

@@ -55,30 +55,33 @@ def _list(values: Iterable[lua.Expr], depth: int) -> str:
 
 
 def _expr(node: lua.Expr, depth: int) -> str:
+    # What is frequent stands first.
     match node:
-        case lua.Name(word=word) | lua.Word(word=word):
+        case lua.Name(word=word):
             return word
-        case lua.Number(value=value):
-            return _number(value)
-        case lua.Int64(value=value):
-            return "(-9223372036854775807LL - 1LL)" if value == _INT64_MIN else "(" + str(value) + "LL)"
-        case lua.Text(value=value):
-            return quoted(value)
         case lua.Call(function=function, arguments=arguments):
             return _expr(function, depth) + "(" + _list(arguments, depth) + ")"
+        case lua.Number(value=value):
+            return _number(value)
         case lua.Index(of=of, key=key):
             return _expr(of, depth) + "[" + _expr(key, depth) + "]"
-        case lua.Field(of=of, name=name):
-            return _expr(of, depth) + "." + name
         case lua.Binary(sign=sign, left=left, right=right):
             return "(" + _expr(left, depth) + " " + sign + " " + _expr(right, depth) + ")"
-        case lua.Not(body=body):
-            return "(not " + _expr(body, depth) + ")"
+        case lua.Field(of=of, name=name):
+            return _expr(of, depth) + "." + name
+        case lua.Word(word=word):
+            return word
         case lua.Table(items=items):
             return "{" + _list(items, depth) + "}"
+        case lua.Text(value=value):
+            return quoted(value)
         case lua.Function(parameters=parameters, body=statements):
             lines = _statements(statements, depth + 1)
             return "function(" + ", ".join(parameters) + ")\n" + "\n".join(lines) + "\n" + "  " * depth + "end"
+        case lua.Not(body=body):
+            return "(not " + _expr(body, depth) + ")"
+        case lua.Int64(value=value):
+            return "(-9223372036854775807LL - 1LL)" if value == _INT64_MIN else "(" + str(value) + "LL)"
     assert_never(node)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias
 
 
@@ -165,6 +166,7 @@ def call(function: str | Expr, *arguments: Expr) -> Call:
     return Call(name(function) if isinstance(function, str) else function, arguments)
 
 
+@cache
 def name(dotted: str) -> Expr:
     """Return a variable or, behind dots, its fields."""
     first, *fields = dotted.split(".")

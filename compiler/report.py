@@ -48,12 +48,16 @@ class RuleReport:
 
 def report(program: ir.Rule, exceptions: tuple[ir.Formula, ...], evidence: tuple[str, ...]) -> RuleReport:
     """Return the report of a rule with its exceptions and declared evidence."""
-    read = {field for part in (program, *exceptions) for node in walk(part) for field in _fields(node)}
+    nodes = list(walk(program))
+    excusing = list(walk(exceptions))
+    read = {field for node in (*nodes, *excusing) if isinstance(node, _READS) for field in _fields(node)}
     shown = {f"attribute {key} (evidence)" for key in evidence}
-    durations = {
-        node.text for node in walk(program) if isinstance(node, ir.Comparison) and kind_of(node.left) & (Kind.DURATION | Kind.TIME)
-    }
-    return RuleReport(tuple(sorted(read | shown)), _rule_class(program, exceptions), _state(program, exceptions), frozenset(durations))
+    durations = {node.text for node in nodes if isinstance(node, ir.Comparison) and kind_of(node.left) & (Kind.DURATION | Kind.TIME)}
+    state = _state(program.for_each, (*nodes, *excusing))
+    return RuleReport(tuple(sorted(read | shown)), _rule_class(program, exceptions), state, frozenset(durations))
+
+
+_READS = (ir.Attribute, ir.Intrinsic, ir.TraceValue, ir.Named, ir.Root, ir.Link)
 
 
 def _fields(node: object) -> Iterator[str]:
@@ -164,23 +168,20 @@ def _rule_class(program: ir.Rule, exceptions: tuple[ir.Formula, ...]) -> RuleCla
 # ---- state --------------------------------------------------------------------------------------------------------------------------
 
 
-def _state(program: ir.Rule, exceptions: tuple[ir.Formula, ...]) -> StateReport:
+def _state(for_each: ir.ForEach | None, nodes: Iterable[object]) -> StateReport:
     bits, counters, captured = set[object](), set[object](), set[ir.Selector]()
-    if program.for_each is not None:
-        captured.update(_selectors(program.for_each.related))
-    for part in (program.when, program.always, program.never, *exceptions):
-        for node in walk(part):
-            match node:
-                case ir.Selected(related=related) if related.links or mentions_bound(related):
-                    captured.update(_selectors(related))
-                case ir.Selected() | ir.AllOf():
-                    bits.add(node)
-                case ir.Aggregate(related=related, by=by, word=word) if (
-                    related.links or by or word == "distinct" or mentions_bound(related)
-                ):
-                    captured.update(_selectors(related))
-                case ir.Aggregate() | ir.TraceValue():
-                    counters.add(node)
+    if for_each is not None:
+        captured.update(_selectors(for_each.related))
+    for node in nodes:
+        match node:
+            case ir.Selected(related=related) if related.links or mentions_bound(related):
+                captured.update(_selectors(related))
+            case ir.Selected() | ir.AllOf():
+                bits.add(node)
+            case ir.Aggregate(related=related, by=by, word=word) if related.links or by or word == "distinct" or mentions_bound(related):
+                captured.update(_selectors(related))
+            case ir.Aggregate() | ir.TraceValue():
+                counters.add(node)
     return StateReport(len(bits), len(counters), len(captured))
 
 
