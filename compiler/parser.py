@@ -6,14 +6,13 @@ int64) and puts lark's complaints into words.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path as FilePath
 from typing import Any, TypeVar, cast
 
 from lark import Lark, Token, Tree, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
-from lark.tree import Meta
 from lark.visitors import Transformer_NonRecursive
 
 from compiler import syntax as s
@@ -70,7 +69,7 @@ def words_after(text: str, start: str = "start") -> frozenset[str]:
     """
     if len(text) > RULE_SIZE_MAX_BYTES or too_deep(text) is not None:
         return frozenset()
-    parser = _lark().parse_interactive(text, start=start)
+    parser = rule_parser().parse_interactive(text, start=start)
     try:
         parser.exhaust_lexer()
     except UnexpectedInput:
@@ -79,13 +78,36 @@ def words_after(text: str, start: str = "start") -> frozenset[str]:
 
 
 @cache
-def _lark() -> Lark:
+def rule_parser() -> Lark:
+    """Return lark's parser of rules, selectors and formulas."""
     grammar = FilePath(__file__).with_name("rules.lark").read_text(encoding="utf-8")
-    lark = Lark(grammar, parser="lalr", start=["start", "selector", "expr"], propagate_positions=True)
-    # No other way leads to the table.
+    lark = Lark(grammar, parser="lalr", start=["start", "selector", "expr"], tree_class=Placed)
+    # No other way leads to the table and to what makes the trees.
     parser: Any = lark.parser
-    drop_unit_reductions(parser.parser.parser.parse_table.states, parser.parser.parser.callbacks)
+    parser = parser.parser.parser
+    parser.callbacks.update({rule: _placing(callback) for rule, callback in parser.callbacks.items()})
+    drop_unit_reductions(parser.parse_table.states, parser.callbacks)
     return lark
+
+
+class Placed(Tree[Any]):
+    """A tree that knows, as a token does, the offsets in the text at which it begins and ends."""
+
+    start_pos = end_pos = 0
+
+
+def _placing(callback: Callable[[list[Any]], Any]) -> Callable[[list[Any]], Any]:
+    """Return what gives the tree of a reduction its place: what lark does if it is asked to, which finds lines and columns too, is slow."""
+
+    def placed(parts: list[Any]) -> object:
+        if not parts:
+            return callback(parts)
+        start, end = parts[0].start_pos, parts[-1].end_pos
+        made = callback(parts)
+        made.start_pos, made.end_pos = start, end
+        return made
+
+    return placed
 
 
 def _parse_part(text: str, start: str) -> tuple[Any, tuple[Problem, ...]]:
@@ -103,7 +125,7 @@ def _parse(text: str, start: str) -> Parsed:
         return Parsed(None, (Problem(Code.TOO_DEEP, (offset, offset + 1), message, "name parts with let"),))
     builder = _Builder()
     try:
-        tree = builder.transform(_lark().parse(text, start=start))
+        tree = builder.transform(rule_parser().parse(text, start=start))
     except UnexpectedInput as error:
         return Parsed(None, (_syntax_problem(error, text),))
     return Parsed(None if builder.problems else tree, tuple(builder.problems))
@@ -140,10 +162,6 @@ def _expected(error: UnexpectedInput) -> frozenset[str]:
     return frozenset(error.interactive_parser.accepts())  # type: ignore[no-untyped-call]  # lark types its parser, but not this
 
 
-def _at(meta: Meta) -> s.At:
-    return (0, 0) if meta.empty else (meta.start_pos, meta.end_pos)
-
-
 class _Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # lark's own generic is of no use here
     """One method per alternative of rules.lark, in its order."""
 
@@ -152,8 +170,9 @@ class _Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # lark's ow
         self.problems: list[Problem] = []
 
     def _call_userfunc(self, tree: Tree[Any], new_children: list[Any] | None = None) -> Any:  # noqa: ANN401 - a method's own kind
-        """Call the method of a tree with its place and parts, as `v_args(meta=True)` does, which wraps the method anew for each tree."""
-        return getattr(self, str(tree.data))(tree.meta, tree.children if new_children is None else new_children)
+        """Call the method of a tree with its place and parts."""
+        assert isinstance(tree, Placed)
+        return getattr(self, str(tree.data))((tree.start_pos, tree.end_pos), tree.children if new_children is None else new_children)
 
     def _refuse(self, at: s.At, problem: Malformed) -> None:
         start = at[0] + problem.offset
@@ -162,88 +181,88 @@ class _Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # lark's ow
 
     # statements
 
-    def rule(self, meta: Meta, parts: list[Any]) -> s.Rule:
+    def rule(self, at: s.At, parts: list[Any]) -> s.Rule:
         lets = tuple(part for part in parts if isinstance(part, s.Let))
         heads = [part for part in parts if isinstance(part, s.When | s.ForEach)]
-        return s.Rule(_at(meta), lets, heads[0] if heads else None, tuple(part for part in parts if isinstance(part, s.Clause)))
+        return s.Rule(at, lets, heads[0] if heads else None, tuple(part for part in parts if isinstance(part, s.Clause)))
 
-    def bare_condition(self, meta: Meta, parts: list[Any]) -> s.BareCondition:
-        return s.BareCondition(_at(meta), tuple(parts[:-1]), parts[-1])
+    def bare_condition(self, at: s.At, parts: list[Any]) -> s.BareCondition:
+        return s.BareCondition(at, tuple(parts[:-1]), parts[-1])
 
-    def let(self, meta: Meta, parts: list[Any]) -> s.Let:
-        return s.Let(_at(meta), _name(parts[0]), parts[1])
+    def let(self, at: s.At, parts: list[Any]) -> s.Let:
+        return s.Let(at, _name(parts[0]), parts[1])
 
-    def when(self, meta: Meta, parts: list[Any]) -> s.When:
-        return s.When(_at(meta), parts[0])
+    def when(self, at: s.At, parts: list[Any]) -> s.When:
+        return s.When(at, parts[0])
 
-    def for_each(self, meta: Meta, parts: list[Any]) -> s.ForEach:
-        return s.ForEach(_at(meta), parts[0], _name(parts[1]), parts[2] if parts[2:] else None)
+    def for_each(self, at: s.At, parts: list[Any]) -> s.ForEach:
+        return s.ForEach(at, parts[0], _name(parts[1]), parts[2] if parts[2:] else None)
 
-    def clause(self, meta: Meta, parts: list[Any]) -> s.Clause:
-        return s.Clause(_at(meta), str(parts[0]), parts[1])
+    def clause(self, at: s.At, parts: list[Any]) -> s.Clause:
+        return s.Clause(at, str(parts[0]), parts[1])
 
-    def block(self, _meta: Meta, parts: list[Any]) -> s.Expr:
+    def block(self, _at: s.At, parts: list[Any]) -> s.Expr:
         body: s.Expr = parts[0]
         return body
 
     # connectives and tests
 
-    def implies(self, meta: Meta, parts: list[Any]) -> s.Implies:
-        return s.Implies(_at(meta), *parts)
+    def implies(self, at: s.At, parts: list[Any]) -> s.Implies:
+        return s.Implies(at, *parts)
 
-    def or_(self, meta: Meta, parts: list[Any]) -> s.Or:
-        return s.Or(_at(meta), tuple(parts))
+    def or_(self, at: s.At, parts: list[Any]) -> s.Or:
+        return s.Or(at, tuple(parts))
 
-    def and_(self, meta: Meta, parts: list[Any]) -> s.And:
-        return s.And(_at(meta), tuple(parts))
+    def and_(self, at: s.At, parts: list[Any]) -> s.And:
+        return s.And(at, tuple(parts))
 
-    def not_(self, meta: Meta, parts: list[Any]) -> s.Not:
-        return s.Not(_at(meta), parts[0])
+    def not_(self, at: s.At, parts: list[Any]) -> s.Not:
+        return s.Not(at, parts[0])
 
-    def compare(self, meta: Meta, parts: list[Any]) -> s.Compare:
-        return s.Compare(_at(meta), parts[0], str(parts[1]), parts[2])
+    def compare(self, at: s.At, parts: list[Any]) -> s.Compare:
+        return s.Compare(at, parts[0], str(parts[1]), parts[2])
 
-    def quantified(self, meta: Meta, parts: list[Any]) -> s.Compare:
-        return s.Compare(_at(meta), parts[1], str(parts[2]), parts[3], quantifier=str(parts[0]))
+    def quantified(self, at: s.At, parts: list[Any]) -> s.Compare:
+        return s.Compare(at, parts[1], str(parts[2]), parts[3], quantifier=str(parts[0]))
 
-    def in_(self, meta: Meta, parts: list[Any]) -> s.In:
-        return s.In(_at(meta), parts[0], parts[1], negated=False)
+    def in_(self, at: s.At, parts: list[Any]) -> s.In:
+        return s.In(at, parts[0], parts[1], negated=False)
 
-    def not_in(self, meta: Meta, parts: list[Any]) -> s.In:
-        return s.In(_at(meta), parts[0], parts[1], negated=True)
+    def not_in(self, at: s.At, parts: list[Any]) -> s.In:
+        return s.In(at, parts[0], parts[1], negated=True)
 
-    def word(self, meta: Meta, parts: list[Any]) -> s.TextTest:
-        return s.TextTest(_at(meta), parts[0], str(parts[1]), parts[2], negated=False)
+    def word(self, at: s.At, parts: list[Any]) -> s.TextTest:
+        return s.TextTest(at, parts[0], str(parts[1]), parts[2], negated=False)
 
-    def not_word(self, meta: Meta, parts: list[Any]) -> s.TextTest:
-        return s.TextTest(_at(meta), parts[0], str(parts[1]), parts[2], negated=True)
+    def not_word(self, at: s.At, parts: list[Any]) -> s.TextTest:
+        return s.TextTest(at, parts[0], str(parts[1]), parts[2], negated=True)
 
-    def presence(self, meta: Meta, parts: list[Any]) -> s.Presence:
-        return s.Presence(_at(meta), parts[0], str(parts[1]))
+    def presence(self, at: s.At, parts: list[Any]) -> s.Presence:
+        return s.Presence(at, parts[0], str(parts[1]))
 
     # operands
 
-    def arithmetic(self, meta: Meta, parts: list[Any]) -> s.Arithmetic:
-        return s.Arithmetic(_at(meta), parts[0], tuple((str(parts[i]), parts[i + 1]) for i in range(1, len(parts), 2)))
+    def arithmetic(self, at: s.At, parts: list[Any]) -> s.Arithmetic:
+        return s.Arithmetic(at, parts[0], tuple((str(parts[i]), parts[i + 1]) for i in range(1, len(parts), 2)))
 
-    def negate(self, meta: Meta, parts: list[Any]) -> s.Expr:
+    def negate(self, at: s.At, parts: list[Any]) -> s.Expr:
         operand: s.Expr = parts[1]
         # `-5` is a literal, kept exact; `--5` and `-(5)` are arithmetic.
         if isinstance(operand, s.Number | s.DurationText) and not operand.text.startswith("-"):
             self.problems = [problem for problem in self.problems if problem.at != operand.at]
-            return self._negative(meta, parts)
-        return s.Negate(_at(meta), operand)
+            return self._negative(at, parts)
+        return s.Negate(at, operand)
 
-    def number(self, meta: Meta, parts: list[Any]) -> s.Number:
-        return self._checked(s.Number(_at(meta), str(parts[0])))
+    def number(self, at: s.At, parts: list[Any]) -> s.Number:
+        return self._checked(s.Number(at, str(parts[0])))
 
-    def duration(self, meta: Meta, parts: list[Any]) -> s.DurationText:
-        return self._checked(s.DurationText(_at(meta), str(parts[0])))
+    def duration(self, at: s.At, parts: list[Any]) -> s.DurationText:
+        return self._checked(s.DurationText(at, str(parts[0])))
 
-    def _negative(self, meta: Meta, parts: list[Any]) -> s.Number | s.DurationText:
+    def _negative(self, at: s.At, parts: list[Any]) -> s.Number | s.DurationText:
         literal: s.Number | s.DurationText | Token = parts[1]
         text = "-" + (str(literal) if isinstance(literal, Token) else literal.text)
-        return self._checked(s.DurationText(_at(meta), text)) if text[-1].isalpha() else self._checked(s.Number(_at(meta), text))
+        return self._checked(s.DurationText(at, text)) if text[-1].isalpha() else self._checked(s.Number(at, text))
 
     negative_number = negative_duration = _negative
 
@@ -254,63 +273,63 @@ class _Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # lark's ow
             self._refuse(literal.at, value)
         return literal
 
-    def bool(self, meta: Meta, parts: list[Any]) -> s.Bool:
-        return s.Bool(_at(meta), parts[0] == "true")
+    def bool(self, at: s.At, parts: list[Any]) -> s.Bool:
+        return s.Bool(at, parts[0] == "true")
 
-    def group(self, meta: Meta, parts: list[Any]) -> s.Group:
-        return s.Group(_at(meta), parts[0])
+    def group(self, at: s.At, parts: list[Any]) -> s.Group:
+        return s.Group(at, parts[0])
 
-    def aggregate(self, meta: Meta, parts: list[Any]) -> s.Aggregate:
-        return s.Aggregate(_at(meta), str(parts[0]), parts[1], tuple(parts[2:]))
+    def aggregate(self, at: s.At, parts: list[Any]) -> s.Aggregate:
+        return s.Aggregate(at, str(parts[0]), parts[1], tuple(parts[2:]))
 
-    def call(self, meta: Meta, parts: list[Any]) -> s.Call:
-        return s.Call(_at(meta), str(parts[0]), parts[1])
+    def call(self, at: s.At, parts: list[Any]) -> s.Call:
+        return s.Call(at, str(parts[0]), parts[1])
 
-    def element(self, meta: Meta, parts: list[Any]) -> s.Element:
-        return s.Element(_at(meta), str(parts[0]), parts[1])
+    def element(self, at: s.At, parts: list[Any]) -> s.Element:
+        return s.Element(at, str(parts[0]), parts[1])
 
     # selections
 
-    def related(self, meta: Meta, parts: list[Any]) -> s.Related:
-        return s.Related(_at(meta), parts[0], tuple(parts[1:]))
+    def related(self, at: s.At, parts: list[Any]) -> s.Related:
+        return s.Related(at, parts[0], tuple(parts[1:]))
 
-    def relation(self, meta: Meta, parts: list[Any]) -> s.Relation:
+    def relation(self, at: s.At, parts: list[Any]) -> s.Relation:
         on = [part for part in parts[2:] if isinstance(part, tuple)]
         within = [part for part in parts[2:] if isinstance(part, s.DurationText)]
         word = " ".join(str(parts[0]).split())
-        return s.Relation(_at(meta), word, parts[1], on[0] if on else (), within[0] if within else None)
+        return s.Relation(at, word, parts[1], on[0] if on else (), within[0] if within else None)
 
-    def on(self, _meta: Meta, parts: list[Any]) -> tuple[s.Path, ...]:
+    def on(self, _at: s.At, parts: list[Any]) -> tuple[s.Path, ...]:
         return tuple(parts)
 
-    def within(self, meta: Meta, parts: list[Any]) -> s.DurationText:
-        return self.duration(meta, parts)
+    def within(self, at: s.At, parts: list[Any]) -> s.DurationText:
+        return self.duration(at, parts)
 
-    def selector(self, meta: Meta, parts: list[Any]) -> s.Selector:
+    def selector(self, at: s.At, parts: list[Any]) -> s.Selector:
         key = self._key(parts[-1]) if isinstance(parts[-1], Token) else None
-        return s.Selector(_at(meta), parts[0], tuple(part for part in parts[1:] if isinstance(part, s.Method)), key)
+        return s.Selector(at, parts[0], tuple(part for part in parts[1:] if isinstance(part, s.Method)), key)
 
-    def method(self, meta: Meta, parts: list[Any]) -> s.Method:
+    def method(self, at: s.At, parts: list[Any]) -> s.Method:
         token: Token = parts[0]
         word = token.strip().lstrip(".").strip()
         end = token.end_pos or 0
-        return s.Method((end - len(word), meta.end_pos), word, parts[1])
+        return s.Method((end - len(word), at[1]), word, parts[1])
 
-    def path(self, meta: Meta, parts: list[Any]) -> s.Path:
-        return s.Path(_at(meta), parts[0], self._key(parts[1]) if len(parts) > 1 else None)
+    def path(self, at: s.At, parts: list[Any]) -> s.Path:
+        return s.Path(at, parts[0], self._key(parts[1]) if len(parts) > 1 else None)
 
     # names
 
-    def path_name(self, _meta: Meta, parts: list[Any]) -> s.Name:
+    def path_name(self, _at: s.At, parts: list[Any]) -> s.Name:
         return _name(parts[0])
 
     list_name = path_name
 
-    def intrinsic_name(self, _meta: Meta, parts: list[Any]) -> s.IntrinsicName:
+    def intrinsic_name(self, _at: s.At, parts: list[Any]) -> s.IntrinsicName:
         token: Token = parts[0]
         return _intrinsic(str(token), (token.start_pos or 0, token.end_pos or 0))
 
-    def string_name(self, _meta: Meta, parts: list[Any]) -> s.Quoted:
+    def string_name(self, _at: s.At, parts: list[Any]) -> s.Quoted:
         token: Token = parts[0]
         return self._string(str(token), (token.start_pos or 0, token.end_pos or 0))
 
@@ -329,10 +348,10 @@ class _Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # lark's ow
 
     # lists
 
-    def list(self, meta: Meta, parts: Sequence[Any]) -> s.ListText:
-        return s.ListText(_at(meta), tuple(parts))
+    def list(self, at: s.At, parts: Sequence[Any]) -> s.ListText:
+        return s.ListText(at, tuple(parts))
 
-    def literal_name(self, _meta: Meta, parts: Sequence[Any]) -> s.Word:
+    def literal_name(self, _at: s.At, parts: Sequence[Any]) -> s.Word:
         word: s.Word = parts[0]
         return word
 

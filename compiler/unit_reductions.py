@@ -8,6 +8,7 @@ trees, with the same errors. The table is that of an LALR(1) parser of lark, and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 # Of each state what is done before a token or with a symbol: a shift and the state it leads to, or a reduction and its rule.
@@ -16,6 +17,8 @@ States: TypeAlias = dict[int, dict[str, tuple[Any, Any]]]
 Callbacks: TypeAlias = dict[Any, Callable[[list[Any]], Any]]
 # Of each state the unit rules by which it reduces, by the token before which it does.
 _Units: TypeAlias = dict[int, dict[str, Any]]
+
+_only_part = itemgetter(0)
 
 
 def drop_unit_reductions(states: States, callbacks: Callbacks) -> None:
@@ -30,7 +33,7 @@ def drop_unit_reductions(states: States, callbacks: Callbacks) -> None:
             name = _before(rule.expansion[0].name, token)
             if name not in steps:
                 steps[name] = type(rule)(type(rule.origin)(name), rule.expansion, rule.order, None, rule.options)
-                callbacks[steps[name]] = callbacks[rule]
+                callbacks[steps[name]] = _only_part
             reduction, _ = states[state][token]
             states[state][token] = (reduction, steps[name])
 
