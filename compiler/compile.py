@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 
 from compiler import ir
@@ -19,7 +19,7 @@ from compiler.lower_rule import UNUSED_HINT, lower_exception, lower_file_let, lo
 from compiler.parser import parse_formula, parse_selector
 from compiler.report import report
 from compiler.rule_file import ExceptionEntry, LetEntry, RuleEntry, RuleFile, read_rule_file
-from compiler.rule_set import Compilation, Rule, RuleException, RuleSet
+from compiler.rule_set import Compilation, Rule, RuleException, RuleSet, RuleText
 from compiler.rule_versions import fingerprint_of, version_of
 from compiler.source import SourceFile
 from compiler.spelling import RESERVED
@@ -163,12 +163,13 @@ def _version(entry: RuleEntry, tree: s.Rule, exceptions: list[RuleException], fi
     texts = [dump(tree), *conditions]
     used: dict[str, str] = {}
     pending = list(texts)
-    while pending:
+    while pending and file.canonical:
         words = set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", pending.pop()))
         for name in sorted(words & file.canonical.keys() - used.keys()):
             used[name] = file.canonical[name]
             pending.append(used[name])
-    metadata = asdict(entry.text) | {"rule": texts, "lets": sorted(used.items())}
+    metadata: dict[str, object] = {field.name: getattr(entry.text, field.name) for field in fields(RuleText)}
+    metadata |= {"rule": texts, "lets": sorted(used.items())}
     metadata["exceptions"] = [(one.name, when, one.expires_ns) for one, when in zip(exceptions, conditions, strict=True)]
     return version_of(json.dumps(metadata, sort_keys=True, default=str))
 

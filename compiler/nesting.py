@@ -18,6 +18,10 @@ _TOKEN = re.compile(
 )
 
 
+# What may begin a level, wherever it stands.
+_LEVEL = re.compile(r"[(\[-]|not|implies")
+
+
 class _Depth:
     """Levels open so far: closed brackets give theirs back."""
 
@@ -50,6 +54,8 @@ class _Depth:
 
 def too_deep(text: str) -> int | None:
     """Return the offset of the first token nested deeper than NESTING_MAX, or None."""
+    if len(_LEVEL.findall(text)) <= NESTING_MAX:
+        return None
     depth = _Depth()
     for token in _TOKEN.finditer(text):
         kind = token.lastgroup or "other"
