@@ -18,7 +18,7 @@ Callbacks: TypeAlias = dict[Any, Callable[[list[Any]], Any]]
 # Of each state the unit rules by which it reduces, by the token before which it does.
 _Units: TypeAlias = dict[int, dict[str, Any]]
 
-_only_part = itemgetter(0)
+_ONLY_PART = itemgetter(0)
 
 
 def drop_unit_reductions(states: States, callbacks: Callbacks) -> None:
@@ -33,7 +33,7 @@ def drop_unit_reductions(states: States, callbacks: Callbacks) -> None:
             name = _before(rule.expansion[0].name, token)
             if name not in steps:
                 steps[name] = type(rule)(type(rule.origin)(name), rule.expansion, rule.order, None, rule.options)
-                callbacks[steps[name]] = _only_part
+                callbacks[steps[name]] = _ONLY_PART
             reduction, _ = states[state][token]
             states[state][token] = (reduction, steps[name])
 
