@@ -115,8 +115,8 @@ def _statements(rule: Rule, position: int, writer: _Writer) -> tuple[lua.Stateme
 
 def _code_of_two() -> lua.Expr:
     """Return the code where what is neither violated nor without an instance is satisfied: 2, 3 or 1."""
-    upper, lower = _bit("lshift", _bit("bor", _VIOLATED, _WITHOUT), _ONE), _bit("band", _bit("bnot", _VIOLATED), _ONE)
-    return _bit("band", _bit("bor", upper, lower), lua.Number(3))
+    upper, lower = lua.call("lshift", lua.call("bor", _VIOLATED, _WITHOUT), _ONE), lua.call("band", lua.call("bnot", _VIOLATED), _ONE)
+    return lua.call("band", lua.call("bor", upper, lower), lua.Number(3))
 
 
 def _code(out: lua.Index, late: lua.Expr, may_violate: lua.Expr | None) -> list[lua.Statement]:
@@ -125,15 +125,14 @@ def _code(out: lua.Index, late: lua.Expr, may_violate: lua.Expr | None) -> list[
     `late` has all bits set but where the trace is open: there nothing but a violation is said in any case, and where there may be one,
     `may_violate`, it is asked elsewhere; None: bits decide it.
     """
-    undecided = _bit("bxor", _bit("bor", _VIOLATED, _SATISFIED, _WITHOUT), _ONE)
-    said = _bit("bor", _SATISFIED, _WITHOUT, _bit("lshift", _WITHOUT, _ONE))
+    undecided = lua.call("bxor", lua.call("bor", _VIOLATED, _SATISFIED, _WITHOUT), _ONE)
+    said = lua.call("bor", _SATISFIED, _WITHOUT, lua.call("lshift", _WITHOUT, _ONE))
     if may_violate is None:
-        left = _bit("lshift", undecided, lua.Number(2))
-        return [lua.Assign(out, _bit("bor", _bit("lshift", _VIOLATED, _ONE), _bit("band", late, _bit("bor", said, left))))]
+        left = lua.call("lshift", undecided, lua.Number(2))
+        return [lua.Assign(out, lua.call("bor", lua.call("lshift", _VIOLATED, _ONE), lua.call("band", late, lua.call("bor", said, left))))]
     wanted = lua.Local(("asked",), (_both(undecided, _either(late, may_violate)),))
-    code = _bit(
-        "bor", _bit("lshift", _bit("bor", _VIOLATED, _ASKED), _ONE), _bit("lshift", _ASKED, lua.Number(2)), _bit("band", late, said)
-    )
+    upper = lua.call("lshift", lua.call("bor", _VIOLATED, _ASKED), _ONE)
+    code = lua.call("bor", upper, lua.call("lshift", _ASKED, lua.Number(2)), lua.call("band", late, said))
     return [wanted, lua.Assign(out, code)]
 
 
@@ -262,7 +261,7 @@ class _Writer:
         leaf = self._layout.leaves[key]
         assert leaf.seen is not None
         word, place = divmod(leaf.seen, WORD_BITS)
-        return _bit("rshift", self._place("w", word), lua.Number(place)) if place else self._place("w", word)
+        return lua.call("rshift", self._place("w", word), lua.Number(place)) if place else self._place("w", word)
 
     def _count(self, key: LeafKey) -> lua.Expr:
         counter = self._layout.leaves[key].counter
@@ -289,7 +288,7 @@ class _Writer:
 
 def _more(count: lua.Expr, constant: int) -> lua.Expr:
     """That a counter is greater than a constant: the sign of the difference."""
-    return _bit("rshift", lua.Binary("-", lua.Number(constant), count), lua.Number(WORD_BITS - 1))
+    return lua.call("rshift", lua.Binary("-", lua.Number(constant), count), lua.Number(WORD_BITS - 1))
 
 
 def _swapped(truth: Truth) -> Truth:
@@ -313,16 +312,12 @@ def _depth(node: ir.Formula) -> int:
     return 0
 
 
-def _bit(function: str, *arguments: lua.Expr) -> lua.Expr:
-    return lua.call(function, *arguments)
-
-
 def _masked(bit: lua.Expr) -> lua.Expr:
-    return bit if bit in (_ZERO, _ONE) else _bit("band", bit, _ONE)
+    return bit if bit in (_ZERO, _ONE) else lua.call("band", bit, _ONE)
 
 
 def _opposite(bit: lua.Expr) -> lua.Expr:
-    return _ZERO if bit == _ONE else _bit("bnot", bit)
+    return _ZERO if bit == _ONE else lua.call("bnot", bit)
 
 
 def _both(*sides: lua.Expr) -> lua.Expr:
@@ -339,7 +334,7 @@ def _joined(function: str, sides: Sequence[lua.Expr], empty: lua.Expr) -> lua.Ex
     if len(sides) > _SIDES_AT_ONCE:
         parts = [sides[start : start + _SIDES_AT_ONCE] for start in range(0, len(sides), _SIDES_AT_ONCE)]
         return _joined(function, [_joined(function, part, empty) for part in parts], empty)
-    return _bit(function, *sides)
+    return lua.call(function, *sides)
 
 
 # ---- groups -----------------------------------------------------------------------------------------------------------------------------

@@ -8,9 +8,9 @@ from typing import Any
 
 from compiler import ir
 
-# Of each kind of node the names of its fields, the last first.
+# Of each kind of node the names of its fields.
 _PARTS: dict[type[object], tuple[str, ...]] = {
-    kind: tuple(part.name for part in reversed(fields(kind)))
+    kind: tuple(part.name for part in fields(kind))
     for kind in vars(ir).values()
     if isinstance(kind, type) and is_dataclass(kind) and kind.__module__ == ir.__name__
 }
@@ -38,7 +38,7 @@ def walk(node: object, not_below: tuple[type[object], ...] = ()) -> Iterator[obj
 
 def parts_of(node: object) -> tuple[str, ...]:
     """Return the names of the fields of a node, in their order; none of what is no node."""
-    return _PARTS.get(type(node), ())[::-1]
+    return _PARTS.get(type(node), ())
 
 
 def with_parts(node: Any, change: Callable[[Any], Any]) -> Any:  # noqa: ANN401  # each node gives one of its own sort

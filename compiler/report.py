@@ -48,16 +48,13 @@ class RuleReport:
 
 def report(program: ir.Rule, exceptions: tuple[ir.Formula, ...], evidence: tuple[str, ...]) -> RuleReport:
     """Return the report of a rule with its exceptions and declared evidence."""
-    nodes = list(walk(program))
-    excusing = list(walk(exceptions))
-    read = {field for node in (*nodes, *excusing) if isinstance(node, _READS) for field in _fields(node)}
+    own = list(walk(program))
+    nodes = [*own, *walk(exceptions)]
+    read = {field for node in nodes for field in _fields(node)}
     shown = {f"attribute {key} (evidence)" for key in evidence}
-    durations = {node.text for node in nodes if isinstance(node, ir.Comparison) and kind_of(node.left) & (Kind.DURATION | Kind.TIME)}
-    state = _state(program.for_each, (*nodes, *excusing))
+    durations = {node.text for node in own if isinstance(node, ir.Comparison) and kind_of(node.left) & (Kind.DURATION | Kind.TIME)}
+    state = _state(program.for_each, nodes)
     return RuleReport(tuple(sorted(read | shown)), _rule_class(program, exceptions), state, frozenset(durations))
-
-
-_READS = (ir.Attribute, ir.Intrinsic, ir.TraceValue, ir.Named, ir.Root, ir.Link)
 
 
 def _fields(node: object) -> Iterator[str]:
