@@ -175,7 +175,7 @@ def test_nesting_up_to_the_limit_is_read() -> None:
 )
 def test_a_megabyte_of_anything_is_read_in_seconds(text: str) -> None:
     # Far above what it takes, far below what a quadratic reader would.
-    with within(8):
+    with within(5):
         read_yaml(source(text))
 
 
