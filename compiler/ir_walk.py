@@ -8,16 +8,16 @@ from typing import Any
 
 from compiler import ir
 
+#: Every kind of node there is.
+NODE_KINDS: frozenset[type[Any]] = frozenset(
+    kind for kind in vars(ir).values() if isinstance(kind, type) and is_dataclass(kind) and kind.__module__ == ir.__name__
+)
 # Of each kind of node the names of its fields.
-_PARTS: dict[type[object], tuple[str, ...]] = {
-    kind: tuple(part.name for part in fields(kind))
-    for kind in vars(ir).values()
-    if isinstance(kind, type) and is_dataclass(kind) and kind.__module__ == ir.__name__
-}
+_PARTS = {kind: tuple(part.name for part in fields(kind)) for kind in NODE_KINDS}
 # The types of fields that hold no nodes; any other may.
 _PLAIN = frozenset({"str", "str | None", "bool", "int | None", "bool | int | float | str | Duration", "AttributeScope", "Pattern"})
 # Of each kind of node the names of the fields that may hold nodes, the last first.
-_BELOW = {kind: tuple(part.name for part in reversed(fields(kind)) if part.type not in _PLAIN) for kind in _PARTS}  # type: ignore[arg-type]
+_BELOW = {kind: tuple(part.name for part in reversed(fields(kind)) if part.type not in _PLAIN) for kind in _PARTS}
 
 
 def walk(node: object, not_below: tuple[type[object], ...] = ()) -> Iterator[object]:

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass, replace
-
 import pytest
 
-from compiler import ir
 from compiler.ir_text import rule_text
 from compiler.lower_rule import lower_rule
 from compiler.source import Region
 from tests.conformance.case import JudgeCase, StreamCase, load_cases
 from tests.conformance.run_judge import compiled
+from tests.meaning import without_texts
 
 JUDGED = [case for case in load_cases() if isinstance(case, JudgeCase | StreamCase)]
 
 
 def nowhere(_offset: int, _length: int) -> Region:
     return Region("text", 1, 1, 1)
-
-
-def without_texts(node: object) -> object:
-    """The meaning alone: a comparison also holds what its author wrote."""
-    if isinstance(node, tuple):
-        return tuple(map(without_texts, node))
-    if not is_dataclass(node) or type(node).__module__ != ir.__name__:
-        return node
-    changed = {part.name: without_texts(getattr(node, part.name)) for part in fields(node)}
-    return replace(node, **(changed | {"text": ""} if isinstance(node, ir.Comparison) else changed))  # type: ignore[type-var]  # a node
 
 
 @pytest.mark.parametrize("case", JUDGED, ids=lambda case: case.label)

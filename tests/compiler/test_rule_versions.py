@@ -9,8 +9,9 @@ import pytest
 from compiler import RuleSet, with_versions
 from compiler.dump import dump
 from compiler.lower_rule import lower_rule
-from tests.compiler.test_ir_text import nowhere, without_texts
+from tests.compiler.test_ir_text import nowhere
 from tests.conformance.case import JudgeCase, StreamCase, load_cases
+from tests.meaning import without_texts
 from tests.processor.played import NEEDS_CHECK, NO_BYPASS, rules
 
 JUDGED = [case for case in load_cases() if isinstance(case, JudgeCase | StreamCase)]

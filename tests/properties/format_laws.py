@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
 
-from compiler import Rule, SourceFile, compile_sources, ir
+from compiler import Rule, SourceFile, compile_sources
+from tests.meaning import without_texts
 
 
 def rules_in(content: bytes) -> list[Rule]:
@@ -19,24 +20,12 @@ def meaning(rules: list[Rule]) -> list[object]:
     return [
         (
             rule.version,
-            _textless(rule.program),
-            [(one.name, _textless(one.formula), one.expires_ns) for one in rule.exceptions],
+            without_texts(rule.program),
+            [(one.name, without_texts(one.formula), one.expires_ns) for one in rule.exceptions],
             [(one.name, one.expect, one.offenders, one.close, [_line(line) for line in one.trace.lines]) for one in rule.tests],
         )
         for rule in rules
     ]
-
-
-def _textless(node: object) -> object:
-    """A node of the meaning without the author's words for its comparisons."""
-    if isinstance(node, tuple):
-        return tuple(_textless(part) for part in node)
-    if not is_dataclass(node) or type(node).__module__ != ir.__name__:
-        return node
-    parts = {
-        part.name: "" if isinstance(node, ir.Comparison) and part.name == "text" else getattr(node, part.name) for part in fields(node)
-    }
-    return type(node).__name__, tuple(_textless(part) for part in parts.values())
 
 
 def _line(line: object) -> tuple[object, ...]:
